@@ -1,0 +1,37 @@
+//! The answer of GET_BROKER_CLUSTER_INFO (`ClusterInfo`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::topic_route::BrokerData;
+use super::{read, write};
+use crate::error::BodyError;
+
+/// All brokers that a name server knows.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterInfo {
+    /// Brokers by name.
+    #[serde(default)]
+    pub broker_addr_table: BTreeMap<String, BrokerData>,
+    /// Names of brokers by cluster.
+    #[serde(default)]
+    pub cluster_addr_table: BTreeMap<String, Vec<String>>,
+}
+
+impl ClusterInfo {
+    /// Reads the body, which name servers write with bare numbers as keys.
+    ///
+    /// # Errors
+    /// When it is not such a body.
+    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        read("cluster info", body)
+    }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        write(self)
+    }
+}

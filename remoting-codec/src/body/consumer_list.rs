@@ -1,0 +1,24 @@
+//! The answer of GET_CONSUMER_LIST_BY_GROUP (`GetConsumerListByGroupResponseBody`).
+
+use serde::{Deserialize, Serialize};
+
+use super::read;
+use crate::error::BodyError;
+
+/// The members of a consumer group.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerList {
+    /// Their client ids. Members divide a topic's queues by this list, so each must see the same.
+    pub consumer_id_list: Vec<String>,
+}
+
+impl ConsumerList {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is not such a body.
+    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        read("consumer list", body)
+    }
+}

@@ -1,0 +1,101 @@
+//! The request of HEART_BEAT (`HeartbeatData`).
+//!
+//! Read only: a heartbeat goes on to brokers as the bytes that it came in. The C++ client writes
+//! enums as ordinals and leaves out empty sets.
+
+use serde::{Deserialize, Deserializer};
+
+use super::read;
+use crate::error::BodyError;
+
+/// Who a client is and which groups live in it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Heartbeat {
+    /// The client's id, unique among all clients.
+    #[serde(rename = "clientID")]
+    pub client_id: String,
+    /// Its producer groups.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub producer_data_set: Vec<ProducerData>,
+    /// Its consumer groups.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub consumer_data_set: Vec<ConsumerData>,
+}
+
+/// A producer group of a client.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerData {
+    /// Its name.
+    pub group_name: String,
+}
+
+/// A consumer group of a client.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerData {
+    /// Its name.
+    pub group_name: String,
+    /// Whether its members share the messages.
+    #[serde(default)]
+    pub message_model: MessageModel,
+    /// What it consumes.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub subscription_data_set: Vec<SubscriptionData>,
+}
+
+/// One topic that a group consumes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct SubscriptionData {
+    /// The topic.
+    pub topic: String,
+}
+
+/// How the members of a group divide messages.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum MessageModel {
+    /// Every member gets every message, and keeps its own offsets.
+    Broadcasting,
+    /// Each message goes to one member.
+    #[default]
+    Clustering,
+}
+
+impl<'de> Deserialize<'de> for MessageModel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let broadcasting = value == "BROADCASTING" || value == 0;
+        Ok(if broadcasting {
+            Self::Broadcasting
+        } else {
+            Self::Clustering
+        })
+    }
+}
+
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Heartbeat {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is not such a body.
+    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        read("heartbeat", body)
+    }
+
+    /// The topics that its consumers subscribe to, each as often as it is named.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.consumer_data_set
+            .iter()
+            .flat_map(|consumer| &consumer.subscription_data_set)
+            .map(|subscription| subscription.topic.as_str())
+    }
+}

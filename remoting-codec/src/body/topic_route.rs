@@ -1,0 +1,102 @@
+//! The answer of GET_ROUTEINFO_BY_TOPIC (`TopicRouteData`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{read, write};
+use crate::error::BodyError;
+
+/// Where a topic lives.
+///
+/// What Remora does not need is kept as it came, so that a route keeps its meaning. Written with
+/// quoted keys, in a stable order and without spaces: every client reads that (Go cuts the text of
+/// `brokerAddrs` at commas and colons), and one that compares it with what it got before finds no
+/// change where there is none.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicRouteData {
+    /// Its brokers.
+    #[serde(default)]
+    pub broker_datas: Vec<BrokerData>,
+    /// Of a time when brokers had filter servers; clients expect an object.
+    #[serde(default)]
+    pub filter_server_table: BTreeMap<String, Value>,
+    /// `broker-a:4;broker-b:4`: producers then take their queues from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_topic_conf: Option<String>,
+    /// Its queues, by broker.
+    #[serde(default)]
+    pub queue_datas: Vec<QueueData>,
+    /// Static topics: which broker has which logical queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_queue_mapping_by_broker: Option<BTreeMap<String, Value>>,
+}
+
+/// One broker name: a master and its replicas.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BrokerData {
+    /// `host:port` by broker id; 0 is the master.
+    #[serde(default)]
+    pub broker_addrs: BTreeMap<i64, String>,
+    /// The name that requests carry.
+    pub broker_name: String,
+    /// The cluster that it belongs to.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// What else the name server says of it (`zoneName`, `enableActingMaster`, …).
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
+}
+
+/// The queues that a broker has of a topic.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueData {
+    /// The broker.
+    pub broker_name: String,
+    /// What may be done with them: 4 read, 2 write.
+    #[serde(default)]
+    pub perm: i32,
+    /// How many can be read.
+    #[serde(default)]
+    pub read_queue_nums: i32,
+    /// What else the name server says of them (`topicSysFlag`, …).
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
+    /// How many can be written to.
+    #[serde(default)]
+    pub write_queue_nums: i32,
+}
+
+impl TopicRouteData {
+    /// Reads the body, in either spelling.
+    ///
+    /// # Errors
+    /// When it is not such a body.
+    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        read("topic route", body)
+    }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        write(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_are_read_and_the_standard_one_is_written() {
+        let standard = r#"{"brokerDatas":[{"brokerAddrs":{"0":"10.0.0.1:10911","1":"10.0.0.2:10911"},"brokerName":"broker-a","cluster":"DefaultCluster","enableActingMaster":false}],"filterServerTable":{},"queueDatas":[{"brokerName":"broker-a","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}]}"#;
+        let route = TopicRouteData::decode(standard.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(route.encode()).unwrap(), standard);
+        let unquoted = standard.replace(r#""0":"#, "0:").replace(r#""1":"#, "1:");
+        assert_eq!(TopicRouteData::decode(unquoted.as_bytes()).unwrap(), route);
+    }
+}

@@ -1,0 +1,84 @@
+//! What can be wrong with bytes, one sentence each.
+
+use thiserror::Error;
+
+/// A frame that cannot be told from its neighbours: nothing after it on the connection can be read.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The header's announced length is more than the frame holds.
+    #[error("header of {header} bytes in a frame of {frame}")]
+    HeaderOverrun {
+        /// Bytes that the header claims.
+        header: usize,
+        /// Bytes of the whole frame.
+        frame: usize,
+    },
+    /// The announced length, its own four bytes included, is over the limit.
+    #[error("frame of {length} bytes, over the limit of {limit}")]
+    TooLong {
+        /// Bytes of the whole frame.
+        length: u64,
+        /// Most bytes that a frame may have here.
+        limit: usize,
+    },
+    /// The announced length leaves no room for the header's length.
+    #[error("frame of {0} bytes, too short to hold a header")]
+    TooShort(u64),
+    /// Neither JSON (0) nor ROCKETMQ (1).
+    #[error("unknown serialize type {0}")]
+    UnknownSerializeType(u8),
+}
+
+/// A header that cannot be read: whose request it was is not known, so it cannot be answered.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// One key of the header is there twice, or spelt so that readers disagree which it is.
+    #[error("header key {0:?} is ambiguous")]
+    AmbiguousKey(String),
+    /// The frame around the header is wrong.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The header holds bytes that are no text.
+    #[error("header is not UTF-8, or holds control characters")]
+    NotText,
+    /// A number of the head is none, or does not fit.
+    #[error("header key {0:?} is not a 32 bit number")]
+    NotANumber(&'static str),
+    /// The header is not in its serialization's form.
+    #[error("header malformed at byte {0}")]
+    Malformed(usize),
+    /// The header ends before its announced parts do.
+    #[error("header ends too early")]
+    Truncated,
+}
+
+/// An ext field that a request needs is absent or does not hold what it must.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// The field is there and cannot be read as what it must be.
+    #[error("ext field {name} is not {expected}: {found:?}")]
+    Malformed {
+        /// The field's name on the wire.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is, cut short.
+        found: String,
+    },
+    /// The field is absent, null or empty.
+    #[error("ext field {0} is missing")]
+    Missing(&'static str),
+}
+
+/// A body that must be read and cannot be.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{what} body cannot be read: {reason}")]
+pub struct BodyError {
+    /// Which body.
+    pub what: &'static str,
+    /// What the JSON reader says of it.
+    pub reason: String,
+}

@@ -1,0 +1,88 @@
+//! A header's ext fields, read where they lie.
+
+use std::borrow::Cow;
+
+use crate::frame::SerializeType;
+use crate::header::{binary, json};
+
+/// The ext fields of a header: text by name, in the order of the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct ExtFields<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) serialize_type: SerializeType,
+}
+
+impl<'a> ExtFields<'a> {
+    /// Calls `each` with every field that has a value. A name that comes twice is called twice, and
+    /// the later value is the one that counts, as it is in the reference's map.
+    pub fn visit(&self, each: impl FnMut(&str, ExtValue<'a>)) {
+        // The bytes have been through the header's decoder, so this cannot fail half way.
+        let _ = match self.serialize_type {
+            SerializeType::Json => json::visit(self.bytes, each),
+            SerializeType::RocketMq => binary::visit(self.bytes, each),
+        };
+    }
+
+    /// The value of one field; for several at once, [`crate::Fields`] reads them in one pass.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<ExtValue<'a>> {
+        let mut found = None;
+        self.visit(|key, value| {
+            if key == name {
+                found = Some(value);
+            }
+        });
+        found
+    }
+}
+
+/// The value of an ext field. All are text on the wire; C++ sends bare JSON numbers, whose literal
+/// text counts.
+#[derive(Clone, Copy, Debug)]
+pub struct ExtValue<'a> {
+    pub(crate) raw: &'a str,
+    pub(crate) escaped: bool,
+}
+
+impl<'a> ExtValue<'a> {
+    pub(crate) fn plain(raw: &'a str) -> Self {
+        Self {
+            raw,
+            escaped: false,
+        }
+    }
+
+    /// The text, its escapes resolved: borrowed unless there are any.
+    #[must_use]
+    pub fn text(&self) -> Cow<'a, str> {
+        if self.escaped {
+            Cow::Owned(json::unescape(self.raw))
+        } else {
+            Cow::Borrowed(self.raw)
+        }
+    }
+
+    /// The text as a 32 bit number, if it is one.
+    #[must_use]
+    pub fn int(&self) -> Option<i32> {
+        self.raw.parse().ok()
+    }
+
+    /// The text as a 64 bit number, if it is one.
+    #[must_use]
+    pub fn long(&self) -> Option<i64> {
+        self.raw.parse().ok()
+    }
+
+    /// Whether the text is `true` as Java reads it: in any case, and not `1`.
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        self.raw.eq_ignore_ascii_case("true")
+    }
+
+    /// Whether there is no text at all, which the reference takes for no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+}

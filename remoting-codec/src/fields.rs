@@ -1,0 +1,108 @@
+//! The ext fields that one request code has, declared as data and read in one pass.
+
+use crate::error::FieldError;
+use crate::ext_fields::{ExtFields, ExtValue};
+
+/// Most fields that one request code may declare.
+pub const MAX_FIELDS: usize = 16;
+
+/// What a field's text must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldKind {
+    /// A 32 bit number.
+    Int,
+    /// A 64 bit number.
+    Long,
+    /// Anything.
+    Text,
+}
+
+/// One declared field of a request code.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FieldSpec {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What its text must be, if it is there.
+    pub kind: FieldKind,
+    /// Whether the request means nothing without it.
+    pub required: bool,
+}
+
+impl FieldSpec {
+    /// A field that must be there.
+    #[must_use]
+    pub const fn required(name: &'static str, kind: FieldKind) -> Self {
+        Self {
+            name,
+            kind,
+            required: true,
+        }
+    }
+
+    /// A field that may be absent.
+    #[must_use]
+    pub const fn optional(name: &'static str, kind: FieldKind) -> Self {
+        Self {
+            name,
+            kind,
+            required: false,
+        }
+    }
+}
+
+/// The values of declared fields, each at the place where it was declared.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    values: [Option<ExtValue<'a>>; MAX_FIELDS],
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the fields that `specs` declares, and leaves all others alone. Of more than
+    /// [`MAX_FIELDS`], the rest are not read.
+    ///
+    /// # Errors
+    /// Names the first field that is required and has no value, or that is not of its kind. The
+    /// reference checks neither: there a missing field fails somewhere deep in a broker.
+    pub fn read(
+        ext_fields: ExtFields<'a>,
+        specs: &'static [FieldSpec],
+    ) -> Result<Self, FieldError> {
+        let mut values = [None; MAX_FIELDS];
+        ext_fields.visit(|key, value| {
+            let declared = specs.iter().zip(&mut values).find(|(s, _)| s.name == key);
+            if let Some((_, place)) = declared {
+                *place = Some(value).filter(|value| !value.is_empty());
+            }
+        });
+        for (spec, value) in specs.iter().zip(&values) {
+            check(spec, value.as_ref())?;
+        }
+        Ok(Self { values })
+    }
+
+    /// The value of the field that was declared at that place.
+    #[must_use]
+    pub fn value(&self, declared: usize) -> Option<ExtValue<'a>> {
+        self.values.get(declared).copied().flatten()
+    }
+}
+
+fn check(spec: &FieldSpec, value: Option<&ExtValue<'_>>) -> Result<(), FieldError> {
+    let Some(value) = value else {
+        return if spec.required {
+            Err(FieldError::Missing(spec.name))
+        } else {
+            Ok(())
+        };
+    };
+    let expected = match spec.kind {
+        FieldKind::Int if value.int().is_none() => "a 32 bit number",
+        FieldKind::Long if value.long().is_none() => "a 64 bit number",
+        _ => return Ok(()),
+    };
+    Err(FieldError::Malformed {
+        name: spec.name,
+        expected,
+        found: value.text().chars().take(40).collect(),
+    })
+}

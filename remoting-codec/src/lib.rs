@@ -1,0 +1,44 @@
+//! The RocketMQ remoting protocol as bytes and values: no I/O, no clock, no runtime.
+//!
+//! A connection carries frames, each a `RemotingCommand`, in both directions:
+//!
+//! ```text
+//! +--------------+------------------------------+----------------+-----------+
+//! | total: u32   | serialize type: u8           | header         | body      |
+//! | bytes after  | header length: u24           | JSON, or the   | the rest  |
+//! | this field   |                              | binary form    |           |
+//! +--------------+------------------------------+----------------+-----------+
+//! ```
+//!
+//! A proxy reads little of it and changes less. So the centre of this crate is [`CommandView`]: a
+//! frame where it lies, with its few head fields read and its ext fields read on demand, that can be
+//! written out again with another opaque ([`CommandView::encode_head_with_opaque`]) and nothing else
+//! touched. [`RemotingCommand`] is the owned form, for what Remora says in its own name.
+//!
+//! Rules that hold everywhere here:
+//! - no input panics, and none makes anything allocate more than its frame's length;
+//! - what is accepted is what a broker accepts too: a header that a broker could not read would cost
+//!   every client that shares the connection to it;
+//! - every frame is read by its own type byte, whatever the peer used before.
+
+pub mod body;
+mod command;
+mod error;
+mod ext_fields;
+mod fields;
+mod frame;
+mod header;
+mod request_code;
+mod response_code;
+mod version;
+mod view;
+
+pub use command::RemotingCommand;
+pub use error::{BodyError, DecodeError, FieldError, FrameError};
+pub use ext_fields::{ExtFields, ExtValue};
+pub use fields::{FieldKind, FieldSpec, Fields, MAX_FIELDS};
+pub use frame::{DEFAULT_FRAME_LIMIT, FRAME_PREFIX, SerializeType, frame_length};
+pub use request_code::RequestCode;
+pub use response_code::ResponseCode;
+pub use version::{Language, Version};
+pub use view::{CommandView, FLAG_ONEWAY, FLAG_RESPONSE};

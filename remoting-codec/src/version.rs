@@ -1,0 +1,77 @@
+//! Who the peer says it is: language and version.
+
+/// A sender's `MQVersion` ordinal. The order of the numbers is the order of the releases.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Version(pub i32);
+
+impl Version {
+    /// 4.1.0: below it a Java client believes that a broker cannot filter by SQL, and does not pull.
+    pub const V4_1_0: Self = Self(232);
+    /// 4.9.4: the first that reads a route with quoted keys only.
+    pub const V4_9_4: Self = Self(401);
+    /// 4.9.5: the first of its line to name the broker with every request that needs it.
+    pub const V4_9_5: Self = Self(403);
+    /// 5.0.0.
+    pub const V5_0_0: Self = Self(413);
+    /// 5.1.0: the first of its line to name the broker with every request that needs it.
+    pub const V5_1_0: Self = Self(433);
+    /// 5.5.0: what Remora says of itself where it does not pass on what a broker said.
+    pub const V5_5_0: Self = Self(513);
+}
+
+/// A sender's language: `LanguageCode` in Java. A newtype, so that an unknown one travels.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Language(pub u8);
+
+impl Language {
+    /// Java, which also stands for an absent language.
+    pub const JAVA: Self = Self(0);
+    /// C++, and Python over it.
+    pub const CPP: Self = Self(1);
+    /// Go.
+    pub const GO: Self = Self(9);
+    /// A language that has no code, or none that is known here.
+    pub const OTHER: Self = Self(7);
+
+    const NAMES: [&'static str; 14] = [
+        "JAVA", "CPP", "DOTNET", "PYTHON", "DELPHI", "ERLANG", "RUBY", "OTHER", "HTTP", "GO",
+        "PHP", "OMS", "RUST", "NODE_JS",
+    ];
+
+    /// The name that a JSON header carries; `OTHER` for an unknown code.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES
+            .get(usize::from(self.0))
+            .copied()
+            .unwrap_or("OTHER")
+    }
+
+    /// The language of that name; [`Language::OTHER`] for a name that is not known here.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        Self::NAMES
+            .iter()
+            .position(|known| *known == name)
+            .map_or(Self::OTHER, |at| Self(at as u8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_codes_agree() {
+        assert_eq!(Language::GO.name(), "GO");
+        assert_eq!(Language::from_name("NODE_JS"), Language(13));
+        assert_eq!(Language::from_name("KLINGON"), Language::OTHER);
+        assert_eq!(Language(200).name(), "OTHER");
+    }
+
+    #[test]
+    fn version_ordinals_follow_their_rule() {
+        // MQVersion: a patch is +2, a 5.x minor is +20.
+        assert_eq!(Version::V5_5_0.0, Version::V5_0_0.0 + 5 * 20);
+    }
+}
