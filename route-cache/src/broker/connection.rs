@@ -1,0 +1,330 @@
+//! One connection to a broker or name server.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use remoting_codec::{CommandView, DecodeError, ResponseCode};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use super::pending::{Completion, Origin, Pending, RelayTarget};
+use crate::clock::{Clock, Deadline};
+use crate::config::UpstreamConfig;
+use crate::error::UpstreamError;
+use crate::transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump};
+
+/// Requests without an answer after which a connection is given up.
+const ABANDONED_MAX: usize = 10_000;
+
+/// Whoever gets what a broker asks of its own accord.
+pub trait PushTarget {
+    /// The broker asks for something.
+    fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &CommandView<'_>);
+}
+
+/// What all upstream connections of a worker share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) buffers: Rc<Buffers>,
+    pub(crate) clock: Clock,
+    pub(crate) config: UpstreamConfig,
+    /// A connection has ended, or none came about, since this was last looked at.
+    lost: Cell<bool>,
+    /// All connections that may have something outstanding.
+    connections: RefCell<Vec<Weak<Connection>>>,
+}
+
+impl Context {
+    pub(crate) fn new(buffers: Rc<Buffers>, config: UpstreamConfig) -> Self {
+        Self {
+            buffers,
+            clock: Clock::default(),
+            config,
+            lost: Cell::new(false),
+            connections: RefCell::default(),
+        }
+    }
+
+    /// Whether a broker was lost since the last call: it may have moved.
+    pub(crate) fn take_lost(&self) -> bool {
+        self.lost.take()
+    }
+
+    /// A tick has passed: what is over its time is answered.
+    pub(crate) fn tick(&self) {
+        self.clock.tick();
+        // Whoever is told may open connections, so the list is not held meanwhile.
+        let connections = self.connections.take();
+        for connection in &connections {
+            if let Some(connection) = connection.upgrade() {
+                connection.expire();
+            }
+        }
+        let mut now = self.connections.borrow_mut();
+        let new = std::mem::replace(&mut *now, connections);
+        now.extend(new);
+        now.retain(|connection| connection.strong_count() > 0);
+    }
+}
+
+/// A connection to a broker or name server, many requests at a time.
+///
+/// It exists from the moment that it is wanted: what is asked of it before it is established is
+/// written as soon as it is, or answered with the reason why it never was.
+pub struct Connection {
+    /// The broker's name, for what is said about it.
+    peer: Rc<str>,
+    context: Rc<Context>,
+    outbox: Outbox,
+    pending: RefCell<Pending>,
+    push_target: Option<Weak<dyn PushTarget>>,
+    established: Cell<bool>,
+    /// The broker said that it goes away.
+    retired: Cell<bool>,
+    this: Weak<Self>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("established", &self.established.get())
+            .field("outstanding", &self.pending.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        peer: Rc<str>,
+        context: Rc<Context>,
+        push_target: Option<Weak<dyn PushTarget>>,
+    ) -> Rc<Self> {
+        let connection = Rc::new_cyclic(|this| Self {
+            peer,
+            outbox: Outbox::new(context.buffers.clone()),
+            context,
+            pending: RefCell::default(),
+            push_target,
+            established: Cell::new(false),
+            retired: Cell::new(false),
+            this: this.clone(),
+        });
+        let mut connections = connection.context.connections.borrow_mut();
+        connections.push(Rc::downgrade(&connection));
+        drop(connections);
+        connection
+    }
+
+    /// Connects and runs the connection until it ends. `false` when it was never established.
+    pub(crate) async fn run(&self, address: &str) -> bool {
+        let stream = match self.connect(address).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(broker = %self.peer, address, %error, "cannot connect");
+                self.end(&error);
+                return false;
+            }
+        };
+        let mut stream = stream;
+        self.established.set(true);
+        let limit = self.context.config.frame_limit;
+        let ended = pump(
+            &mut stream,
+            &self.outbox,
+            &self.context.buffers,
+            limit,
+            self,
+        )
+        .await;
+        match ended {
+            Ok(()) => debug!(broker = %self.peer, address, "connection closed"),
+            Err(PumpError::Io(error)) => debug!(broker = %self.peer, address, %error, "lost"),
+            Err(PumpError::Protocol(error)) => {
+                tracing::warn!(broker = %self.peer, address, %error, "sent what cannot be read");
+            }
+        }
+        self.end(&UpstreamError::Closed(self.peer.clone()));
+        true
+    }
+
+    async fn connect(&self, address: &str) -> Result<TcpStream, UpstreamError> {
+        let failed = |reason: String| UpstreamError::Connect {
+            broker: self.peer.clone(),
+            reason: reason.into(),
+        };
+        let connecting = TcpStream::connect(address);
+        let stream = tokio::time::timeout(self.context.config.connect_timeout, connecting)
+            .await
+            .map_err(|_| failed(format!("{address} does not answer")))?
+            .map_err(|error| failed(format!("{address}: {error}")))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(stream)
+    }
+
+    /// Sends a request on for `target`, who gets the answer, or why there is none.
+    ///
+    /// # Errors
+    /// When the request cannot be taken; then `target` is not told.
+    pub fn relay(
+        &self,
+        frame: &Frame<'_>,
+        view: &CommandView<'_>,
+        target: Rc<dyn RelayTarget>,
+        time: Duration,
+    ) -> Result<(), UpstreamError> {
+        self.admit(frame.bytes().len())?;
+        let origin = Origin {
+            opaque: view.opaque(),
+            code: view.request_code(),
+            serialize_type: view.serialize_type(),
+        };
+        let completion = Completion::Relay(target, origin);
+        let opaque = self.insert(self.context.clock.after(time), completion)?;
+        self.outbox.push_relayed(frame, view, opaque);
+        Ok(())
+    }
+
+    /// Sends on a request that nobody awaits an answer to.
+    ///
+    /// # Errors
+    /// When the request cannot be taken.
+    pub fn relay_oneway(
+        &self,
+        frame: &Frame<'_>,
+        view: &CommandView<'_>,
+    ) -> Result<(), UpstreamError> {
+        self.admit(frame.bytes().len())?;
+        // Brokers do not answer: the opaque only has to be one that no pending request has.
+        self.outbox.push_relayed(frame, view, 0);
+        Ok(())
+    }
+
+    /// Sends a response to what the broker asked.
+    pub fn respond(&self, frame: &Frame<'_>, view: &CommandView<'_>, opaque: i32) {
+        if self.admit(frame.bytes().len()).is_ok() {
+            self.outbox.push_relayed(frame, view, opaque);
+        }
+    }
+
+    /// Asks something and waits for the answer, a whole frame. The request's opaque is replaced.
+    ///
+    /// # Errors
+    /// When there is no answer within `time`.
+    pub async fn call(&self, request: Bytes, time: Duration) -> Result<Bytes, UpstreamError> {
+        let view = CommandView::decode(&request).map_err(|_| UpstreamError::TooLong)?;
+        self.admit(request.len())?;
+        let (caller, answer) = oneshot::channel();
+        let deadline = self.context.clock.after(time);
+        let opaque = self.insert(deadline, Completion::Call(caller))?;
+        self.outbox
+            .push_relayed(&Frame::of(&request), &view, opaque);
+        answer
+            .await
+            .unwrap_or_else(|_| Err(UpstreamError::Closed(self.peer.clone())))
+    }
+
+    /// Waits until everything that was sent so far is with the operating system.
+    pub async fn flushed(&self) {
+        self.outbox.flushed().await;
+    }
+
+    /// Ends the connection now. What is outstanding is answered as closed.
+    pub fn close(&self) {
+        self.outbox.close();
+    }
+
+    /// Whether it may take further requests.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.retired.get() && !self.outbox.is_closed()
+    }
+
+    /// No more requests, and the end once the last answer has come.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.close_if_done();
+    }
+
+    fn close_if_done(&self) {
+        if self.retired.get() && self.pending.borrow().len() == 0 {
+            self.outbox.finish();
+        }
+    }
+
+    fn admit(&self, length: usize) -> Result<(), UpstreamError> {
+        // The opaque has ten digits at most, and the client's had at least one.
+        if length + 10 > self.context.config.frame_limit {
+            return Err(UpstreamError::TooLong);
+        }
+        if self.outbox.len() > self.context.config.write_buffer_limit {
+            return Err(UpstreamError::Busy(self.peer.clone()));
+        }
+        Ok(())
+    }
+
+    fn insert(&self, deadline: Deadline, completion: Completion) -> Result<i32, UpstreamError> {
+        if self.outbox.is_closed() {
+            return Err(UpstreamError::Closed(self.peer.clone()));
+        }
+        let opaque = self.pending.borrow_mut().insert(deadline, completion);
+        opaque.ok_or_else(|| UpstreamError::Busy(self.peer.clone()))
+    }
+
+    fn expire(&self) {
+        let expired = self
+            .pending
+            .borrow_mut()
+            .remove_expired(&self.context.clock);
+        for completion in expired {
+            completion.fail(UpstreamError::Timeout(self.peer.clone()));
+        }
+        if self.pending.borrow().abandoned() > ABANDONED_MAX {
+            // It has answered nothing for long: what is still outstanding is better asked elsewhere.
+            self.close();
+        } else {
+            self.close_if_done();
+        }
+    }
+
+    fn end(&self, error: &UpstreamError) {
+        self.context.lost.set(true);
+        self.outbox.close();
+        let unanswered = self.pending.borrow_mut().remove_all();
+        for completion in unanswered {
+            completion.fail(error.clone());
+        }
+    }
+}
+
+impl FrameHandler for Connection {
+    fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
+        let view = CommandView::decode(frame.bytes())?;
+        if !view.is_response() {
+            let target = self.push_target.as_ref().and_then(Weak::upgrade);
+            if let (Some(target), Some(this)) = (target, self.this.upgrade()) {
+                target.on_push(&this, frame, &view);
+            }
+            return Ok(());
+        }
+        let completion = self.pending.borrow_mut().remove(view.opaque());
+        let Some(completion) = completion else {
+            return Ok(());
+        };
+        if view.code() == ResponseCode::GO_AWAY.0 {
+            self.retired.set(true);
+            completion.fail(UpstreamError::GoingAway(self.peer.clone()));
+        } else {
+            completion.answer(frame, &view);
+        }
+        if self.retired.get() {
+            self.close_if_done();
+        }
+        Ok(())
+    }
+}

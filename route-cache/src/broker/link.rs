@@ -1,0 +1,212 @@
+//! The data connections of a worker.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use remoting_codec::{RemotingCommand, RequestCode};
+use tokio::time::{Instant, timeout};
+
+use super::backoff::Backoff;
+use super::connection::{Connection, Context};
+use super::table::BrokerAddresses;
+use crate::error::UpstreamError;
+
+/// A link that nobody has used for so long lets its connection go.
+const UNUSED_MAX: Duration = Duration::from_secs(600);
+
+/// What a request is, as far as the choice of a connection goes. One class always uses the same
+/// connection, so that a client's requests of one class reach a broker in their order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// Sends, offsets, locks and what else is answered briefly and at once.
+    Request,
+    /// Pulls: answered with much, or after long.
+    Pull,
+}
+
+/// A broker as one worker sees it: the data connections that the worker's clients share.
+#[derive(Debug)]
+pub struct Broker {
+    name: Rc<str>,
+    addresses: RefCell<BrokerAddresses>,
+    requests: Link,
+    pulls: Link,
+}
+
+impl Broker {
+    pub(crate) fn new(
+        name: Rc<str>,
+        addresses: BrokerAddresses,
+        context: &Rc<Context>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            requests: Link::new(name.clone(), context.clone()),
+            pulls: Link::new(name.clone(), context.clone()),
+            addresses: RefCell::new(addresses),
+            name,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Rc<str> {
+        &self.name
+    }
+
+    /// Where it is now.
+    #[must_use]
+    pub fn addresses(&self) -> BrokerAddresses {
+        self.addresses.borrow().clone()
+    }
+
+    /// The connection for requests of that class; one is begun if there is none.
+    ///
+    /// # Errors
+    /// When `needs_master` and there is none, and while the broker is left alone after it could not be
+    /// reached.
+    pub fn connection(
+        &self,
+        class: Class,
+        needs_master: bool,
+    ) -> Result<Rc<Connection>, UpstreamError> {
+        let addresses = self.addresses.borrow();
+        let address = match addresses.master() {
+            Some(master) => master,
+            None if needs_master => return Err(UpstreamError::NoMaster(self.name.clone())),
+            None => addresses
+                .readable()
+                .ok_or_else(|| UpstreamError::NoBroker(self.name.clone()))?,
+        };
+        match class {
+            Class::Request => self.requests.connection(address),
+            Class::Pull => self.pulls.connection(address),
+        }
+    }
+
+    /// Waits until the requests that were made so far are with the operating system.
+    pub async fn requests_flushed(&self) {
+        let current = self.requests.current.borrow().clone();
+        if let Some((_, connection)) = current {
+            connection.flushed().await;
+        }
+    }
+
+    /// Takes over where the broker is now. Connections to where it no longer is are given up with
+    /// their next use.
+    pub(crate) fn relocate(&self, addresses: BrokerAddresses) {
+        *self.addresses.borrow_mut() = addresses;
+    }
+
+    /// No name server knows the broker any more.
+    pub(crate) fn retire(&self) {
+        self.requests.retire();
+        self.pulls.retire();
+    }
+}
+
+/// One connection, made anew as often as it is needed.
+#[derive(Debug)]
+struct Link {
+    name: Rc<str>,
+    context: Rc<Context>,
+    current: RefCell<Option<(Arc<str>, Rc<Connection>)>>,
+    /// Set while the broker is left alone: until when, and what was wrong.
+    trouble: Rc<RefCell<Trouble>>,
+    used: Rc<Cell<bool>>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    backoff: Backoff,
+    until: Option<Instant>,
+}
+
+impl Link {
+    fn new(name: Rc<str>, context: Rc<Context>) -> Self {
+        Self {
+            name,
+            context,
+            current: RefCell::default(),
+            trouble: Rc::default(),
+            used: Rc::default(),
+        }
+    }
+
+    fn connection(&self, address: &Arc<str>) -> Result<Rc<Connection>, UpstreamError> {
+        self.used.set(true);
+        let mut current = self.current.borrow_mut();
+        if let Some((at, connection)) = &*current {
+            if connection.is_usable() && (Arc::ptr_eq(at, address) || at == address) {
+                return Ok(connection.clone());
+            }
+            connection.retire();
+        }
+        *current = None;
+        let until = self.trouble.borrow().until;
+        if until.is_some_and(|until| Instant::now() < until) {
+            return Err(UpstreamError::Connect {
+                broker: self.name.clone(),
+                reason: format!("{address} could not be reached a moment ago").into(),
+            });
+        }
+        let connection = Connection::new(self.name.clone(), self.context.clone(), None);
+        self.spawn(connection.clone(), address.clone());
+        *current = Some((address.clone(), connection.clone()));
+        Ok(connection)
+    }
+
+    fn retire(&self) {
+        if let Some((_, connection)) = self.current.take() {
+            connection.retire();
+        }
+    }
+
+    fn spawn(&self, connection: Rc<Connection>, address: Arc<str>) {
+        let trouble = self.trouble.clone();
+        let used = self.used.clone();
+        let keep_alive = self.context.config.keep_alive;
+        tokio::task::spawn_local(async move {
+            let kept = keep(&connection, &used, keep_alive);
+            let established = tokio::select! {
+                established = connection.run(&address) => established,
+                never = kept => match never {},
+            };
+            let mut trouble = trouble.borrow_mut();
+            if established {
+                trouble.backoff.reset();
+                trouble.until = None;
+            } else {
+                trouble.until = Some(Instant::now() + trouble.backoff.next());
+            }
+        });
+    }
+}
+
+/// Says something before the broker finds a connection idle, until that is no longer worth it.
+async fn keep(connection: &Connection, used: &Cell<bool>, period: Duration) -> Infallible {
+    // A heartbeat with no group in it registers nothing.
+    let nothing = Bytes::from_static(
+        br#"{"clientID":"remora-keep-alive","producerDataSet":[],"consumerDataSet":[]}"#,
+    );
+    let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(nothing);
+    let heartbeat = heartbeat.to_bytes();
+    let mut unused = Duration::ZERO;
+    loop {
+        tokio::time::sleep(period).await;
+        if used.replace(false) {
+            unused = Duration::ZERO;
+            continue;
+        }
+        unused += period;
+        if unused >= UNUSED_MAX {
+            connection.retire();
+            std::future::pending::<()>().await;
+        }
+        // Whatever the answer is, the connection was used.
+        let _ = timeout(period, connection.call(heartbeat.clone(), period)).await;
+    }
+}

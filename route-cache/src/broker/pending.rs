@@ -1,0 +1,236 @@
+//! What is outstanding on one upstream connection.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use remoting_codec::{CommandView, RequestCode, SerializeType};
+use tokio::sync::oneshot;
+
+use crate::clock::{Clock, Deadline};
+use crate::error::UpstreamError;
+use crate::transport::Frame;
+
+/// Bits of an opaque that say which slot it is; the rest count the slot's uses, as a second check.
+const INDEX_BITS: u32 = 20;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+/// Together the bits stay below the sign: opaques are positive.
+const USES_MAX: u32 = (1 << (31 - INDEX_BITS)) - 1;
+
+/// Most requests that may be outstanding on one connection.
+const OUTSTANDING_MAX: usize = 1 << INDEX_BITS;
+
+/// Whoever a relayed request came from.
+pub trait RelayTarget {
+    /// The answer has come.
+    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>);
+    /// No answer will come.
+    fn on_failure(&self, origin: Origin, error: UpstreamError);
+}
+
+/// What must be known of a relayed request to answer it.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The opaque that its sender gave it.
+    pub opaque: i32,
+    /// What it asks for.
+    pub code: RequestCode,
+    /// How its sender writes headers.
+    pub serialize_type: SerializeType,
+}
+
+/// What happens with an answer.
+pub(crate) enum Completion {
+    /// Somebody in this process waits for it.
+    Call(oneshot::Sender<Result<Bytes, UpstreamError>>),
+    /// It is relayed.
+    Relay(Rc<dyn RelayTarget>, Origin),
+}
+
+impl Completion {
+    pub(crate) fn answer(self, frame: Frame<'_>, view: &CommandView<'_>) {
+        match self {
+            // Whoever asked may have stopped waiting.
+            Self::Call(caller) => drop(caller.send(Ok(frame.to_owned()))),
+            Self::Relay(target, origin) => target.on_answer(origin, frame, view),
+        }
+    }
+
+    pub(crate) fn fail(self, error: UpstreamError) {
+        match self {
+            Self::Call(caller) => drop(caller.send(Err(error))),
+            Self::Relay(target, origin) => target.on_failure(origin, error),
+        }
+    }
+}
+
+/// The table from upstream opaque to what happens with its answer.
+///
+/// A slot whose request is over its time is not used again before its late answer has come: a busy
+/// connection would come round to the same opaque within a fraction of a second, and the answer would
+/// go to another client.
+#[derive(Default)]
+pub(crate) struct Pending {
+    slots: Vec<Slot>,
+    /// Slots that are free, the last freed first: busy connections keep using the same few.
+    free: Vec<u32>,
+    abandoned: usize,
+}
+
+#[derive(Default)]
+struct Slot {
+    uses: u32,
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    /// Over its time, and its answer may still come.
+    Abandoned,
+    #[default]
+    Free,
+    Waiting(Deadline, Completion),
+}
+
+impl Pending {
+    /// Takes a request in; the answer is its opaque upstream, never 0. `None` when the table is full.
+    pub(crate) fn insert(&mut self, deadline: Deadline, completion: Completion) -> Option<i32> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.slots.len() < OUTSTANDING_MAX => {
+                self.slots.push(Slot::default());
+                self.slots.len() as u32 - 1
+            }
+            None => return None,
+        };
+        let slot = self.slots.get_mut(index as usize)?;
+        slot.uses = slot.uses % USES_MAX + 1;
+        slot.state = State::Waiting(deadline, completion);
+        Some(((slot.uses << INDEX_BITS) | index) as i32)
+    }
+
+    /// Takes out whom an answer is for; nobody, if it comes too late or was never asked for.
+    pub(crate) fn remove(&mut self, opaque: i32) -> Option<Completion> {
+        let index = opaque as u32 & INDEX_MASK;
+        let slot = self.slots.get_mut(index as usize)?;
+        if opaque < 0 || slot.uses != opaque as u32 >> INDEX_BITS {
+            return None;
+        }
+        let completion = match std::mem::take(&mut slot.state) {
+            State::Free => return None,
+            State::Abandoned => {
+                self.abandoned -= 1;
+                None
+            }
+            State::Waiting(_, completion) => Some(completion),
+        };
+        self.free.push(index);
+        self.shrink();
+        completion
+    }
+
+    /// Takes out what is over its time.
+    pub(crate) fn remove_expired(&mut self, clock: &Clock) -> Vec<Completion> {
+        let mut expired = Vec::new();
+        for slot in &mut self.slots {
+            if let State::Waiting(deadline, _) = slot.state
+                && clock.is_over(deadline)
+                && let State::Waiting(_, completion) =
+                    std::mem::replace(&mut slot.state, State::Abandoned)
+            {
+                self.abandoned += 1;
+                expired.push(completion);
+            }
+        }
+        expired
+    }
+
+    /// Takes out everything; the connection has ended.
+    pub(crate) fn remove_all(&mut self) -> Vec<Completion> {
+        self.free.clear();
+        self.abandoned = 0;
+        let slots = std::mem::take(&mut self.slots).into_iter();
+        slots
+            .filter_map(|slot| match slot.state {
+                State::Waiting(_, completion) => Some(completion),
+                State::Abandoned | State::Free => None,
+            })
+            .collect()
+    }
+
+    /// How many requests are outstanding.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len() - self.abandoned
+    }
+
+    /// How many requests are over their time and still without an answer.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned
+    }
+
+    /// Gives memory back after a peak.
+    fn shrink(&mut self) {
+        const KEEP: usize = 4096;
+        if self.slots.len() > KEEP && self.free.len() == self.slots.len() {
+            self.slots.truncate(KEEP);
+            self.slots.shrink_to_fit();
+            self.free = (0..KEEP as u32).rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn call() -> (Completion, oneshot::Receiver<Result<Bytes, UpstreamError>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Completion::Call(sender), receiver)
+    }
+
+    #[test]
+    fn a_late_answer_finds_nobody() {
+        let clock = Clock::default();
+        let mut pending = Pending::default();
+        let deadline = clock.after(Duration::ZERO);
+        let late = pending.insert(deadline, call().0).unwrap();
+        clock.tick();
+        assert_eq!(pending.remove_expired(&clock).len(), 1);
+        assert_eq!((pending.len(), pending.abandoned()), (0, 1));
+        // However often others come and go, none gets the late one's opaque.
+        for _ in 0..10_000 {
+            let opaque = pending.insert(deadline, call().0).unwrap();
+            assert_ne!(opaque, late);
+            assert!(pending.remove(opaque).is_some());
+            assert!(pending.remove(opaque).is_none());
+        }
+        assert!(pending.remove(late).is_none());
+        assert_eq!((pending.len(), pending.abandoned()), (0, 0));
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_not_found() {
+        let mut pending = Pending::default();
+        pending.insert(Clock::default().after(Duration::ZERO), call().0);
+        for opaque in [0, -1, i32::MIN, i32::MAX, 1, 2 << 20] {
+            assert!(pending.remove(opaque).is_none());
+        }
+        assert_eq!(pending.len(), 1);
+    }
+
+    #[test]
+    fn the_end_tells_everybody() {
+        let clock = Clock::default();
+        let mut pending = Pending::default();
+        let (completion, mut receiver) = call();
+        pending.insert(clock.after(Duration::from_secs(1)), completion);
+        for completion in pending.remove_all() {
+            completion.fail(UpstreamError::Closed("broker-a".into()));
+        }
+        assert!(matches!(
+            receiver.try_recv(),
+            Ok(Err(UpstreamError::Closed(_)))
+        ));
+    }
+}

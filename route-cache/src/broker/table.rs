@@ -1,0 +1,143 @@
+//! Which brokers there are, and where.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use remoting_codec::body::{BrokerData, ClusterInfo};
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode};
+use tokio::time::Instant;
+
+use crate::error::NameServerError;
+use crate::name_server::NameServers;
+
+/// At the least between two loads of the list.
+const LOAD_PAUSE: Duration = Duration::from_millis(500);
+
+/// The broker id of a master.
+const MASTER: i64 = 0;
+
+/// Where one broker name is: its master and its replicas.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BrokerAddresses {
+    by_id: BTreeMap<i64, Arc<str>>,
+}
+
+impl BrokerAddresses {
+    fn new(data: &BrokerData) -> Self {
+        let entries = data.broker_addrs.iter();
+        Self {
+            by_id: entries.map(|(id, at)| (*id, at.as_str().into())).collect(),
+        }
+    }
+
+    /// Where its master is, if it has one now.
+    #[must_use]
+    pub fn master(&self) -> Option<&Arc<str>> {
+        self.by_id.get(&MASTER)
+    }
+
+    /// Where to read: at the master, or at the first replica while there is none.
+    #[must_use]
+    pub fn readable(&self) -> Option<&Arc<str>> {
+        self.by_id.values().next()
+    }
+
+    /// All of its addresses, the master's first.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.by_id.values()
+    }
+}
+
+/// Brokers by name, as of one moment.
+pub(crate) type Brokers = HashMap<Arc<str>, BrokerAddresses>;
+
+/// All brokers that the name servers know, by name, for all workers.
+///
+/// A request names its broker and not where that is. The list is loaded whole, at intervals and when
+/// a name turns up that is not in it, and mended by every route that is loaded; a broker that name
+/// servers have stopped to mention is forgotten with the next load of the list, and nothing is
+/// forgotten while no name server answers.
+#[derive(Debug)]
+pub struct BrokerTable {
+    brokers: RwLock<Arc<Brokers>>,
+    /// Grows with every change, so that a worker sees in one load that nothing has changed.
+    epoch: AtomicU64,
+    /// Held while the list is loaded; when that was begun last.
+    loading: tokio::sync::Mutex<Option<Instant>>,
+    name_servers: NameServers,
+}
+
+impl BrokerTable {
+    /// An empty table, to be filled from these name servers.
+    #[must_use]
+    pub fn new(name_servers: NameServers) -> Self {
+        Self {
+            brokers: RwLock::default(),
+            epoch: AtomicU64::new(1),
+            loading: tokio::sync::Mutex::default(),
+            name_servers,
+        }
+    }
+
+    /// Loads the list, unless that was done a moment ago or is being done: then waits for that.
+    ///
+    /// # Errors
+    /// When no name server gives it; the table stays as it is.
+    pub async fn load(&self) -> Result<(), NameServerError> {
+        let asked = Instant::now();
+        let mut begun = self.loading.lock().await;
+        if begun.is_some_and(|begun| begun + LOAD_PAUSE > asked) {
+            return Ok(());
+        }
+        *begun = Some(Instant::now());
+        let request = RemotingCommand::request(RequestCode::GET_BROKER_CLUSTER_INFO);
+        let answer = self.name_servers.call(&request).await?;
+        if answer.code != ResponseCode::SUCCESS.0 {
+            let remark = answer.remark.unwrap_or_default();
+            return Err(NameServerError::Unusable(remark.as_ref().into()));
+        }
+        let list = ClusterInfo::decode(&answer.body)
+            .map_err(|error| NameServerError::Unusable(error.to_string().into()))?;
+        let brokers = list.broker_addr_table.values().map(entry).collect();
+        self.replace(brokers);
+        Ok(())
+    }
+
+    /// Takes in what a route says of its brokers.
+    pub(crate) fn merge(&self, mentioned: &[BrokerData]) {
+        let current = self.current();
+        let news: Vec<_> = mentioned
+            .iter()
+            .map(entry)
+            .filter(|(name, at)| current.get(name) != Some(at))
+            .collect();
+        if !news.is_empty() {
+            let mut brokers = Brokers::clone(&current);
+            brokers.extend(news);
+            self.replace(brokers);
+        }
+    }
+
+    pub(crate) fn current(&self) -> Arc<Brokers> {
+        self.brokers.read().clone()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    fn replace(&self, brokers: Brokers) {
+        let mut current = self.brokers.write();
+        if **current != brokers {
+            *current = Arc::new(brokers);
+            self.epoch.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+fn entry(data: &BrokerData) -> (Arc<str>, BrokerAddresses) {
+    (data.broker_name.as_str().into(), BrokerAddresses::new(data))
+}

@@ -1,0 +1,53 @@
+//! Time as a worker's tables need it.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+/// How often a worker looks for what is over its time, and so how exact a deadline is.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// Counts a worker's ticks: a deadline costs an addition, not a system call.
+#[derive(Debug, Default)]
+pub struct Clock(Cell<u32>);
+
+/// A moment, in ticks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Deadline(u32);
+
+impl Clock {
+    /// The first moment by which at least that much time will have passed.
+    #[must_use]
+    pub fn after(&self, time: Duration) -> Deadline {
+        let ticks = time.as_millis().div_ceil(TICK.as_millis()) as u32;
+        Deadline(self.0.get().wrapping_add(ticks).wrapping_add(1))
+    }
+
+    /// Whether that moment has come.
+    #[must_use]
+    pub fn is_over(&self, deadline: Deadline) -> bool {
+        // Wraps after seven years; then half the range is past and half to come.
+        (deadline.0.wrapping_sub(self.0.get()) as i32) <= 0
+    }
+
+    /// Another tick has passed.
+    pub fn tick(&self) {
+        self.0.set(self.0.get().wrapping_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_early_and_survives_wrapping() {
+        let clock = Clock(Cell::new(u32::MAX - 1));
+        let deadline = clock.after(TICK * 2);
+        for _ in 0..2 {
+            clock.tick();
+            assert!(!clock.is_over(deadline));
+        }
+        clock.tick();
+        assert!(clock.is_over(deadline));
+    }
+}

@@ -1,0 +1,60 @@
+//! What can be set about everything upstream.
+
+use std::time::Duration;
+
+use remoting_codec::DEFAULT_FRAME_LIMIT;
+
+/// Settings of connections to brokers and name servers.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// How long a connection may take to be established. What waits for it is then answered, so this
+    /// must be well below what clients wait for an answer (3 s).
+    pub connect_timeout: Duration,
+    /// Most bytes of a frame, the length field included. Brokers close a connection that brings a
+    /// longer one.
+    pub frame_limit: usize,
+    /// Once more than this many bytes wait to be written to a broker, further requests to it are
+    /// refused.
+    pub write_buffer_limit: usize,
+    /// An idle connection is used after this time to keep it: brokers close one that is silent for
+    /// 120 s.
+    pub keep_alive: Duration,
+}
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            frame_limit: DEFAULT_FRAME_LIMIT,
+            write_buffer_limit: 32 * 1024 * 1024,
+            keep_alive: Duration::from_secs(50),
+        }
+    }
+}
+
+/// Settings of routes.
+#[derive(Clone, Debug)]
+pub struct RouteConfig {
+    /// A route this old is loaded anew in the background when somebody asks for it.
+    pub refresh_after: Duration,
+    /// A route this old is loaded anew before it is answered, if a name server can be reached.
+    pub expire_after: Duration,
+    /// How long "no such topic" is believed. Short, for a topic that is sent to comes to exist.
+    pub negative_ttl: Duration,
+    /// Most topics that are kept.
+    pub capacity: u64,
+    /// How often the list of brokers is loaded.
+    pub broker_refresh: Duration,
+}
+
+impl Default for RouteConfig {
+    fn default() -> Self {
+        Self {
+            refresh_after: Duration::from_secs(10),
+            expire_after: Duration::from_secs(30),
+            negative_ttl: Duration::from_secs(1),
+            capacity: 20_000,
+            broker_refresh: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Everything upstream of a proxy: name servers, routes, and the connections to brokers.
+//!
+//! ```text
+//!            all threads                              one worker
+//!  NameServers ── RouteCache           Upstream ── Broker ── data connections, shared by clients
+//!       └──────── BrokerTable ────────────┘  └──── Lane ──── one per client and broker
+//! ```
+//!
+//! What is shared by threads is asked rarely and answers from memory. What carries requests belongs
+//! to one worker, a thread with a runtime of its own, so that a request and its answer meet no lock.
+
+mod broker;
+mod clock;
+mod config;
+mod error;
+mod name_server;
+mod routes;
+pub mod transport;
+mod upstream;
+
+pub use broker::{
+    Broker, BrokerAddresses, BrokerTable, Class, Connection, Lane, Origin, PushTarget,
+    Registration, RelayTarget,
+};
+pub use clock::{Clock, Deadline, TICK};
+pub use config::{RouteConfig, UpstreamConfig};
+pub use error::{NameServerError, RouteError, UpstreamError};
+pub use name_server::{NameServerClient, NameServers, name_servers};
+pub use routes::{RouteCache, TopicRoute};
+pub use upstream::Upstream;

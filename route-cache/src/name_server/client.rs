@@ -1,0 +1,185 @@
+//! The client that all workers share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use remoting_codec::RemotingCommand;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use crate::broker::{Connection, Context};
+use crate::clock::TICK;
+use crate::config::UpstreamConfig;
+use crate::error::{NameServerError, UpstreamError};
+use crate::transport::Buffers;
+
+/// How long one name server may take to answer before the next is asked.
+const ANSWER_TIME: Duration = Duration::from_millis(1500);
+
+/// Questions that may wait for the client's thread; beyond that, whoever asks waits.
+const QUEUE: usize = 1024;
+
+type Reply = oneshot::Sender<Result<Bytes, NameServerError>>;
+
+/// Asks name servers, from any thread. All know the same, so one is asked, and another when it does
+/// not answer.
+#[derive(Clone, Debug)]
+pub struct NameServers {
+    questions: mpsc::Sender<(Bytes, Reply)>,
+    answered: Arc<AtomicBool>,
+}
+
+impl NameServers {
+    /// Asks, and gets the answer whatever its code is. The request's opaque is replaced.
+    ///
+    /// # Errors
+    /// When none of them answers.
+    pub async fn call(
+        &self,
+        request: &RemotingCommand,
+    ) -> Result<RemotingCommand, NameServerError> {
+        let gone = || NameServerError::Unreachable("the client has stopped".into());
+        let (reply, answer) = oneshot::channel();
+        let question = (request.to_bytes(), reply);
+        self.questions.send(question).await.map_err(|_| gone())?;
+        let frame = answer.await.map_err(|_| gone())??;
+        Ok(RemotingCommand::decode(&frame)?)
+    }
+
+    /// Whether one of them has ever answered.
+    #[must_use]
+    pub fn have_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// The half of the client that has the connections; it runs on one thread.
+#[derive(Debug)]
+pub struct NameServerClient {
+    questions: mpsc::Receiver<(Bytes, Reply)>,
+    servers: Rc<Servers>,
+}
+
+/// A client of name servers at these addresses (`host:port`): what asks, and what must be run for
+/// that.
+#[must_use]
+pub fn name_servers(
+    addresses: Vec<String>,
+    config: UpstreamConfig,
+) -> (NameServers, NameServerClient) {
+    let (sender, questions) = mpsc::channel(QUEUE);
+    let answered = Arc::new(AtomicBool::new(false));
+    let servers = addresses.into_iter().map(|address| Server {
+        address: address.into(),
+        connection: RefCell::default(),
+    });
+    let client = NameServerClient {
+        questions,
+        servers: Rc::new(Servers {
+            all: servers.collect(),
+            current: Cell::new(0),
+            context: Rc::new(Context::new(Rc::new(Buffers::default()), config)),
+            answered: answered.clone(),
+            reachable: Cell::new(true),
+        }),
+    };
+    let name_servers = NameServers {
+        questions: sender,
+        answered,
+    };
+    (name_servers, client)
+}
+
+impl NameServerClient {
+    /// Answers questions until nobody can ask any more.
+    pub async fn run(mut self) {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.servers.context.tick(),
+                question = self.questions.recv() => {
+                    let Some((request, reply)) = question else {
+                        return;
+                    };
+                    let servers = self.servers.clone();
+                    tokio::task::spawn_local(async move {
+                        let answer = servers.ask(request).await;
+                        // Whoever asked may have gone.
+                        let _ = reply.send(answer);
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Servers {
+    all: Vec<Server>,
+    /// Who answered last: asked first.
+    current: Cell<usize>,
+    context: Rc<Context>,
+    answered: Arc<AtomicBool>,
+    /// Whether the last question was answered: that none answers is said once.
+    reachable: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: Rc<str>,
+    connection: RefCell<Option<Rc<Connection>>>,
+}
+
+impl Servers {
+    async fn ask(&self, request: Bytes) -> Result<Bytes, NameServerError> {
+        let first = self.current.get();
+        let mut trouble: Option<UpstreamError> = None;
+        for nth in 0..self.all.len() {
+            let index = (first + nth) % self.all.len();
+            let Some(server) = self.all.get(index) else {
+                break;
+            };
+            let connection = server.connection(&self.context);
+            match connection.call(request.clone(), ANSWER_TIME).await {
+                Ok(answer) => {
+                    self.current.set(index);
+                    self.answered.store(true, Ordering::Relaxed);
+                    if !self.reachable.replace(true) {
+                        info!(name_server = %server.address, "name server answers again");
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => trouble = Some(error),
+            }
+        }
+        let trouble = trouble.map_or_else(|| "none is configured".to_owned(), |e| e.to_string());
+        if self.reachable.replace(false) {
+            warn!(
+                error = trouble,
+                "no name server answers: known routes are kept"
+            );
+        }
+        Err(NameServerError::Unreachable(trouble.into()))
+    }
+}
+
+impl Server {
+    fn connection(&self, context: &Rc<Context>) -> Rc<Connection> {
+        let mut current = self.connection.borrow_mut();
+        if let Some(connection) = &*current
+            && connection.is_usable()
+        {
+            return connection.clone();
+        }
+        let name = format!("name server {}", self.address).into();
+        let connection = Connection::new(name, context.clone(), None);
+        let (address, run) = (self.address.clone(), connection.clone());
+        tokio::task::spawn_local(async move { run.run(&address).await });
+        *current = Some(connection.clone());
+        connection
+    }
+}

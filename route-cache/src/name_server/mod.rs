@@ -1,0 +1,5 @@
+//! Questions to name servers.
+
+mod client;
+
+pub use client::{NameServerClient, NameServers, name_servers};

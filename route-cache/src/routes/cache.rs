@@ -1,0 +1,156 @@
+//! The routes of all topics that clients ask for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use moka::future::Cache;
+use remoting_codec::body::TopicRouteData;
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::topic_route::TopicRoute;
+use crate::broker::BrokerTable;
+use crate::config::RouteConfig;
+use crate::error::{NameServerError, RouteError};
+use crate::name_server::NameServers;
+
+/// Routes by topic, for all workers.
+///
+/// A route is loaded once, however many ask for it at the same time. It is loaded anew in the
+/// background before it is too old, so that nobody waits for a name server whose topics are in use;
+/// and it is kept for as long as no name server answers, for a stale route still leads to brokers
+/// and none leads nowhere.
+#[derive(Clone, Debug)]
+pub struct RouteCache {
+    topics: Cache<Arc<str>, Arc<Topic>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: RouteConfig,
+    brokers: Arc<BrokerTable>,
+    name_servers: NameServers,
+}
+
+#[derive(Debug)]
+struct Topic {
+    /// The route, or the name server's words why there is none.
+    route: Result<Arc<TopicRoute>, Arc<str>>,
+    loaded: Instant,
+    refreshing: AtomicBool,
+    /// Held while a successor is loaded.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl Topic {
+    fn new(route: Result<Arc<TopicRoute>, Arc<str>>) -> Arc<Self> {
+        Arc::new(Self {
+            route,
+            loaded: Instant::now(),
+            refreshing: AtomicBool::new(false),
+            reloading: tokio::sync::Mutex::default(),
+        })
+    }
+
+    fn route(&self) -> Result<Arc<TopicRoute>, RouteError> {
+        self.route.clone().map_err(RouteError::NoSuchTopic)
+    }
+}
+
+impl RouteCache {
+    /// An empty cache, filled from these name servers; brokers that routes name go to `brokers`.
+    #[must_use]
+    pub fn new(config: RouteConfig, brokers: Arc<BrokerTable>, name_servers: NameServers) -> Self {
+        Self {
+            topics: Cache::new(config.capacity),
+            shared: Arc::new(Shared {
+                config,
+                brokers,
+                name_servers,
+            }),
+        }
+    }
+
+    /// The topic's route.
+    ///
+    /// # Errors
+    /// When there is no such topic, or no name server answers and none has for this topic.
+    pub async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
+        let Some(known) = self.topics.get(topic).await else {
+            let topic: Arc<str> = topic.into();
+            let load = self.shared.load(&topic, None);
+            let loaded = self.topics.try_get_with(topic.clone(), load).await;
+            return loaded.map_err(|error| (*error).clone())?.route();
+        };
+        let config = &self.shared.config;
+        let age = known.loaded.elapsed();
+        let expired = match known.route {
+            Ok(_) => age >= config.expire_after,
+            Err(_) => age >= config.negative_ttl,
+        };
+        if expired {
+            return self.reload(topic, known).await.route();
+        }
+        if age >= config.refresh_after && !known.refreshing.swap(true, Ordering::Relaxed) {
+            let (cache, topic, known) = (self.clone(), topic.to_owned(), known.clone());
+            tokio::spawn(async move {
+                cache.reload(&topic, known.clone()).await;
+                known.refreshing.store(false, Ordering::Relaxed);
+            });
+        }
+        known.route()
+    }
+
+    /// The topic loaded anew; as it was known, if no name server answers.
+    async fn reload(&self, topic: &str, known: Arc<Topic>) -> Arc<Topic> {
+        let _one_at_a_time = known.reloading.lock().await;
+        if let Some(newer) = self.topics.get(topic).await
+            && !Arc::ptr_eq(&newer, &known)
+        {
+            return newer;
+        }
+        match self.shared.load(topic, Some(&known)).await {
+            Ok(loaded) => {
+                self.topics.insert(topic.into(), loaded.clone()).await;
+                loaded
+            }
+            Err(error) => {
+                debug!(topic, %error, "route kept");
+                known.clone()
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn load(
+        &self,
+        topic: &str,
+        known: Option<&Topic>,
+    ) -> Result<Arc<Topic>, NameServerError> {
+        let request = RemotingCommand::request(RequestCode::GET_ROUTEINFO_BY_TOPIC)
+            .with_field("topic", topic.to_owned())
+            .with_field("acceptStandardJsonOnly", "true");
+        let answer = self.name_servers.call(&request).await?;
+        let remark = answer.remark.as_deref().unwrap_or_default();
+        if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
+            return Ok(Topic::new(Err(remark.into())));
+        }
+        if answer.code != ResponseCode::SUCCESS.0 {
+            return Err(NameServerError::Unusable(remark.into()));
+        }
+        let data = TopicRouteData::decode(&answer.body)
+            .map_err(|error| NameServerError::Unusable(error.to_string().into()))?;
+        self.brokers.merge(&data.broker_datas);
+        let route = TopicRoute::new(data);
+        // The same route stays the same, with what it has encoded.
+        let same = known
+            .and_then(|known| known.route.as_ref().ok())
+            .filter(|known| known.data() == route.data());
+        Ok(Topic::new(Ok(same
+            .cloned()
+            .unwrap_or_else(|| Arc::new(route)))))
+    }
+}

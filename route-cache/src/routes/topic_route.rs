@@ -1,0 +1,93 @@
+//! One topic's route.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use remoting_codec::body::{BrokerData, TopicRouteData};
+
+/// Most advertised addresses for which a route is kept encoded.
+const ENCODED_MAX: usize = 8;
+
+/// The broker id of a master.
+const MASTER: i64 = 0;
+
+/// Where one topic lives, as of one moment. Never changes.
+#[derive(Debug)]
+pub struct TopicRoute {
+    data: TopicRouteData,
+    /// What clients are told, by the address that they are told.
+    encoded: Mutex<Vec<(Arc<str>, Bytes)>>,
+}
+
+impl TopicRoute {
+    pub(super) fn new(mut data: TopicRouteData) -> Self {
+        // Clients compare a route with the one they had: one order, whatever the name server's.
+        data.broker_datas
+            .sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
+        data.queue_datas
+            .sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
+        Self {
+            data,
+            encoded: Mutex::default(),
+        }
+    }
+
+    /// Its brokers, ordered by name.
+    #[must_use]
+    pub fn brokers(&self) -> &[BrokerData] {
+        &self.data.broker_datas
+    }
+
+    pub(super) fn data(&self) -> &TopicRouteData {
+        &self.data
+    }
+
+    /// The answer to a client, every broker being at `advertised`.
+    #[must_use]
+    pub fn encoded(&self, advertised: &Arc<str>) -> Bytes {
+        let mut encoded = self.encoded.lock();
+        if let Some((_, body)) = encoded.iter().find(|(at, _)| at == advertised) {
+            return body.clone();
+        }
+        let body = Bytes::from(self.advertise(advertised).encode());
+        if encoded.len() == ENCODED_MAX {
+            encoded.remove(0);
+        }
+        encoded.push((advertised.clone(), body.clone()));
+        body
+    }
+
+    /// The route with every broker at one address. A broker that has a master shows its id 0; one
+    /// that has replicas only shows a replica's, so that producers pass it by and consumers read on.
+    fn advertise(&self, advertised: &str) -> TopicRouteData {
+        let mut data = self.data.clone();
+        for broker in &mut data.broker_datas {
+            let shown = if broker.broker_addrs.contains_key(&MASTER) {
+                Some(MASTER)
+            } else {
+                broker.broker_addrs.keys().next().copied()
+            };
+            let shown = shown.into_iter().map(|id| (id, advertised.to_owned()));
+            broker.broker_addrs = shown.collect();
+        }
+        data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_see_one_address_and_know_what_a_broker_is_good_for() {
+        let body = br#"{"brokerDatas":[
+            {"brokerAddrs":{"1":"10.0.0.3:10911","2":"10.0.0.4:10911"},"brokerName":"broker-b","cluster":"c"},
+            {"brokerAddrs":{"0":"10.0.0.1:10911","1":"10.0.0.2:10911"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],
+            "orderTopicConf":"broker-a:4","queueDatas":[]}"#;
+        let route = TopicRoute::new(TopicRouteData::decode(body).unwrap());
+        let encoded = route.encoded(&"mq.example.com:8080".into());
+        let told = r#"{"brokerDatas":[{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"},{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
+        assert_eq!(std::str::from_utf8(&encoded).unwrap(), told);
+    }
+}

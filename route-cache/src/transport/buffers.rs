@@ -1,0 +1,50 @@
+//! A worker's buffers.
+
+use std::cell::{RefCell, RefMut};
+
+/// Bytes that one read takes at most. Large enough that a busy broker connection is read in few
+/// calls, small enough to stay in a core's cache.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Most write buffers that are kept for the next connection that needs one.
+const SPARE_MAX: usize = 64;
+
+/// A write buffer that has grown over this is given back to the allocator instead.
+const SPARE_CAPACITY_MAX: usize = 256 * 1024;
+
+/// The buffers that all connections of one worker share.
+#[derive(Debug)]
+pub struct Buffers {
+    read: RefCell<Box<[u8]>>,
+    spare: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self {
+            read: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()),
+            spare: RefCell::default(),
+        }
+    }
+}
+
+impl Buffers {
+    /// The read buffer, for as long as one read and its frames take.
+    pub(super) fn read(&self) -> RefMut<'_, Box<[u8]>> {
+        self.read.borrow_mut()
+    }
+
+    /// An empty write buffer.
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a write buffer back.
+    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX && buffer.capacity() <= SPARE_CAPACITY_MAX {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+}

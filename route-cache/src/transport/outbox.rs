@@ -1,0 +1,280 @@
+//! What is to be written to a connection.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use remoting_codec::{CommandView, RemotingCommand};
+use tokio::io::AsyncWrite;
+
+use super::buffers::Buffers;
+use super::pump::Frame;
+
+/// A body from this size on is not copied but shared with the buffer that it was read into.
+pub(super) const SHARE_MIN: usize = 32 * 1024;
+
+/// Most pieces that one write gathers.
+const GATHER_MAX: usize = 16;
+
+/// The frames that wait to be written to one connection.
+///
+/// Anybody on the connection's worker may put frames in; its own task takes them out. It does not
+/// bound itself: whoever puts something in looks at [`Outbox::len`] first, and knows what to do when
+/// that is too much.
+#[derive(Debug)]
+pub struct Outbox {
+    buffers: Rc<Buffers>,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that are written already.
+    written: usize,
+    /// Bytes that are not written yet.
+    len: usize,
+    /// Bytes that were written since the beginning.
+    total: u64,
+    ending: Ending,
+    writer: Option<Waker>,
+    flush_waiters: Vec<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Ending {
+    #[default]
+    Open,
+    /// Everything is written, then the connection ends.
+    Finishing,
+    /// The connection ends now, or has ended.
+    Closed,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// Grows at its end while it is the last.
+    Own(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Outbox {
+    /// An empty outbox of a connection on the worker whose buffers these are.
+    #[must_use]
+    pub fn new(buffers: Rc<Buffers>) -> Self {
+        Self {
+            buffers,
+            inner: RefCell::default(),
+        }
+    }
+
+    /// Puts in a command of our own.
+    pub fn push(&self, command: &RemotingCommand) {
+        self.append(|out| command.encode(out));
+    }
+
+    /// Puts in a whole frame as it is.
+    pub fn push_bytes(&self, frame: &[u8]) {
+        self.append(|out| out.extend_from_slice(frame));
+    }
+
+    /// Puts in a command that came from another connection, under another opaque. A large body is
+    /// shared, all else copied.
+    pub fn push_relayed(&self, frame: &Frame<'_>, view: &CommandView<'_>, opaque: i32) {
+        match frame.shared() {
+            Some(shared) if view.body().len() >= SHARE_MIN => {
+                self.append(|out| view.encode_head_with_opaque(opaque, out));
+                let body = shared.slice(view.body_offset()..);
+                let mut inner = self.inner.borrow_mut();
+                if inner.ending == Ending::Open {
+                    inner.len += body.len();
+                    inner.pieces.push_back(Piece::Shared(body));
+                }
+            }
+            _ => self.append(|out| {
+                view.encode_head_with_opaque(opaque, out);
+                out.extend_from_slice(view.body());
+            }),
+        }
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.borrow().len
+    }
+
+    /// Bytes that were written since the beginning.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        self.inner.borrow().total
+    }
+
+    /// Whether nothing waits to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the connection has ended, or will when everything is written.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.borrow().ending != Ending::Open
+    }
+
+    /// Ends the connection once everything is written.
+    pub fn finish(&self) {
+        self.end(Ending::Finishing);
+    }
+
+    /// Ends the connection now.
+    pub fn close(&self) {
+        self.end(Ending::Closed);
+    }
+
+    /// Wakes the connection's task, so that it looks again at whether it may read.
+    pub fn wake(&self) {
+        if let Some(writer) = self.inner.borrow_mut().writer.take() {
+            writer.wake();
+        }
+    }
+
+    /// Waits until everything is written or the connection has ended.
+    pub async fn flushed(&self) {
+        poll_fn(|cx| {
+            let mut inner = self.inner.borrow_mut();
+            if inner.len == 0 || inner.ending == Ending::Closed {
+                return Poll::Ready(());
+            }
+            inner.flush_waiters.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.ending != Ending::Open {
+            return;
+        }
+        if !matches!(inner.pieces.back(), Some(Piece::Own(_))) {
+            inner.pieces.push_back(Piece::Own(self.buffers.take()));
+        }
+        if let Some(Piece::Own(bytes)) = inner.pieces.back_mut() {
+            let before = bytes.len();
+            write(bytes);
+            let added = bytes.len() - before;
+            inner.len += added;
+        }
+        if let Some(writer) = inner.writer.take() {
+            writer.wake();
+        }
+    }
+
+    fn end(&self, ending: Ending) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.ending == Ending::Closed {
+            return;
+        }
+        inner.ending = ending;
+        if ending == Ending::Closed {
+            inner.len = 0;
+            inner.written = 0;
+            for piece in inner.pieces.drain(..) {
+                if let Piece::Own(bytes) = piece {
+                    self.buffers.give_back(bytes);
+                }
+            }
+            inner.flush_waiters.drain(..).for_each(Waker::wake);
+        }
+        if let Some(writer) = inner.writer.take() {
+            writer.wake();
+        }
+    }
+
+    pub(super) fn ending(&self) -> Ending {
+        self.inner.borrow().ending
+    }
+
+    /// Has the connection's task woken when there is something to write.
+    pub(super) fn register(&self, cx: &Context<'_>) {
+        let mut inner = self.inner.borrow_mut();
+        match &mut inner.writer {
+            Some(writer) => writer.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Writes as much as the connection takes; ready when all is written.
+    pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<()>> {
+        let mut inner = self.inner.borrow_mut();
+        while inner.len > 0 {
+            let written = match inner.poll_write_once(cx, stream) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            };
+            inner.advance(written, &self.buffers);
+        }
+        inner.flush_waiters.drain(..).for_each(Waker::wake);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Inner {
+    fn poll_write_once<S: AsyncWrite + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<usize>> {
+        let mut pieces = self.pieces.iter().map(Piece::bytes);
+        let first = pieces.next().unwrap_or_default();
+        let first = first.get(self.written..).unwrap_or_default();
+        if self.pieces.len() == 1 {
+            return Pin::new(stream).poll_write(cx, first);
+        }
+        let mut slices = [IoSlice::new(&[]); GATHER_MAX];
+        let mut used = 0;
+        for (slice, bytes) in slices.iter_mut().zip(std::iter::once(first).chain(pieces)) {
+            *slice = IoSlice::new(bytes);
+            used += 1;
+        }
+        let slices = slices.get(..used).unwrap_or_default();
+        Pin::new(stream).poll_write_vectored(cx, slices)
+    }
+
+    fn advance(&mut self, written: usize, buffers: &Buffers) {
+        self.len = self.len.saturating_sub(written);
+        self.total += written as u64;
+        self.written += written;
+        while let Some(first) = self.pieces.front() {
+            let length = first.bytes().len();
+            if self.written < length {
+                return;
+            }
+            self.written -= length;
+            if let Some(Piece::Own(bytes)) = self.pieces.pop_front() {
+                buffers.give_back(bytes);
+            }
+        }
+    }
+}
