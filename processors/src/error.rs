@@ -1,0 +1,77 @@
+//! What clients are told when something is wrong, all in one place.
+
+use remoting_codec::{BodyError, DecodeError, FieldError, RequestCode, ResponseCode};
+use route_cache::{RouteError, UpstreamError};
+use thiserror::Error;
+
+/// Why a request was not served.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// The body cannot be read.
+    #[error("{0}")]
+    Body(#[from] BodyError),
+    /// More client ids than one connection may have.
+    #[error("more than {0} client ids on one connection")]
+    ClientIds(usize),
+    /// An ext field is missing or malformed.
+    #[error("{0}")]
+    Field(#[from] FieldError),
+    /// Only brokers may ask this.
+    #[error("request code {0} goes from a broker to a client, not the other way")]
+    FromBroker(RequestCode),
+    /// Nobody knows the group.
+    #[error("no consumer of group {0} is known")]
+    NoConsumer(String),
+    /// The request does not say which broker it is for, and the topic has several.
+    #[error(
+        "ext field {field} (the broker's name) is missing, and topic {topic} has several brokers: \
+         use a client that sends it (Java from 4.9.5 in the 4.9 line, from 5.1.0), or give each \
+         broker a port of its own with broker_listener in Remora's configuration"
+    )]
+    NoBrokerName {
+        /// The field's name on the wire.
+        field: &'static str,
+        /// The request's topic.
+        topic: String,
+    },
+    /// There is no route.
+    #[error("{0}")]
+    Route(#[from] RouteError),
+    /// Nobody serves that code.
+    #[error("request code {0} is not served by Remora")]
+    Unsupported(RequestCode),
+    /// What a broker or client said cannot be read.
+    #[error("{0}")]
+    Unreadable(#[from] DecodeError),
+    /// The broker did not answer.
+    #[error("{0}")]
+    Upstream(#[from] UpstreamError),
+}
+
+impl ProcessError {
+    /// The code that makes a client do the right thing. The remark is the error's text.
+    ///
+    /// A producer tries another broker on 1, 2 and 14, at once. A request that was written to a broker
+    /// that then closed, or that did not answer in time, may have been carried out; trying again is
+    /// what a client does that is connected directly, too.
+    #[must_use]
+    pub fn response_code(&self) -> ResponseCode {
+        match self {
+            Self::Body(_)
+            | Self::ClientIds(_)
+            | Self::Field(_)
+            | Self::NoConsumer(_)
+            | Self::Unreadable(_) => ResponseCode::SYSTEM_ERROR,
+            Self::FromBroker(_) | Self::Unsupported(_) => ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
+            Self::NoBrokerName { .. } => ResponseCode::VERSION_NOT_SUPPORTED,
+            Self::Route(RouteError::NoSuchTopic(_)) => ResponseCode::TOPIC_NOT_EXIST,
+            Self::Route(_) => ResponseCode::SYSTEM_ERROR,
+            Self::Upstream(error) => match error {
+                UpstreamError::Busy(_) | UpstreamError::Timeout(_) => ResponseCode::SYSTEM_BUSY,
+                UpstreamError::TooLong => ResponseCode::MESSAGE_ILLEGAL,
+                _ => ResponseCode::SERVICE_NOT_AVAILABLE,
+            },
+        }
+    }
+}

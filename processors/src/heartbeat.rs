@@ -1,0 +1,157 @@
+//! HEART_BEAT (34): relayed, byte for byte, to every broker that must know the client.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use remoting_codec::body::Heartbeat;
+use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
+use route_cache::{Broker, Lane, UpstreamError};
+use tokio::task::JoinSet;
+
+use crate::error::ProcessError;
+use crate::request::Request;
+use crate::session::Session;
+
+pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    let heartbeat = Heartbeat::decode(view.body())?;
+    let client_id = heartbeat.client_id.clone();
+    let topics: Vec<String> = heartbeat.topics().map(str::to_owned).collect();
+    let told = {
+        let mut membership = session.membership.borrow_mut();
+        membership.update(heartbeat, request.bytes(), view.body_offset())?;
+        membership.told(&client_id)
+    };
+    if told.is_some_and(|told| told.elapsed() < session.settings.heartbeat_repeat) {
+        session.answer(&view, success(Version::V5_5_0));
+        return Ok(());
+    }
+    let brokers = consumed_from(&session, &topics).await;
+    open_lanes(&session, &brokers);
+    let answers = tell_all(&session).await;
+    let response = summary(answers)?;
+    if response.code == ResponseCode::SUCCESS.0 {
+        session.membership.borrow_mut().set_told(&client_id);
+    }
+    session.answer(&view, response);
+    Ok(())
+}
+
+/// The brokers that have these topics.
+async fn consumed_from(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
+    let mut brokers: Vec<Rc<Broker>> = Vec::new();
+    for topic in topics {
+        // A topic may not exist yet: that of a group's retries begins with the first heartbeat.
+        let Ok(route) = session.upstream.routes().route(topic).await else {
+            continue;
+        };
+        for data in route.brokers() {
+            if brokers
+                .iter()
+                .any(|known| **known.name() == data.broker_name)
+            {
+                continue;
+            }
+            if let Ok(broker) = session.upstream.broker(&data.broker_name).await {
+                brokers.push(broker);
+            }
+        }
+    }
+    brokers
+}
+
+/// Opens the lanes that are missing: to these brokers, their replicas too, for consumers may read there
+/// and are refused where they are not known; and to the masters that the client has sent to.
+fn open_lanes(session: &Rc<Session>, brokers: &[Rc<Broker>]) {
+    // A lane to where no broker is any more is none.
+    session.membership.borrow_mut().retain_lanes(|lane| {
+        let broker = session.upstream.known_broker(lane.broker());
+        broker.is_some_and(|broker| broker.addresses().all().any(|at| at == lane.address()))
+    });
+    let sent_to = session.membership.borrow_mut().take_sent_to();
+    for broker in brokers {
+        for address in broker.addresses().all() {
+            lane_to(session, broker, address);
+        }
+    }
+    for broker in &sent_to {
+        if let Some(address) = broker.addresses().master() {
+            lane_to(session, broker, address);
+        }
+    }
+}
+
+/// The lane to that address; opened if there is none. `None` when the client has gone, or has not
+/// said who it is.
+pub(crate) fn lane_to(
+    session: &Rc<Session>,
+    broker: &Broker,
+    address: &Arc<str>,
+) -> Option<Rc<Lane>> {
+    let mut membership = session.membership.borrow_mut();
+    if let Some(lane) = membership.lane(broker.name(), address) {
+        return Some(lane.clone());
+    }
+    let registration = membership.registration()?;
+    let lane = session.upstream.open_lane(
+        broker.name().clone(),
+        address.clone(),
+        registration,
+        Rc::downgrade(session) as _,
+    );
+    membership.add_lane(lane.clone());
+    Some(lane)
+}
+
+/// Says the client's heartbeat on all of its lanes at once.
+async fn tell_all(session: &Session) -> Vec<Result<Bytes, UpstreamError>> {
+    let time = session.settings.heartbeat_time;
+    let lanes = session.membership.borrow().lanes().to_vec();
+    let mut telling = JoinSet::new();
+    for lane in lanes {
+        telling.spawn_local(async move { lane.heartbeat(time).await });
+    }
+    telling.join_all().await
+}
+
+/// One answer out of many: success if any broker took it, else what the first that answered says. A
+/// broker that is away now is told by its lane when it is back.
+fn summary(answers: Vec<Result<Bytes, UpstreamError>>) -> Result<RemotingCommand, ProcessError> {
+    if answers.is_empty() {
+        return Ok(success(Version::V5_5_0));
+    }
+    let mut refusal = None;
+    let mut trouble = None;
+    for answer in answers {
+        match answer {
+            Ok(frame) => {
+                let view = CommandView::decode(&frame)?;
+                if view.code() == ResponseCode::SUCCESS.0 {
+                    // The client takes from this version what the broker can do.
+                    return Ok(success(view.version()));
+                }
+                refusal.get_or_insert((view.code(), view.remark().into_owned()));
+            }
+            Err(error) => trouble = Some(error),
+        }
+    }
+    match (refusal, trouble) {
+        (Some((code, remark)), _) => {
+            let (opaque, serialize_type) = (0, remoting_codec::SerializeType::Json);
+            let response = RemotingCommand::response(ResponseCode(code), opaque, serialize_type);
+            Ok(response.with_remark(remark))
+        }
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => Ok(success(Version::V5_5_0)),
+    }
+}
+
+/// Nothing is said of heartbeats of the second version: a client then goes on sending whole ones.
+fn success(version: Version) -> RemotingCommand {
+    let serialize_type = remoting_codec::SerializeType::Json;
+    RemotingCommand {
+        version,
+        ..RemotingCommand::response(ResponseCode::SUCCESS, 0, serialize_type)
+    }
+}

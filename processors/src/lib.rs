@@ -1,0 +1,31 @@
+//! What Remora does with each request.
+//!
+//! Read [`table`] first: it lists every request code with the processor that serves it and what there
+//! is to know of it. A client connection is a [`Session`], which takes the connection's frames as a
+//! [`FrameHandler`](route_cache::transport::FrameHandler).
+//!
+//! Most requests are relayed: the broker's name is read, the opaque replaced, and the same bytes put
+//! into the connection to that broker, at once and without a task of their own. The few that need more
+//! (an answer from a name server, several brokers, a lane that is not there yet) become a task.
+
+mod client_config;
+mod consumer_list;
+mod dispatch;
+mod error;
+mod heartbeat;
+mod lock_batch;
+mod membership;
+mod pull;
+mod push;
+mod relay;
+mod request;
+mod send;
+mod session;
+mod settings;
+pub mod table;
+mod topic_route;
+mod unregister;
+
+pub use error::ProcessError;
+pub use session::Session;
+pub use settings::Settings;

@@ -1,0 +1,223 @@
+//! What a client has said of itself, and the lanes on which brokers were told.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use remoting_codec::body::{Heartbeat, MessageModel};
+use route_cache::{Broker, Lane, Registration};
+use tokio::time::Instant;
+
+use crate::error::ProcessError;
+
+/// Most client ids on one connection. A client has one; the bound is for what is no client.
+const CLIENT_IDS_MAX: usize = 8;
+
+/// Most unregistrations that are said again on a new lane. Each makes a heartbeat that it came after
+/// true again; a client that has sent so many since its last heartbeat will send one soon.
+const UNREGISTERED_MAX: usize = 64;
+
+/// The groups of one client connection.
+///
+/// Kept only to tell brokers: they hold the membership, and this is what is said to them again when
+/// a lane is made anew.
+#[derive(Debug, Default)]
+pub(crate) struct Membership {
+    clients: Vec<Client>,
+    lanes: Vec<Rc<Lane>>,
+    registration: Rc<Registration>,
+    /// Brokers that the client has sent to before it said who it is.
+    sent_to: Vec<Rc<Broker>>,
+    closed: bool,
+}
+
+/// One client id of the connection.
+#[derive(Debug)]
+struct Client {
+    heartbeat: Heartbeat,
+    /// The frame of its latest heartbeat.
+    frame: Bytes,
+    /// Where in it the body begins.
+    body_at: usize,
+    /// The frames in which it has unregistered groups since.
+    unregistered: Vec<Bytes>,
+    /// When brokers were told last, and took it.
+    told: Option<Instant>,
+}
+
+impl Client {
+    fn body(&self) -> &[u8] {
+        self.frame.get(self.body_at..).unwrap_or_default()
+    }
+}
+
+impl Membership {
+    /// Takes in a heartbeat; its body begins in `frame` at `body_at`.
+    pub(crate) fn update(
+        &mut self,
+        heartbeat: Heartbeat,
+        frame: Bytes,
+        body_at: usize,
+    ) -> Result<(), ProcessError> {
+        let id = &heartbeat.client_id;
+        let known = self
+            .clients
+            .iter()
+            .position(|c| c.heartbeat.client_id == *id);
+        if known.is_none() && self.clients.len() == CLIENT_IDS_MAX {
+            return Err(ProcessError::ClientIds(CLIENT_IDS_MAX));
+        }
+        let mut client = Client {
+            heartbeat,
+            frame,
+            body_at,
+            unregistered: Vec::new(),
+            told: None,
+        };
+        match known.and_then(|at| self.clients.get_mut(at)) {
+            Some(known) => {
+                if known.unregistered.is_empty() && known.body() == client.body() {
+                    client.told = known.told;
+                }
+                *known = client;
+            }
+            None => self.clients.push(client),
+        }
+        self.register();
+        Ok(())
+    }
+
+    /// When brokers were last told what the client's latest heartbeat says.
+    pub(crate) fn told(&self, client_id: &str) -> Option<Instant> {
+        self.client(client_id)?.told
+    }
+
+    /// Brokers have been told.
+    pub(crate) fn set_told(&mut self, client_id: &str) {
+        let mut clients = self.clients.iter_mut();
+        if let Some(client) = clients.find(|client| client.heartbeat.client_id == client_id) {
+            client.told = Some(Instant::now());
+        }
+    }
+
+    /// Takes out a group that the client unregisters in `frame`. False when it is not there: a client
+    /// unregisters once per broker, all to one address.
+    pub(crate) fn unregister(
+        &mut self,
+        client_id: &str,
+        group: &Unregistered,
+        frame: Bytes,
+    ) -> bool {
+        let mut clients = self.clients.iter_mut();
+        let Some(client) = clients.find(|client| client.heartbeat.client_id == client_id) else {
+            return false;
+        };
+        let producers = &mut client.heartbeat.producer_data_set;
+        let consumers = &mut client.heartbeat.consumer_data_set;
+        let before = producers.len() + consumers.len();
+        producers.retain(|producer| Some(&producer.group_name) != group.producer.as_ref());
+        consumers.retain(|consumer| Some(&consumer.group_name) != group.consumer.as_ref());
+        if producers.len() + consumers.len() == before {
+            return false;
+        }
+        if client.unregistered.len() == UNREGISTERED_MAX {
+            client.unregistered.remove(0);
+        }
+        client.unregistered.push(frame);
+        self.register();
+        true
+    }
+
+    /// How the members of that consumer group divide messages, if the client is one.
+    pub(crate) fn consumer(&self, group: &str) -> Option<MessageModel> {
+        let mut consumers = self
+            .clients
+            .iter()
+            .flat_map(|client| &client.heartbeat.consumer_data_set);
+        consumers
+            .find(|consumer| consumer.group_name == group)
+            .map(|consumer| consumer.message_model)
+    }
+
+    /// Whether the client has said who it is.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
+    /// Notes that the client has sent to a broker, for when it says who it is.
+    pub(crate) fn note_sent_to(&mut self, broker: &Rc<Broker>) {
+        if !self.sent_to.iter().any(|known| Rc::ptr_eq(known, broker)) {
+            self.sent_to.push(broker.clone());
+        }
+    }
+
+    /// The brokers that were noted; they are forgotten with that.
+    pub(crate) fn take_sent_to(&mut self) -> Vec<Rc<Broker>> {
+        std::mem::take(&mut self.sent_to)
+    }
+
+    /// The lane to that address of that broker.
+    pub(crate) fn lane(&self, broker: &str, address: &Arc<str>) -> Option<&Rc<Lane>> {
+        self.lanes
+            .iter()
+            .find(|lane| lane.address() == address && &**lane.broker() == broker)
+    }
+
+    /// All lanes.
+    pub(crate) fn lanes(&self) -> &[Rc<Lane>] {
+        &self.lanes
+    }
+
+    /// What new lanes begin with saying; nothing once the client has gone.
+    pub(crate) fn registration(&self) -> Option<Rc<Registration>> {
+        (!self.closed && self.is_known()).then(|| self.registration.clone())
+    }
+
+    /// Takes in a lane that was opened; ordered by broker, so that all members of a group look at a
+    /// broker first that is first for all.
+    pub(crate) fn add_lane(&mut self, lane: Rc<Lane>) {
+        self.lanes.push(lane);
+        self.lanes
+            .sort_by(|a, b| (a.broker(), a.address()).cmp(&(b.broker(), b.address())));
+    }
+
+    /// Ends the lanes that `keep` does not want.
+    pub(crate) fn retain_lanes(&mut self, keep: impl Fn(&Lane) -> bool) {
+        self.lanes.retain(|lane| {
+            let kept = keep(lane);
+            if !kept {
+                lane.close();
+            }
+            kept
+        });
+    }
+
+    /// The client has gone: so have its lanes.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.retain_lanes(|_| false);
+        self.clients.clear();
+        self.sent_to.clear();
+    }
+
+    fn client(&self, client_id: &str) -> Option<&Client> {
+        let mut clients = self.clients.iter();
+        clients.find(|client| client.heartbeat.client_id == client_id)
+    }
+
+    /// Has new lanes begin with what the client says now.
+    fn register(&self) {
+        let frames = self
+            .clients
+            .iter()
+            .flat_map(|client| std::iter::once(&client.frame).chain(&client.unregistered));
+        self.registration.replace(frames.cloned().collect());
+    }
+}
+
+/// The groups that one UNREGISTER_CLIENT takes back; Java names one, C++ both and leaves one empty.
+#[derive(Debug, Default)]
+pub(crate) struct Unregistered {
+    pub(crate) producer: Option<String>,
+    pub(crate) consumer: Option<String>,
+}

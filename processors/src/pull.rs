@@ -1,0 +1,153 @@
+//! PULL_MESSAGE (11), LITE_PULL_MESSAGE (361): relayed once the broker knows the consumer.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use remoting_codec::body::MessageModel;
+use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
+use route_cache::transport::Frame;
+use route_cache::{Broker, Connection, UpstreamError};
+
+use crate::error::ProcessError;
+use crate::request::Request;
+use crate::session::Session;
+use crate::table::{Row, pull_field};
+use crate::{heartbeat, relay};
+
+/// Bit of `sysFlag`: the broker may wait for messages (`PullSysFlag`).
+const SUSPEND: i32 = 2;
+
+/// What a broker may take longer than it was allowed to wait for messages. Java waits 10 to 15 s
+/// longer.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// What a broker may take when it may not wait. Java waits 10 s.
+const NO_WAIT_TIME: Duration = Duration::from_secs(9);
+
+/// The longest wait that is believed.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+pub(crate) fn process(
+    session: &Rc<Session>,
+    row: &'static Row,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) -> Result<(), ProcessError> {
+    let fields = Fields::read(view.ext_fields(), row.fields)?;
+    if let Some(broker) = relay::known_broker(session, &fields)
+        && let Some(connection) = connection_now(session, &broker, row, &fields)?
+    {
+        return relay::on_connection(session, &connection, frame, view, time(&fields));
+    }
+    session.spawn(Request::new(frame, row), |session, request| async move {
+        let broker = relay::find_broker(&session, &request).await?;
+        let view = request.view()?;
+        let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+        let connection = connection_later(&session, &broker, request.row, &fields).await?;
+        relay::on_connection(
+            &session,
+            &connection,
+            &request.frame(),
+            &view,
+            time(&fields),
+        )
+    });
+    Ok(())
+}
+
+/// The connection that a pull goes over, unless the broker does not know the consumer yet.
+///
+/// A broadcast consumer's pulls go over its lane: the broker keeps its offsets by the connection on
+/// which it is registered (`BroadcastOffsetManager` in the reference).
+fn connection_now(
+    session: &Session,
+    broker: &Broker,
+    row: &Row,
+    fields: &Fields<'_>,
+) -> Result<Option<Rc<Connection>>, UpstreamError> {
+    let membership = session.membership.borrow();
+    let Some(model) = consumer(fields, |group| membership.consumer(group)) else {
+        // The client has not said that it is in the group: the broker decides what that means.
+        return broker.connection(row.class, row.needs_master).map(Some);
+    };
+    let addresses = broker.addresses();
+    let lane = addresses
+        .readable()
+        .and_then(|address| membership.lane(broker.name(), address))
+        .and_then(|lane| lane.registered());
+    match (model, lane) {
+        (_, None) => Ok(None),
+        (MessageModel::Broadcasting, lane) => Ok(lane),
+        (MessageModel::Clustering, _) => broker.connection(row.class, row.needs_master).map(Some),
+    }
+}
+
+/// The same, waiting for the broker to know the consumer: one that does not answers an error, after
+/// which a client pauses for seconds.
+async fn connection_later(
+    session: &Rc<Session>,
+    broker: &Broker,
+    row: &Row,
+    fields: &Fields<'_>,
+) -> Result<Rc<Connection>, ProcessError> {
+    let addresses = broker.addresses();
+    let lane = addresses
+        .readable()
+        .and_then(|address| heartbeat::lane_to(session, broker, address));
+    let registered = match lane {
+        Some(lane) => {
+            lane.wait_registered(session.settings.registration_time)
+                .await
+        }
+        None => None,
+    };
+    let model = consumer(fields, |group| session.membership.borrow().consumer(group));
+    match (model, registered) {
+        (Some(MessageModel::Broadcasting), Some(lane)) => Ok(lane),
+        _ => Ok(broker.connection(row.class, row.needs_master)?),
+    }
+}
+
+fn consumer<T>(fields: &Fields<'_>, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    find(&fields.value(pull_field::GROUP)?.text())
+}
+
+/// How long the broker may take.
+fn time(fields: &Fields<'_>) -> Duration {
+    let sys_flag = fields
+        .value(pull_field::SYS_FLAG)
+        .and_then(|flag| flag.int());
+    if sys_flag.unwrap_or_default() & SUSPEND == 0 {
+        return NO_WAIT_TIME;
+    }
+    let wait = fields
+        .value(pull_field::SUSPEND)
+        .and_then(|wait| wait.long());
+    let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
+    Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
+}
+
+/// Offset of the queue offset in a stored message.
+const QUEUE_OFFSET_AT: usize = 20;
+
+/// In the place of an answer that the client has no room for: nothing found, ask again at once from
+/// the first message on that was found. What lies before it the broker has left out for the client
+/// already. `None` when the answer has no message.
+pub(crate) fn ask_again(view: &CommandView<'_>) -> Option<RemotingCommand> {
+    let offset = view.body().get(QUEUE_OFFSET_AT..)?.first_chunk::<8>()?;
+    let offset = i64::from_be_bytes(*offset).to_string();
+    let code = ResponseCode::PULL_RETRY_IMMEDIATELY;
+    let mut again = RemotingCommand::response(code, 0, SerializeType::Json)
+        .with_remark("the client does not read what it has pulled");
+    view.ext_fields().visit(|name, value| {
+        let value = if name == "nextBeginOffset" {
+            offset.clone()
+        } else {
+            value.text().into_owned()
+        };
+        again
+            .ext_fields
+            .push((name.to_owned().into(), value.into()));
+    });
+    Some(again)
+}

@@ -1,0 +1,65 @@
+//! What brokers ask of clients, on their lanes: NOTIFY_CONSUMER_IDS_CHANGED (40) and whatever else.
+//!
+//! A lane belongs to one client, so what comes over it is for that client, and is passed on as it is.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use remoting_codec::CommandView;
+use route_cache::Connection;
+use route_cache::transport::Frame;
+
+use crate::session::Session;
+
+/// Most questions of brokers that may wait for one client's answer; beyond that, the oldest is
+/// forgotten, and the broker stops waiting by itself.
+const WAITING_MAX: usize = 256;
+
+/// The questions that wait for the client's answer.
+#[derive(Debug, Default)]
+pub(crate) struct Pushes {
+    last: i32,
+    waiting: VecDeque<Push>,
+}
+
+#[derive(Debug)]
+struct Push {
+    /// Towards the client: each broker counts for itself, so two may have used the same.
+    opaque: i32,
+    from: Rc<Connection>,
+    /// The opaque that the broker gave it.
+    origin: i32,
+}
+
+/// Passes on what a broker asks.
+pub(crate) fn on_push(
+    session: &Session,
+    from: &Rc<Connection>,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) {
+    let mut pushes = session.pushes.borrow_mut();
+    pushes.last = pushes.last.wrapping_add(1) & i32::MAX;
+    let opaque = pushes.last;
+    if !view.is_oneway() {
+        if pushes.waiting.len() == WAITING_MAX {
+            pushes.waiting.pop_front();
+        }
+        pushes.waiting.push_back(Push {
+            opaque,
+            from: from.clone(),
+            origin: view.opaque(),
+        });
+    }
+    session.outbox().push_relayed(frame, view, opaque);
+}
+
+/// Passes back what the client answers; an answer that nobody waits for is dropped.
+pub(crate) fn on_response(session: &Session, frame: &Frame<'_>, view: &CommandView<'_>) {
+    let mut pushes = session.pushes.borrow_mut();
+    let mut waiting = pushes.waiting.iter();
+    let at = waiting.position(|push| push.opaque == view.opaque());
+    if let Some(push) = at.and_then(|at| pushes.waiting.remove(at)) {
+        push.from.respond(frame, view, push.origin);
+    }
+}

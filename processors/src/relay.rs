@@ -1,0 +1,107 @@
+//! Requests that go to one broker as they are.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use remoting_codec::{CommandView, Fields, Language, RequestCode, Version};
+use route_cache::transport::Frame;
+use route_cache::{Broker, Connection};
+
+use crate::error::ProcessError;
+use crate::request::Request;
+use crate::session::Session;
+use crate::table::{BROKER, Row, TOPIC};
+
+/// Relays to the broker that the header names.
+pub(crate) fn process(
+    session: &Rc<Session>,
+    row: &'static Row,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) -> Result<(), ProcessError> {
+    let fields = Fields::read(view.ext_fields(), row.fields)?;
+    match known_broker(session, &fields) {
+        Some(broker) => to_broker(session, &broker, row, frame, view),
+        None => {
+            session.spawn(Request::new(frame, row), |session, request| async move {
+                let broker = find_broker(&session, &request).await?;
+                let (frame, view) = (request.frame(), request.view()?);
+                to_broker(&session, &broker, request.row, &frame, &view)
+            });
+            Ok(())
+        }
+    }
+}
+
+/// The broker that the header names, if it is known without asking anybody.
+pub(crate) fn known_broker(session: &Session, fields: &Fields<'_>) -> Option<Rc<Broker>> {
+    let name = fields.value(BROKER)?.text();
+    session.upstream.known_broker(&name)
+}
+
+/// The broker that a request is for: the one that it names, or the only one that its topic has.
+pub(crate) async fn find_broker(
+    session: &Session,
+    request: &Request,
+) -> Result<Rc<Broker>, ProcessError> {
+    let row = request.row;
+    let view = request.view()?;
+    let fields = Fields::read(view.ext_fields(), row.fields)?;
+    if let Some(name) = fields.value(BROKER) {
+        return Ok(session.upstream.broker(&name.text()).await?);
+    }
+    let no_name = |topic: &str| ProcessError::NoBrokerName {
+        field: row.fields.get(BROKER).map_or("bname", |field| field.name),
+        topic: topic.to_owned(),
+    };
+    let Some(topic) = fields.value(TOPIC) else {
+        return Err(no_name(""));
+    };
+    let topic = topic.text();
+    let route = session.upstream.routes().route(&topic).await?;
+    match route.brokers() {
+        [only] => Ok(session.upstream.broker(&only.broker_name).await?),
+        // The broker detector of a client that names brokers elsewhere: any of them will do.
+        [first, ..] if row.code == RequestCode::GET_MAX_OFFSET && names_brokers(&view) => {
+            Ok(session.upstream.broker(&first.broker_name).await?)
+        }
+        _ => Err(no_name(&topic)),
+    }
+}
+
+/// Whether the client is one that names the broker in every request that needs it.
+fn names_brokers(view: &CommandView<'_>) -> bool {
+    let version = view.version();
+    view.language() == Language::JAVA
+        && (version >= Version::V5_1_0 || (Version::V4_9_5..Version::V5_0_0).contains(&version))
+}
+
+/// Puts a request into the data connection of its class.
+pub(crate) fn to_broker(
+    session: &Rc<Session>,
+    broker: &Broker,
+    row: &Row,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) -> Result<(), ProcessError> {
+    let connection = broker.connection(row.class, row.needs_master)?;
+    let time = session.settings.time(row.patience);
+    on_connection(session, &connection, frame, view, time)
+}
+
+/// Puts a request into a connection; its answer goes to the client.
+pub(crate) fn on_connection(
+    session: &Rc<Session>,
+    connection: &Connection,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+    time: Duration,
+) -> Result<(), ProcessError> {
+    if view.is_oneway() {
+        connection.relay_oneway(frame, view)?;
+    } else {
+        connection.relay(frame, view, session.clone(), time)?;
+        session.begin();
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! A request that outlives the buffer it was read into.
+
+use bytes::Bytes;
+use remoting_codec::{CommandView, DecodeError, RemotingCommand};
+use route_cache::transport::Frame;
+
+use crate::table::Row;
+
+/// A request kept for a task, with its row of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    frame: Bytes,
+    pub(crate) row: &'static Row,
+}
+
+impl Request {
+    pub(crate) fn new(frame: &Frame<'_>, row: &'static Row) -> Self {
+        Self {
+            frame: frame.to_owned(),
+            row,
+        }
+    }
+
+    /// The frame, to put into another connection.
+    pub(crate) fn frame(&self) -> Frame<'_> {
+        Frame::of(&self.frame)
+    }
+
+    /// The frame, to keep.
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    /// The header. It was read before the request was kept, so it can be read again.
+    pub(crate) fn view(&self) -> Result<CommandView<'_>, DecodeError> {
+        CommandView::decode(&self.frame)
+    }
+
+    /// The same request with another body. Where a broker demands signatures, that one is not signed:
+    /// only for what several brokers must share.
+    pub(crate) fn with_body(&self, body: Vec<u8>) -> Result<Bytes, DecodeError> {
+        let mut command = RemotingCommand::decode(&self.frame)?;
+        command.body = body.into();
+        Ok(command.to_bytes())
+    }
+}

@@ -1,0 +1,59 @@
+//! What can be set about the serving of clients.
+
+use std::time::Duration;
+
+use crate::table::Patience;
+
+/// Settings of client connections.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Once more than this many bytes wait to be written to a client, it is not read further, and a
+    /// pull's answer is replaced by one that makes it ask again.
+    pub client_buffer_limit: usize,
+    /// Most requests of one client that may be outstanding; with more, it is not read further.
+    pub outstanding_limit: usize,
+    /// How long a heartbeat that says nothing new is answered without asking brokers. A client sends
+    /// one per broker of its routes, all to one address.
+    pub heartbeat_repeat: Duration,
+    /// How long a heartbeat waits for brokers' answers. Below the 3 s that clients wait.
+    pub heartbeat_time: Duration,
+    /// How long a broker may take for most requests.
+    pub general_time: Duration,
+    /// How long a broker may take to lock or unlock queues.
+    pub lock_time: Duration,
+    /// How long a broker may take for offsets and for messages sent back.
+    pub offset_time: Duration,
+    /// How long a broker may take for a send.
+    pub send_time: Duration,
+    /// How long a pull waits until the broker knows its consumer.
+    pub registration_time: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            client_buffer_limit: 1024 * 1024,
+            outstanding_limit: 16 * 1024,
+            heartbeat_repeat: Duration::from_secs(5),
+            heartbeat_time: Duration::from_secs(2),
+            general_time: Duration::from_millis(2500),
+            lock_time: Duration::from_millis(800),
+            offset_time: Duration::from_millis(4500),
+            send_time: Duration::from_millis(2500),
+            registration_time: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Settings {
+    /// How long a broker may take for such a request.
+    #[must_use]
+    pub fn time(&self, patience: Patience) -> Duration {
+        match patience {
+            Patience::General => self.general_time,
+            Patience::Lock => self.lock_time,
+            Patience::Offset => self.offset_time,
+            Patience::Send => self.send_time,
+        }
+    }
+}

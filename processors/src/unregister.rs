@@ -1,0 +1,51 @@
+//! UNREGISTER_CLIENT (35): relayed on all of the client's lanes.
+
+use std::rc::Rc;
+
+use remoting_codec::{Fields, RemotingCommand, ResponseCode};
+use tokio::task::JoinSet;
+
+use crate::error::ProcessError;
+use crate::membership::Unregistered;
+use crate::request::Request;
+use crate::session::Session;
+
+pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+    let text = |place| fields.value(place).map(|value| value.text().into_owned());
+    let client_id = text(0).unwrap_or_default();
+    let group = Unregistered {
+        producer: text(1),
+        consumer: text(2),
+    };
+    let (lanes, news) = {
+        let mut membership = session.membership.borrow_mut();
+        let news = membership.unregister(&client_id, &group, request.bytes());
+        (membership.lanes().to_vec(), news)
+    };
+    if news {
+        let mut telling = JoinSet::new();
+        for lane in lanes {
+            let Some(connection) = lane.registered() else {
+                // It begins with saying this, when it comes about.
+                continue;
+            };
+            let (session, request) = (session.clone(), request.clone());
+            telling.spawn_local(async move {
+                // Offsets that were committed before are to reach the broker before.
+                if let Some(broker) = session.upstream.known_broker(lane.broker()) {
+                    broker.requests_flushed().await;
+                }
+                connection
+                    .call(request.bytes(), session.settings.heartbeat_time)
+                    .await
+            });
+        }
+        telling.join_all().await;
+    }
+    let response =
+        RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());
+    session.answer(&view, response);
+    Ok(())
+}
