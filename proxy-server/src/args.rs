@@ -1,0 +1,56 @@
+//! Flags and environment variables.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// A stateless proxy for Apache RocketMQ's remoting protocol.
+///
+/// A client uses the proxy's address as its name server address, and nothing else changes. Every flag
+/// is also an environment variable and a key of the configuration file; a flag wins over a variable,
+/// a variable over the file.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(name = "remora", version)]
+pub struct Args {
+    /// Name servers: host:port, several separated by semicolons.
+    #[arg(
+        short = 'n',
+        long,
+        env = "REMORA_NAME_SERVER",
+        value_name = "HOST:PORT[;HOST:PORT…]"
+    )]
+    pub name_server: Option<String>,
+
+    /// Where clients connect [default: 0.0.0.0:8080].
+    #[arg(long, env = "REMORA_LISTEN", value_name = "IP:PORT")]
+    pub listen: Option<String>,
+
+    /// What clients are told to be the address of every broker; without it, the address that they
+    /// connected to. Behind a Service or load balancer it must be set, the same in all replicas.
+    #[arg(long, env = "REMORA_ADVERTISE", value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+
+    /// Where /livez and /readyz are served; nowhere unless set.
+    #[arg(long, env = "REMORA_ADMIN", value_name = "IP:PORT")]
+    pub admin: Option<String>,
+
+    /// The configuration file.
+    #[arg(long, env = "REMORA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Threads that serve clients [default: one per core].
+    #[arg(long, env = "REMORA_WORKERS", value_name = "N")]
+    pub workers: Option<String>,
+
+    /// What is logged, as directives of tracing-subscriber [default: info].
+    #[arg(long, env = "REMORA_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// How it is written: auto (human on a terminal, else json), human or json [default: auto].
+    #[arg(long, env = "REMORA_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+
+    /// Validate the configuration and exit.
+    #[arg(long)]
+    pub check_config: bool,
+}

@@ -1,0 +1,45 @@
+//! `host:port`.
+
+use std::fmt;
+
+use super::ConfigError;
+
+/// A host and a port as clients are told them: `mq.example.com:8080`, `10.0.0.1:8080`,
+/// `[fd00::1]:8080`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HostPort(String);
+
+impl HostPort {
+    /// Parses the value of a key.
+    ///
+    /// # Errors
+    /// When it is not a host and a port, and nothing else.
+    pub fn parse(key: &str, text: &str) -> Result<Self, ConfigError> {
+        let allowed = "a host and port such as mq.example.com:8080";
+        let invalid = || ConfigError::value(key, text, allowed);
+        let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
+        let in_brackets = host.starts_with('[') && host.ends_with(']');
+        let odd = |c: char| {
+            !(c.is_ascii_alphanumeric()
+                || matches!(c, '.' | '-' | '_')
+                || (in_brackets && "[]:%".contains(c)))
+        };
+        let port = port.parse::<u16>().map_err(|_| invalid())?;
+        if host.is_empty() || host.contains(odd) || port == 0 {
+            return Err(invalid());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,139 @@
+use std::io::Write;
+
+use super::*;
+
+fn args(name_server: &str) -> Args {
+    Args {
+        name_server: Some(name_server.to_owned()),
+        ..Args::default()
+    }
+}
+
+fn with_file(text: &str) -> (Args, tempfile::NamedTempFile) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let args = Args {
+        config: Some(file.path().to_owned()),
+        ..Args::default()
+    };
+    (args, file)
+}
+
+fn refusal(text: &str) -> String {
+    let (args, _file) = with_file(text);
+    let refusal = Config::load(&args).unwrap_err().to_string();
+    assert_eq!(refusal.lines().count(), 1, "{refusal}");
+    refusal
+}
+
+#[test]
+fn a_name_server_is_enough() {
+    let config = Config::load(&args("127.0.0.1:9876")).unwrap();
+    assert_eq!(config.name_servers[0].as_str(), "127.0.0.1:9876");
+    assert_eq!(config.listeners[0].bind, "0.0.0.0:8080".parse().unwrap());
+    assert!(config.listeners[0].advertise.is_none());
+    assert!(config.admin.is_none());
+    assert_eq!(config.upstream.frame_limit, 16 * 1024 * 1024);
+}
+
+#[test]
+fn without_a_name_server_nothing_starts() {
+    let refusal = Config::load(&Args::default()).unwrap_err().to_string();
+    assert!(refusal.starts_with("name_servers is not set"), "{refusal}");
+}
+
+#[test]
+fn the_file_says_everything_and_a_flag_wins() {
+    let (mut args, _file) = with_file(
+        r#"
+        name_servers = ["ns-0:9876", "[fd00::1]:9876"]
+        admin = "127.0.0.1:9100"
+        workers = 3
+        log_format = "json"
+        [[listener]]
+        bind = "0.0.0.0:8080"
+        advertise = "mq.example.com:8080"
+        [limits]
+        frame_bytes = 1048576
+        [timeouts]
+        lock_ms = 500
+        "#,
+    );
+    let config = Config::load(&args).unwrap();
+    assert_eq!(config.name_servers[1].as_str(), "[fd00::1]:9876");
+    let advertise = config.listeners[0].advertise.as_ref().unwrap();
+    assert_eq!(advertise.as_str(), "mq.example.com:8080");
+    assert_eq!(config.workers, 3);
+    assert_eq!(config.upstream.frame_limit, 1_048_576);
+    assert_eq!(config.settings.lock_time.as_millis(), 500);
+    assert_eq!(config.log.format, LogFormat::Json);
+
+    args.name_server = Some("other:9876;another:9876".to_owned());
+    args.advertise = Some("other.example.com:80".to_owned());
+    let config = Config::load(&args).unwrap();
+    assert_eq!(config.name_servers.len(), 2);
+    assert_eq!(config.name_servers[0].as_str(), "other:9876");
+    let advertise = config.listeners[0].advertise.as_ref().unwrap();
+    assert_eq!(advertise.as_str(), "other.example.com:80");
+}
+
+#[test]
+fn a_refusal_names_key_value_and_what_is_allowed() {
+    let unknown = refusal("name_servers = [\"a:1\"]\nname_server = \"a:1\"\n");
+    assert!(
+        unknown.contains("line 2") && unknown.contains("`name_server`"),
+        "{unknown}"
+    );
+    assert!(
+        unknown.contains("expected one of `name_servers`"),
+        "{unknown}"
+    );
+
+    let wrong_type = refusal("[limits]\nframe_bytes = \"big\"\n");
+    assert!(
+        wrong_type.contains("line 2, `frame_bytes = \"big\"`"),
+        "{wrong_type}"
+    );
+
+    for (text, key) in [
+        ("name_servers = [\"a\"]", "name_servers: \"a\""),
+        (
+            "name_servers = [\"http://a:1\"]",
+            "name_servers: \"http://a:1\"",
+        ),
+        ("name_servers = [\"a:0\"]", "name_servers: \"a:0\""),
+        (
+            "name_servers = [\"a:1\"]\nadmin = \"here\"",
+            "admin: \"here\"",
+        ),
+        ("name_servers = [\"a:1\"]\nworkers = 0", "workers: \"0\""),
+        (
+            "name_servers = [\"a:1\"]\nlog_format = \"xml\"",
+            "log_format: \"xml\"",
+        ),
+        (
+            "name_servers = [\"a:1\"]\nlog = \"a=b=c\"",
+            "log: \"a=b=c\"",
+        ),
+        (
+            "name_servers = [\"a:1\"]\n[[listener]]\nbind = \"localhost\"",
+            "listener.bind: \"localhost\"",
+        ),
+        (
+            "name_servers = [\"a:1\"]\n[[listener]]\nbind = \"0.0.0.0:1\"\nadvertise = \"mq\"",
+            "listener.advertise: \"mq\"",
+        ),
+        (
+            "name_servers = [\"a:1\"]\n[limits]\nframe_bytes = 1",
+            "limits.frame_bytes: \"1\"",
+        ),
+        (
+            "name_servers = [\"a:1\"]\n[routes]\nrefresh_ms = 60000",
+            "routes.refresh_ms: \"60000\"",
+        ),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.starts_with(key), "{refusal}");
+        assert!(refusal.contains(" is not "), "{refusal}");
+    }
+}

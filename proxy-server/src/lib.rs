@@ -1,0 +1,17 @@
+//! The proxy: configuration, listeners, workers, and the connections of clients.
+//!
+//! One thread accepts, answers the admin listener and asks name servers. Each worker is a thread with
+//! a runtime of its own that serves its share of the clients, from reading a request to writing the
+//! answer.
+
+mod admin;
+mod args;
+mod config;
+mod connection;
+mod listener;
+mod proxy;
+mod worker;
+
+pub use args::Args;
+pub use config::{Config, ConfigError, HostPort, ListenerConfig, LogConfig, LogFormat};
+pub use proxy::Proxy;
