@@ -90,10 +90,8 @@ async fn connection_later(
     row: &Row,
     fields: &Fields<'_>,
 ) -> Result<Rc<Connection>, ProcessError> {
-    let addresses = broker.addresses();
-    let lane = addresses
-        .readable()
-        .and_then(|address| heartbeat::lane_to(session, broker, address));
+    let address = broker.addresses().readable().cloned();
+    let lane = address.and_then(|address| heartbeat::lane_to(session, broker, &address));
     let registered = match lane {
         Some(lane) => {
             lane.wait_registered(session.settings.registration_time)

@@ -63,7 +63,8 @@ fn introduce(session: &Rc<Session>, broker: &Rc<Broker>) {
         return;
     }
     drop(membership);
-    if let Some(address) = broker.addresses().master() {
-        heartbeat::lane_to(session, broker, address);
+    let address = broker.addresses().master().cloned();
+    if let Some(address) = address {
+        heartbeat::lane_to(session, broker, &address);
     }
 }

@@ -163,7 +163,7 @@ const GROUP: &[FieldSpec] = &[FieldSpec::required("consumerGroup", Text)];
 const ROUTE: &[FieldSpec] = &[FieldSpec::required("topic", Text)];
 
 /// Every code that is served, in their order.
-pub const TABLE: &[Row] = &[
+pub static TABLE: &[Row] = &[
     row(Code::SEND_MESSAGE, Processor::Send, SEND, Patience::Send),
     row(Code::PULL_MESSAGE, Processor::Pull, PULL, Patience::General).on(Class::Pull),
     row(

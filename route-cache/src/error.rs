@@ -6,35 +6,35 @@ use std::sync::Arc;
 use remoting_codec::DecodeError;
 use thiserror::Error;
 
-/// Why a request got no answer from a broker.
+/// Why a request got no answer. Peers are named as in "broker broker-a".
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
     /// Too much waits for this broker already. The request was not written.
-    #[error("broker {0} does not keep up")]
+    #[error("{0} does not keep up")]
     Busy(Rc<str>),
     /// The connection ended. The request may have been carried out.
-    #[error("broker {0} closed the connection")]
+    #[error("{0} closed the connection")]
     Closed(Rc<str>),
     /// No connection came about. The request was not written.
-    #[error("broker {broker} cannot be reached: {reason}")]
+    #[error("{peer} cannot be reached: {reason}")]
     Connect {
-        /// The broker.
-        broker: Rc<str>,
+        /// Who cannot be reached.
+        peer: Rc<str>,
         /// What the transport says.
         reason: Rc<str>,
     },
     /// The broker is about to go and did not carry the request out.
-    #[error("broker {0} is going away")]
+    #[error("{0} is going away")]
     GoingAway(Rc<str>),
     /// Name servers know of no such broker. The request was not written.
     #[error("no name server knows a broker {0}")]
     NoBroker(Rc<str>),
     /// The broker has replicas only, and the request needs a master. It was not written.
-    #[error("broker {0} has no master now")]
+    #[error("{0} has no master now")]
     NoMaster(Rc<str>),
     /// The answer did not come in time. The request may have been carried out.
-    #[error("broker {0} did not answer in time")]
+    #[error("{0} did not answer in time")]
     Timeout(Rc<str>),
     /// With the longer opaque it has upstream, the frame would be over the limit of every broker.
     #[error("the frame is as long as a frame may be")]

@@ -76,7 +76,7 @@ impl Context {
 /// It exists from the moment that it is wanted: what is asked of it before it is established is
 /// written as soon as it is, or answered with the reason why it never was.
 pub struct Connection {
-    /// The broker's name, for what is said about it.
+    /// Whom it leads to, for what is said about it: "broker broker-a".
     peer: Rc<str>,
     context: Rc<Context>,
     outbox: Outbox,
@@ -125,7 +125,7 @@ impl Connection {
         let stream = match self.connect(address).await {
             Ok(stream) => stream,
             Err(error) => {
-                debug!(broker = %self.peer, address, %error, "cannot connect");
+                debug!(peer = %self.peer, address, %error, "cannot connect");
                 self.end(&error);
                 return false;
             }
@@ -142,10 +142,10 @@ impl Connection {
         )
         .await;
         match ended {
-            Ok(()) => debug!(broker = %self.peer, address, "connection closed"),
-            Err(PumpError::Io(error)) => debug!(broker = %self.peer, address, %error, "lost"),
+            Ok(()) => debug!(peer = %self.peer, address, "connection closed"),
+            Err(PumpError::Io(error)) => debug!(peer = %self.peer, address, %error, "lost"),
             Err(PumpError::Protocol(error)) => {
-                tracing::warn!(broker = %self.peer, address, %error, "sent what cannot be read");
+                tracing::warn!(peer = %self.peer, address, %error, "sent what cannot be read");
             }
         }
         self.end(&UpstreamError::Closed(self.peer.clone()));
@@ -154,7 +154,7 @@ impl Connection {
 
     async fn connect(&self, address: &str) -> Result<TcpStream, UpstreamError> {
         let failed = |reason: String| UpstreamError::Connect {
-            broker: self.peer.clone(),
+            peer: self.peer.clone(),
             reason: reason.into(),
         };
         let connecting = TcpStream::connect(address);

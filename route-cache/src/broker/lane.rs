@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Context, PushTarget};
+use super::link::label;
 use crate::error::UpstreamError;
 
 /// What a client has said of itself, in the frames in which it said it: its heartbeat, and what it
@@ -153,7 +154,7 @@ impl Lane {
                     changed.await;
                 }
             };
-            let late = || UpstreamError::Timeout(self.broker.clone());
+            let late = || UpstreamError::Timeout(label(&self.broker));
             return tokio::time::timeout(time, settled)
                 .await
                 .unwrap_or_else(|_| Err(late()));
@@ -178,7 +179,7 @@ impl Lane {
         let mut backoff = Backoff::default();
         while !self.closed.get() {
             let target = Some(self.push_target.clone());
-            let connection = Connection::new(self.broker.clone(), self.context.clone(), target);
+            let connection = Connection::new(label(&self.broker), self.context.clone(), target);
             *self.connection.borrow_mut() = Some(connection.clone());
             let join = self.join(&connection);
             let (established, joined) = tokio::join!(connection.run(&self.address), join);
@@ -190,7 +191,7 @@ impl Lane {
                 backoff.reset();
                 self.enter(State::Joining);
             } else if matches!(*self.state.borrow(), State::Joining) {
-                self.enter(State::Failed(UpstreamError::Closed(self.broker.clone())));
+                self.enter(State::Failed(UpstreamError::Closed(label(&self.broker))));
             }
             let refused = matches!(*self.state.borrow(), State::Refused(_));
             tokio::select! {

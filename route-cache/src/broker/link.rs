@@ -1,6 +1,6 @@
 //! The data connections of a worker.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub enum Class {
 #[derive(Debug)]
 pub struct Broker {
     name: Rc<str>,
+    label: Rc<str>,
     addresses: RefCell<BrokerAddresses>,
     requests: Link,
     pulls: Link,
@@ -43,9 +44,11 @@ impl Broker {
         addresses: BrokerAddresses,
         context: &Rc<Context>,
     ) -> Rc<Self> {
+        let label = label(&name);
         Rc::new(Self {
-            requests: Link::new(name.clone(), context.clone()),
-            pulls: Link::new(name.clone(), context.clone()),
+            requests: Link::new(label.clone(), context.clone()),
+            pulls: Link::new(label.clone(), context.clone()),
+            label,
             addresses: RefCell::new(addresses),
             name,
         })
@@ -58,9 +61,8 @@ impl Broker {
     }
 
     /// Where it is now.
-    #[must_use]
-    pub fn addresses(&self) -> BrokerAddresses {
-        self.addresses.borrow().clone()
+    pub fn addresses(&self) -> Ref<'_, BrokerAddresses> {
+        self.addresses.borrow()
     }
 
     /// The connection for requests of that class; one is begun if there is none.
@@ -76,7 +78,7 @@ impl Broker {
         let addresses = self.addresses.borrow();
         let address = match addresses.master() {
             Some(master) => master,
-            None if needs_master => return Err(UpstreamError::NoMaster(self.name.clone())),
+            None if needs_master => return Err(UpstreamError::NoMaster(self.label.clone())),
             None => addresses
                 .readable()
                 .ok_or_else(|| UpstreamError::NoBroker(self.name.clone()))?,
@@ -108,10 +110,15 @@ impl Broker {
     }
 }
 
+/// How a broker is called in what is said about it.
+pub(super) fn label(name: &str) -> Rc<str> {
+    format!("broker {name}").into()
+}
+
 /// One connection, made anew as often as it is needed.
 #[derive(Debug)]
 struct Link {
-    name: Rc<str>,
+    label: Rc<str>,
     context: Rc<Context>,
     current: RefCell<Option<(Arc<str>, Rc<Connection>)>>,
     /// Set while the broker is left alone: until when, and what was wrong.
@@ -126,9 +133,9 @@ struct Trouble {
 }
 
 impl Link {
-    fn new(name: Rc<str>, context: Rc<Context>) -> Self {
+    fn new(label: Rc<str>, context: Rc<Context>) -> Self {
         Self {
-            name,
+            label,
             context,
             current: RefCell::default(),
             trouble: Rc::default(),
@@ -149,11 +156,11 @@ impl Link {
         let until = self.trouble.borrow().until;
         if until.is_some_and(|until| Instant::now() < until) {
             return Err(UpstreamError::Connect {
-                broker: self.name.clone(),
+                peer: self.label.clone(),
                 reason: format!("{address} could not be reached a moment ago").into(),
             });
         }
-        let connection = Connection::new(self.name.clone(), self.context.clone(), None);
+        let connection = Connection::new(self.label.clone(), self.context.clone(), None);
         self.spawn(connection.clone(), address.clone());
         *current = Some((address.clone(), connection.clone()));
         Ok(connection)

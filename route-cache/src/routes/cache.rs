@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use moka::future::Cache;
 use remoting_codec::body::TopicRouteData;
@@ -14,6 +15,9 @@ use crate::broker::BrokerTable;
 use crate::config::RouteConfig;
 use crate::error::{NameServerError, RouteError};
 use crate::name_server::NameServers;
+
+/// How long a route is answered as it was known after it could not be loaded anew.
+const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
 /// Routes by topic, for all workers.
 ///
@@ -40,8 +44,8 @@ struct Topic {
     route: Result<Arc<TopicRoute>, Arc<str>>,
     loaded: Instant,
     refreshing: AtomicBool,
-    /// Held while a successor is loaded.
-    reloading: tokio::sync::Mutex<()>,
+    /// Held while a successor is loaded; when that failed last.
+    reloading: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Topic {
@@ -91,12 +95,12 @@ impl RouteCache {
             Err(_) => age >= config.negative_ttl,
         };
         if expired {
-            return self.reload(topic, known).await.route();
+            return self.reload(topic, &known).await.route();
         }
         if age >= config.refresh_after && !known.refreshing.swap(true, Ordering::Relaxed) {
             let (cache, topic, known) = (self.clone(), topic.to_owned(), known.clone());
             tokio::spawn(async move {
-                cache.reload(&topic, known.clone()).await;
+                cache.reload(&topic, &known).await;
                 known.refreshing.store(false, Ordering::Relaxed);
             });
         }
@@ -104,20 +108,26 @@ impl RouteCache {
     }
 
     /// The topic loaded anew; as it was known, if no name server answers.
-    async fn reload(&self, topic: &str, known: Arc<Topic>) -> Arc<Topic> {
-        let _one_at_a_time = known.reloading.lock().await;
+    async fn reload(&self, topic: &str, known: &Arc<Topic>) -> Arc<Topic> {
+        let asked = Instant::now();
+        let mut failed = known.reloading.lock().await;
+        // Whoever waited for an attempt that failed does not make another.
+        if failed.is_some_and(|failed| failed + RELOAD_PAUSE > asked) {
+            return known.clone();
+        }
         if let Some(newer) = self.topics.get(topic).await
-            && !Arc::ptr_eq(&newer, &known)
+            && !Arc::ptr_eq(&newer, known)
         {
             return newer;
         }
-        match self.shared.load(topic, Some(&known)).await {
+        match self.shared.load(topic, Some(known)).await {
             Ok(loaded) => {
                 self.topics.insert(topic.into(), loaded.clone()).await;
                 loaded
             }
             Err(error) => {
                 debug!(topic, %error, "route kept");
+                *failed = Some(Instant::now());
                 known.clone()
             }
         }

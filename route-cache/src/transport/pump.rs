@@ -189,7 +189,7 @@ impl Inbox {
             let used = hand_on(bytes, self.limit, handler)?;
             let rest = bytes.get(used..).unwrap_or_default();
             if !rest.is_empty() {
-                self.partial.reserve(self.room_for(rest)?);
+                self.partial.reserve(rest.len() + self.room_for(rest)?);
                 self.partial.extend_from_slice(rest);
             }
         } else {
