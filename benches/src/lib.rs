@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Measurements of Remora. `cargo bench -p benches` runs them.

@@ -1,0 +1,70 @@
+//! What the README says of request codes and configuration is what the code does.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use processors::table::TABLE;
+use proxy_server::{Args, Config};
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(project("README.md")).unwrap()
+}
+
+#[test]
+fn the_table_of_codes_is_the_code_s_own() {
+    let readme = readme();
+    let told: Vec<(i32, &str)> = readme
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            Some((cells.next()?.parse().ok()?, cells.next()?))
+        })
+        .collect();
+    let served: Vec<_> = TABLE
+        .iter()
+        .map(|row| (row.code.0, row.code.name().unwrap()))
+        .collect();
+    assert_eq!(told, served);
+}
+
+#[test]
+fn the_readme_s_configuration_is_valid() {
+    let readme = readme();
+    let excerpt = readme.split("```toml\n").nth(1).unwrap();
+    let excerpt = excerpt.split("```").next().unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(excerpt.as_bytes()).unwrap();
+    load(Some(file.path().to_owned()), None);
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    let example = load(Some(project("deploy/remora.example.toml")), None);
+    let default = load(None, Some("ns-0:9876;ns-1:9876"));
+    let told = |config: &Config| {
+        let Config {
+            name_servers,
+            log,
+            upstream,
+            routes,
+            settings,
+            ..
+        } = config;
+        format!("{name_servers:?} {log:?} {upstream:?} {routes:?} {settings:?}")
+    };
+    assert_eq!(told(&example), told(&default));
+}
+
+fn load(config: Option<PathBuf>, name_server: Option<&str>) -> Config {
+    let name_server = name_server.map(str::to_owned);
+    Config::load(&Args {
+        config,
+        name_server,
+        ..Args::default()
+    })
+    .unwrap()
+}
