@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use remoting_codec::body::ClientConfig;
-use route_cache::RouteError;
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -14,9 +13,6 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let view = request.view()?;
     let config = ClientConfig::decode(view.body())?;
     let topic = &config.subscription_data.topic;
-    let route = session.upstream.routes().route(topic).await?;
-    let no_broker = || RouteError::NoSuchTopic(format!("topic {topic} has no broker").into());
-    let first = route.brokers().first().ok_or_else(no_broker)?;
-    let broker = session.upstream.broker(&first.broker_name).await?;
+    let broker = relay::any_broker(&session, topic).await?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
 }

@@ -1,4 +1,5 @@
-//! GET_CONSUMER_LIST_BY_GROUP (38): relayed to a broker that knows the group.
+//! GET_CONSUMER_LIST_BY_GROUP (38), and what is asked of a member of a group (307, 309): relayed to a
+//! broker that knows the group.
 //!
 //! The request names no broker. Any broker of the group's topics knows all members; that it is the
 //! same one for all members, whatever replica they are connected to, keeps their views alike while a
@@ -7,6 +8,7 @@
 use std::rc::Rc;
 
 use remoting_codec::Fields;
+use route_cache::Connection;
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -24,21 +26,18 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         .map(|group| group.text())
         .unwrap_or_default();
     let time = session.settings.time(request.row.patience);
-    let connection = {
-        let membership = session.membership.borrow();
-        let member = membership.consumer(&group).is_some();
-        let mut lanes = membership.lanes().iter();
-        lanes.find_map(|lane| lane.registered().filter(|_| member))
-    };
-    if let Some(connection) = connection {
+    let member = session.membership.borrow().consumer(&group).is_some();
+    if let Some(connection) = first_lane(&session).filter(|_| member) {
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
     let topic = format!("{RETRY_PREFIX}{group}");
-    let route = session.upstream.routes().route(&topic).await;
-    let first = route.ok().and_then(|route| {
-        let first = route.brokers().first()?;
-        session.upstream.known_broker(&first.broker_name)
-    });
-    let broker = first.ok_or_else(|| ProcessError::NoConsumer(group.into_owned()))?;
+    let broker = relay::any_broker(&session, &topic).await;
+    let broker = broker.map_err(|_| ProcessError::NoConsumer(group.into_owned()))?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+}
+
+/// The first lane on which the client is known.
+pub(crate) fn first_lane(session: &Session) -> Option<Rc<Connection>> {
+    let membership = session.membership.borrow();
+    membership.lanes().iter().find_map(|lane| lane.registered())
 }

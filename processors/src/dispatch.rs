@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use remoting_codec::CommandView;
+use remoting_codec::{CommandView, RemotingCommand, SerializeType};
 use route_cache::transport::Frame;
 
 use crate::error::ProcessError;
@@ -10,19 +10,38 @@ use crate::request::Request;
 use crate::session::Session;
 use crate::table::{Processor, Row};
 use crate::{
-    client_config, consumer_list, heartbeat, lock_batch, pull, relay, send, topic_route, unregister,
+    admin_relay, assignment, batch_ack, client_config, connections, consumer_list, create_topic,
+    heartbeat, lock_batch, pop, pull, query_message, receipt, relay, send, topic_route, unregister,
 };
 
 /// Serves a request, or begins to.
 pub(crate) fn dispatch(session: &Rc<Session>, frame: &Frame<'_>, view: &CommandView<'_>) {
-    let code = view.request_code();
-    let served = match Row::find(code) {
+    if is_cut_short(view) {
+        // Its code does not fit into the header that it came in, so no broker would know it.
+        if let Ok(whole) = RemotingCommand::decode(&frame.to_owned()) {
+            let whole = RemotingCommand {
+                serialize_type: SerializeType::Json,
+                ..whole
+            };
+            let whole = whole.to_bytes();
+            if let Ok(view) = CommandView::decode(&whole) {
+                dispatch(session, &Frame::of(&whole), &view);
+            }
+        }
+        return;
+    }
+    let served = match Row::find(view.request_code()) {
         Some(row) => serve(session, row, frame, view),
-        None => Err(ProcessError::Unsupported(code)),
+        None => admin_relay::process(session, frame, view),
     };
     if let Err(error) = served {
         session.refuse(view, &error);
     }
+}
+
+/// Whether the code was cut short by its binary header and made whole by the codec.
+fn is_cut_short(view: &CommandView<'_>) -> bool {
+    view.serialize_type() == SerializeType::RocketMq && view.code() > i32::from(i16::MAX)
 }
 
 fn serve(
@@ -35,18 +54,30 @@ fn serve(
         Processor::Relay => return relay::process(session, row, frame, view),
         Processor::Send => return send::process(session, row, frame, view),
         Processor::Pull => return pull::process(session, row, frame, view),
+        Processor::Pop => return pop::process(session, row, frame, view),
+        Processor::Receipt => return receipt::process(session, row, frame, view),
         Processor::FromBroker => return Err(ProcessError::FromBroker(row.code)),
         _ => {}
     }
     let request = Request::new(frame, row);
     match row.processor {
+        Processor::BatchAck => session.spawn(request, batch_ack::process),
         Processor::ClientConfig => session.spawn(request, client_config::process),
+        Processor::Connections => session.spawn(request, connections::process),
         Processor::ConsumerList => session.spawn(request, consumer_list::process),
+        Processor::CreateTopic => session.spawn(request, create_topic::process),
         Processor::Heartbeat => session.spawn(request, heartbeat::process),
         Processor::LockBatch => session.spawn(request, lock_batch::process),
+        Processor::QueryAssignment => session.spawn(request, assignment::process),
+        Processor::QueryMessage => session.spawn(request, query_message::process),
         Processor::TopicRoute => session.spawn(request, topic_route::process),
         Processor::Unregister => session.spawn(request, unregister::process),
-        Processor::FromBroker | Processor::Pull | Processor::Relay | Processor::Send => {}
+        Processor::FromBroker
+        | Processor::Pop
+        | Processor::Pull
+        | Processor::Receipt
+        | Processor::Relay
+        | Processor::Send => {}
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What clients are told when something is wrong, all in one place.
 
 use remoting_codec::{BodyError, DecodeError, FieldError, RequestCode, ResponseCode};
-use route_cache::{RouteError, UpstreamError};
+use route_cache::{NameServerError, RouteError, UpstreamError};
 use thiserror::Error;
 
 /// Why a request was not served.
@@ -23,6 +23,9 @@ pub enum ProcessError {
     /// Nobody knows the group.
     #[error("no consumer of group {0} is known")]
     NoConsumer(String),
+    /// No name server answers.
+    #[error("{0}")]
+    NameServer(#[from] NameServerError),
     /// The request does not say which broker it is for, and the topic has several.
     #[error(
         "ext field {field} (the broker's name) is missing, and topic {topic} has several brokers: \
@@ -61,6 +64,7 @@ impl ProcessError {
             Self::Body(_)
             | Self::ClientIds(_)
             | Self::Field(_)
+            | Self::NameServer(_)
             | Self::NoConsumer(_)
             | Self::Unreadable(_) => ResponseCode::SYSTEM_ERROR,
             Self::FromBroker(_) | Self::Unsupported(_) => ResponseCode::REQUEST_CODE_NOT_SUPPORTED,

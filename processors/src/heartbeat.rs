@@ -10,6 +10,7 @@ use route_cache::{Broker, Lane, UpstreamError};
 use tokio::task::JoinSet;
 
 use crate::error::ProcessError;
+use crate::reply;
 use crate::request::Request;
 use crate::session::Session;
 
@@ -27,9 +28,16 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         session.answer(&view, success(Version::V5_5_0));
         return Ok(());
     }
-    let brokers = consumed_from(&session, &topics).await;
+    let brokers = match &session.broker {
+        Some(name) => vec![session.upstream.broker(name).await?],
+        None => consumed_from(&session, &topics).await,
+    };
     open_lanes(&session, &brokers);
+    if session.membership.borrow().is_requester() {
+        reply::open_lanes(&session).await;
+    }
     let answers = tell_all(&session).await;
+    reply::renew(&session).await;
     let response = summary(answers)?;
     if response.code == ResponseCode::SUCCESS.0 {
         session.membership.borrow_mut().set_told(&client_id);

@@ -8,16 +8,25 @@
 //! into the connection to that broker, at once and without a task of their own. The few that need more
 //! (an answer from a name server, several brokers, a lane that is not there yet) become a task.
 
+mod admin_relay;
+mod assignment;
+mod batch_ack;
 mod client_config;
+mod connections;
 mod consumer_list;
+mod create_topic;
 mod dispatch;
 mod error;
 mod heartbeat;
 mod lock_batch;
 mod membership;
+mod pop;
 mod pull;
 mod push;
+mod query_message;
+mod receipt;
 mod relay;
+mod reply;
 mod request;
 mod send;
 mod session;
@@ -28,4 +37,4 @@ mod unregister;
 
 pub use error::ProcessError;
 pub use session::Session;
-pub use settings::Settings;
+pub use settings::{BrokerAddresses, Settings};

@@ -28,6 +28,12 @@ pub(crate) struct Membership {
     registration: Rc<Registration>,
     /// Brokers that the client has sent to before it said who it is.
     sent_to: Vec<Rc<Broker>>,
+    /// Said on lanes before the client has said who it is.
+    stand_in: Option<Bytes>,
+    /// Whether the client sends requests that others reply to.
+    requester: bool,
+    /// How often brokers were told whom replies are for.
+    reply_round: u32,
     closed: bool,
 }
 
@@ -83,8 +89,41 @@ impl Membership {
             }
             None => self.clients.push(client),
         }
+        if self.stand_in.take().is_some() {
+            // Brokers keep the first id that they hear on a connection.
+            for lane in &self.lanes {
+                lane.renew();
+            }
+        }
         self.register();
         Ok(())
+    }
+
+    /// Has lanes say that frame until the client says who it is.
+    pub(crate) fn stand_in(&mut self, frame: Bytes) {
+        if self.clients.is_empty() && self.stand_in.is_none() {
+            self.stand_in = Some(frame);
+            self.register();
+        }
+    }
+
+    /// Notes that the client sends requests. True the first time.
+    pub(crate) fn note_requester(&mut self) -> bool {
+        !std::mem::replace(&mut self.requester, true)
+    }
+
+    /// Whether the client sends requests.
+    pub(crate) fn is_requester(&self) -> bool {
+        self.requester
+    }
+
+    /// For each client id, its latest heartbeat's frame and how often brokers were told whom replies
+    /// are for; that is now once more.
+    pub(crate) fn next_reply_round(&mut self) -> (u32, Vec<(String, Bytes)>) {
+        self.reply_round = self.reply_round.wrapping_add(1);
+        let clients = self.clients.iter();
+        let clients = clients.map(|c| (c.heartbeat.client_id.clone(), c.frame.clone()));
+        (self.reply_round, clients.collect())
     }
 
     /// When brokers were last told what the client's latest heartbeat says.
@@ -170,7 +209,8 @@ impl Membership {
 
     /// What new lanes begin with saying; nothing once the client has gone.
     pub(crate) fn registration(&self) -> Option<Rc<Registration>> {
-        (!self.closed && self.is_known()).then(|| self.registration.clone())
+        (!self.closed && (self.is_known() || self.stand_in.is_some()))
+            .then(|| self.registration.clone())
     }
 
     /// Takes in a lane that was opened; ordered by broker, so that all members of a group look at a
@@ -211,6 +251,7 @@ impl Membership {
             .clients
             .iter()
             .flat_map(|client| std::iter::once(&client.frame).chain(&client.unregistered));
+        let frames = frames.chain(&self.stand_in);
         self.registration.replace(frames.cloned().collect());
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn process(
 ///
 /// A broadcast consumer's pulls go over its lane: the broker keeps its offsets by the connection on
 /// which it is registered (`BroadcastOffsetManager` in the reference).
-fn connection_now(
+pub(crate) fn connection_now(
     session: &Session,
     broker: &Broker,
     row: &Row,
@@ -84,7 +84,7 @@ fn connection_now(
 
 /// The same, waiting for the broker to know the consumer: one that does not answers an error, after
 /// which a client pauses for seconds.
-async fn connection_later(
+pub(crate) async fn connection_later(
     session: &Rc<Session>,
     broker: &Broker,
     row: &Row,

@@ -5,11 +5,15 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use remoting_codec::CommandView;
+use bytes::Bytes;
+use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 use route_cache::Connection;
 use route_cache::transport::Frame;
 
 use crate::session::Session;
+
+/// The ext field with a broker's name.
+const BROKER_NAME: &str = "bname";
 
 /// Most questions of brokers that may wait for one client's answer; beyond that, the oldest is
 /// forgotten, and the broker stops waiting by itself.
@@ -51,7 +55,33 @@ pub(crate) fn on_push(
             origin: view.opaque(),
         });
     }
-    session.outbox().push_relayed(frame, view, opaque);
+    match check_with_broker_name(from, frame, view) {
+        Some(whole) => {
+            if let Ok(view) = CommandView::decode(&whole) {
+                session
+                    .outbox()
+                    .push_relayed(&Frame::of(&whole), &view, opaque);
+            }
+        }
+        None => session.outbox().push_relayed(frame, view, opaque),
+    }
+}
+
+/// A check from a broker of 4.x does not name the broker. A client copies the name from there into its
+/// verdict, which would not find its way back without.
+fn check_with_broker_name(
+    from: &Connection,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) -> Option<Bytes> {
+    if view.request_code() != RequestCode::CHECK_TRANSACTION_STATE
+        || view.ext_fields().value(BROKER_NAME).is_some()
+    {
+        return None;
+    }
+    let command = RemotingCommand::decode(&frame.to_owned()).ok()?;
+    let command = command.with_field(BROKER_NAME, from.broker_name()?.to_owned());
+    Some(command.to_bytes())
 }
 
 /// Passes back what the client answers; an answer that nobody waits for is dropped.

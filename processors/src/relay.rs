@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remoting_codec::{CommandView, Fields, Language, RequestCode, Version};
 use route_cache::transport::Frame;
-use route_cache::{Broker, Connection};
+use route_cache::{Broker, Connection, RelayTarget, RouteError};
 
 use crate::error::ProcessError;
 use crate::request::Request;
@@ -33,18 +33,26 @@ pub(crate) fn process(
     }
 }
 
-/// The broker that the header names, if it is known without asking anybody.
+/// The broker that a request is for, if it is known without asking anybody: the listener's, or the
+/// one that the header names.
 pub(crate) fn known_broker(session: &Session, fields: &Fields<'_>) -> Option<Rc<Broker>> {
+    if let Some(name) = &session.broker {
+        return session.upstream.known_broker(name);
+    }
     let name = fields.value(BROKER)?.text();
     session.upstream.known_broker(&name)
 }
 
-/// The broker that a request is for: the one that it names, or the only one that its topic has.
+/// The broker that a request is for: the listener's, the one that it names, or the only one that its
+/// topic has.
 pub(crate) async fn find_broker(
     session: &Session,
     request: &Request,
 ) -> Result<Rc<Broker>, ProcessError> {
     let row = request.row;
+    if let Some(name) = &session.broker {
+        return Ok(session.upstream.broker(name).await?);
+    }
     let view = request.view()?;
     let fields = Fields::read(view.ext_fields(), row.fields)?;
     if let Some(name) = fields.value(BROKER) {
@@ -70,7 +78,7 @@ pub(crate) async fn find_broker(
 }
 
 /// Whether the client is one that names the broker in every request that needs it.
-fn names_brokers(view: &CommandView<'_>) -> bool {
+pub(crate) fn names_brokers(view: &CommandView<'_>) -> bool {
     let version = view.version();
     view.language() == Language::JAVA
         && (version >= Version::V5_1_0 || (Version::V4_9_5..Version::V5_0_0).contains(&version))
@@ -89,6 +97,17 @@ pub(crate) fn to_broker(
     on_connection(session, &connection, frame, view, time)
 }
 
+/// The broker to ask where any of a topic's will do: the listener's, or the topic's first.
+pub(crate) async fn any_broker(session: &Session, topic: &str) -> Result<Rc<Broker>, ProcessError> {
+    if let Some(name) = &session.broker {
+        return Ok(session.upstream.broker(name).await?);
+    }
+    let route = session.upstream.routes().route(topic).await?;
+    let no_broker = || RouteError::NoSuchTopic(format!("topic {topic} has no broker").into());
+    let first = route.brokers().first().ok_or_else(no_broker)?;
+    Ok(session.upstream.broker(&first.broker_name).await?)
+}
+
 /// Puts a request into a connection; its answer goes to the client.
 pub(crate) fn on_connection(
     session: &Rc<Session>,
@@ -97,10 +116,22 @@ pub(crate) fn on_connection(
     view: &CommandView<'_>,
     time: Duration,
 ) -> Result<(), ProcessError> {
+    for_target(session, connection, frame, view, time, || session.clone())
+}
+
+/// Puts a request into a connection; its answer goes to `target`, on behalf of the client.
+pub(crate) fn for_target<T: RelayTarget + 'static>(
+    session: &Session,
+    connection: &Connection,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+    time: Duration,
+    target: impl FnOnce() -> Rc<T>,
+) -> Result<(), ProcessError> {
     if view.is_oneway() {
         connection.relay_oneway(frame, view)?;
     } else {
-        connection.relay(frame, view, session.clone(), time)?;
+        connection.relay(frame, view, target(), time)?;
         session.begin();
     }
     Ok(())

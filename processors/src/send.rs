@@ -1,20 +1,30 @@
-//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320): relayed, and the broker gets
-//! to know the producer.
+//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), and replies (324, 325): relayed,
+//! and the broker gets to know the producer.
 //!
 //! A heartbeat names no topics, so a producer is made known to a broker with its first message there.
-//! The message does not wait for that.
+//! Most messages do not wait for that. Two kinds do, for something will come back to the producer: half
+//! messages, whose outcome the broker may ask for, and requests, which are replied to.
 
 use std::rc::Rc;
 
-use remoting_codec::{CommandView, Fields};
+use remoting_codec::body::Heartbeat;
+use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
 use route_cache::Broker;
 use route_cache::transport::Frame;
 
 use crate::error::ProcessError;
 use crate::request::Request;
 use crate::session::Session;
-use crate::table::Row;
-use crate::{heartbeat, relay};
+use crate::table::{Row, send_field};
+use crate::{heartbeat, relay, reply};
+
+/// Bits of `sysFlag` about transactions (`MessageSysFlag` in the reference), and their value in a half
+/// message.
+const TRANSACTION: i32 = 0xC;
+const PREPARED: i32 = 0x4;
+
+/// The property of a request (`MessageConst.PROPERTY_MESSAGE_REPLY_TO_CLIENT`).
+const REPLY_TO_CLIENT: &str = "REPLY_TO_CLIENT";
 
 pub(crate) fn process(
     session: &Rc<Session>,
@@ -23,29 +33,84 @@ pub(crate) fn process(
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
     let fields = Fields::read(view.ext_fields(), row.fields)?;
-    match relay::known_broker(session, &fields) {
-        Some(broker) => to_broker(session, &broker, row, frame, view),
-        None => {
-            session.spawn(Request::new(frame, row), |session, request| async move {
-                let broker = relay::find_broker(&session, &request).await?;
-                let (frame, view) = (request.frame(), request.view()?);
-                to_broker(&session, &broker, request.row, &frame, &view)
-            });
-            Ok(())
-        }
+    if let Some(broker) = relay::known_broker(session, &fields)
+        && !expects_something(session, row, &fields, &broker)
+    {
+        relay::to_broker(session, &broker, row, frame, view)?;
+        introduce(session, &broker);
+        return Ok(());
     }
+    session.spawn(Request::new(frame, row), |session, request| async move {
+        let broker = relay::find_broker(&session, &request).await?;
+        let (frame, view) = (request.frame(), request.view()?);
+        let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+        if is_half(&fields) {
+            introduce_first(&session, &broker, &fields).await;
+        }
+        if is_request(request.row, &fields) {
+            session.membership.borrow_mut().note_requester();
+            reply::introduce(&session).await;
+        }
+        relay::to_broker(&session, &broker, request.row, &frame, &view)?;
+        introduce(&session, &broker);
+        Ok(())
+    });
+    Ok(())
 }
 
-fn to_broker(
-    session: &Rc<Session>,
-    broker: &Rc<Broker>,
-    row: &Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    relay::to_broker(session, broker, row, frame, view)?;
-    introduce(session, broker);
-    Ok(())
+/// Whether something will come back to the producer and brokers do not know it yet.
+fn expects_something(session: &Session, row: &Row, fields: &Fields<'_>, broker: &Broker) -> bool {
+    let membership = session.membership.borrow();
+    let known = || {
+        let mut lanes = membership.lanes().iter();
+        lanes.any(|lane| lane.broker() == broker.name() && lane.registered().is_some())
+    };
+    let all_known = || {
+        membership
+            .lanes()
+            .iter()
+            .all(|lane| lane.registered().is_some())
+    };
+    (is_half(fields) && !known())
+        || (is_request(row, fields) && !(membership.is_requester() && known() && all_known()))
+}
+
+fn is_half(fields: &Fields<'_>) -> bool {
+    let flag = fields
+        .value(send_field::SYS_FLAG)
+        .and_then(|flag| flag.int());
+    flag.unwrap_or_default() & TRANSACTION == PREPARED
+}
+
+fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
+    // A reply has the property too: it says whom it is for.
+    !matches!(
+        row.code,
+        RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2
+    ) && fields
+        .value(send_field::PROPERTIES)
+        .is_some_and(|properties| properties.contains(REPLY_TO_CLIENT))
+}
+
+/// Has the broker know the producer of a half message before it gets that. One that has not said who it
+/// is yet is known by where it connects from until it does: its group is in the message, and a check
+/// goes to any connection of the group.
+async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, fields: &Fields<'_>) {
+    let group = fields.value(send_field::GROUP).map(|group| group.text());
+    let body = Heartbeat::of_producer(&session.peer().to_string(), &group.unwrap_or_default());
+    let stand_in = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
+    let lane = {
+        session
+            .membership
+            .borrow_mut()
+            .stand_in(stand_in.to_bytes());
+        let master = broker.addresses().master().cloned();
+        master.and_then(|address| heartbeat::lane_to(session, broker, &address))
+    };
+    if let Some(lane) = lane {
+        lane.wait_registered(session.settings.introduction_time)
+            .await;
+    }
 }
 
 /// Has the broker know the client, if the client has said who it is; else notes it for then.

@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use remoting_codec::{CommandView, DecodeError, RemotingCommand, RequestCode, ResponseCode};
 use route_cache::transport::{Frame, FrameHandler, Outbox};
-use route_cache::{Connection, Origin, PushTarget, RelayTarget, Upstream, UpstreamError};
+use route_cache::{
+    Advertised, Connection, Origin, PushTarget, RelayTarget, Upstream, UpstreamError,
+};
 
 use crate::error::ProcessError;
 use crate::membership::Membership;
 use crate::push::Pushes;
+use crate::query_message::Repeats;
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::{dispatch, pull, push};
@@ -23,8 +26,11 @@ pub struct Session {
     pub(crate) settings: Rc<Settings>,
     pub(crate) membership: RefCell<Membership>,
     pub(crate) pushes: RefCell<Pushes>,
-    /// Where this client is told that all brokers are.
-    pub(crate) advertised: Arc<str>,
+    pub(crate) repeats: RefCell<Repeats>,
+    /// Where this client is told that brokers are.
+    pub(crate) advertised: Arc<Advertised>,
+    /// The broker that everything here is for, on a listener that belongs to one.
+    pub(crate) broker: Option<Rc<str>>,
     outbox: Outbox,
     /// Requests of this client that are not answered yet.
     outstanding: Cell<usize>,
@@ -44,14 +50,15 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// A client that has just connected from `peer`, and that is told `advertised` (`host:port`) for
-    /// every broker.
+    /// A client that has just connected from `peer`, that is told `advertised`; to the listener of
+    /// `broker`, if it is one's.
     #[must_use]
     pub fn new(
         upstream: Rc<Upstream>,
         settings: Rc<Settings>,
         peer: SocketAddr,
-        advertised: Arc<str>,
+        advertised: Arc<Advertised>,
+        broker: Option<&str>,
     ) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             outbox: Outbox::new(upstream.buffers().clone()),
@@ -59,7 +66,9 @@ impl Session {
             settings,
             membership: RefCell::default(),
             pushes: RefCell::default(),
+            repeats: RefCell::default(),
             advertised,
+            broker: broker.map(Rc::from),
             outstanding: Cell::new(0),
             received: Cell::new(0),
             peer,

@@ -4,6 +4,18 @@ use std::time::Duration;
 
 use crate::table::Patience;
 
+/// Which clients are told of brokers' own listeners.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BrokerAddresses {
+    /// All but those that are known to name the broker in every request that needs it.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
+
 /// Settings of client connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -25,6 +37,13 @@ pub struct Settings {
     pub offset_time: Duration,
     /// How long a broker may take for a send.
     pub send_time: Duration,
+    /// Whether codes that are not served otherwise go to a name server, or to the broker of the
+    /// listener that they came in on.
+    pub admin_relay: bool,
+    /// Which clients are told of brokers' own listeners.
+    pub broker_addresses: BrokerAddresses,
+    /// How long a half message or a request waits until brokers know its producer.
+    pub introduction_time: Duration,
     /// How long a pull waits until the broker knows its consumer.
     pub registration_time: Duration,
 }
@@ -40,6 +59,9 @@ impl Default for Settings {
             lock_time: Duration::from_millis(800),
             offset_time: Duration::from_millis(4500),
             send_time: Duration::from_millis(2500),
+            admin_relay: false,
+            broker_addresses: BrokerAddresses::Auto,
+            introduction_time: Duration::from_secs(1),
             registration_time: Duration::from_secs(3),
         }
     }

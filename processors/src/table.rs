@@ -45,8 +45,14 @@ pub enum Patience {
 /// Who serves a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Processor {
+    /// `batch_ack`: relayed to the broker that the body names.
+    BatchAck,
     /// `client_config`: relayed to a broker of the topic that the body names.
     ClientConfig,
+    /// `connections`: relayed to every broker, and their answers joined.
+    Connections,
+    /// `create_topic`: relayed to every broker of the route.
+    CreateTopic,
     /// `consumer_list`: relayed to a broker that knows the group.
     ConsumerList,
     /// `push`: brokers ask clients this; a client that asks it is refused.
@@ -55,8 +61,16 @@ pub enum Processor {
     Heartbeat,
     /// `lock_batch`: relayed to the broker that the body names.
     LockBatch,
+    /// `pop`: relayed once the broker knows the consumer; what nobody takes any more is given back.
+    Pop,
     /// `pull`: relayed once the broker knows the consumer.
     Pull,
+    /// `query_message`: the n-th of the same goes to the n-th broker.
+    QueryMessage,
+    /// `assignment`: relayed to a broker of the topic that knows the group.
+    QueryAssignment,
+    /// `receipt`: relayed to the broker that the header or its receipt names.
+    Receipt,
     /// `relay`: relayed to the broker that the header names.
     Relay,
     /// `send`: relayed, and the broker gets to know the producer.
@@ -71,6 +85,26 @@ pub enum Processor {
 pub const BROKER: usize = 0;
 /// Where a relayed request's topic stands among its fields.
 pub const TOPIC: usize = 1;
+
+/// Places of a send's own fields.
+pub mod send_field {
+    /// `producerGroup`, `a`.
+    pub const GROUP: usize = 2;
+    /// `sysFlag`, `f`.
+    pub const SYS_FLAG: usize = 4;
+    /// `properties`, `i`.
+    pub const PROPERTIES: usize = 8;
+}
+
+/// Places of the own fields of POP_MESSAGE and its kin.
+pub mod pop_field {
+    /// `consumerGroup`.
+    pub const GROUP: usize = 2;
+    /// `pollTime`.
+    pub const POLL_TIME: usize = 3;
+    /// `extraInfo` of a receipt.
+    pub const EXTRA_INFO: usize = 3;
+}
 
 /// Places of PULL_MESSAGE's own fields.
 pub mod pull_field {
@@ -91,6 +125,7 @@ const SEND: &[FieldSpec] = &[
     FieldSpec::required("bornTimestamp", Long),
     FieldSpec::required("flag", Int),
     FieldSpec::optional("defaultTopicQueueNums", Int),
+    FieldSpec::optional("properties", Text),
 ];
 
 /// The same fields in the short names of `SendMessageRequestHeaderV2`.
@@ -103,6 +138,7 @@ const SEND_V2: &[FieldSpec] = &[
     FieldSpec::required("g", Long),
     FieldSpec::required("h", Int),
     FieldSpec::optional("d", Int),
+    FieldSpec::optional("i", Text),
 ];
 
 const PULL: &[FieldSpec] = &[
@@ -152,6 +188,71 @@ const SEND_BACK: &[FieldSpec] = &[
     FieldSpec::required("delayLevel", Int),
 ];
 
+const END_TRANSACTION: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::optional("topic", Text),
+    FieldSpec::required("producerGroup", Text),
+    FieldSpec::required("tranStateTableOffset", Long),
+    FieldSpec::required("commitLogOffset", Long),
+    FieldSpec::required("commitOrRollback", Int),
+];
+
+const RECALL: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::required("topic", Text),
+    FieldSpec::required("recallHandle", Text),
+];
+
+const VIEW: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::optional("topic", Text),
+    FieldSpec::required("offset", Long),
+];
+
+const QUERY: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::required("topic", Text),
+    FieldSpec::required("key", Text),
+    FieldSpec::required("maxNum", Int),
+    FieldSpec::required("beginTimestamp", Long),
+    FieldSpec::required("endTimestamp", Long),
+];
+
+const CREATE_TOPIC: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::required("topic", Text),
+    FieldSpec::optional("defaultTopic", Text),
+];
+
+const POP: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::required("topic", Text),
+    FieldSpec::required("consumerGroup", Text),
+    FieldSpec::required("pollTime", Long),
+    FieldSpec::required("queueId", Int),
+    FieldSpec::required("maxMsgNums", Int),
+    FieldSpec::required("invisibleTime", Long),
+];
+
+const NOTIFICATION: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::required("topic", Text),
+    FieldSpec::required("consumerGroup", Text),
+    FieldSpec::required("pollTime", Long),
+    FieldSpec::required("queueId", Int),
+];
+
+const RECEIPT: &[FieldSpec] = &[
+    FieldSpec::optional("bname", Text),
+    FieldSpec::required("topic", Text),
+    FieldSpec::required("consumerGroup", Text),
+    FieldSpec::required("extraInfo", Text),
+    FieldSpec::required("queueId", Int),
+    FieldSpec::required("offset", Long),
+];
+
+const PRODUCER_GROUP: &[FieldSpec] = &[FieldSpec::required("producerGroup", Text)];
+
 const UNREGISTER: &[FieldSpec] = &[
     FieldSpec::required("clientID", Text),
     FieldSpec::optional("producerGroup", Text),
@@ -167,6 +268,12 @@ pub static TABLE: &[Row] = &[
     row(Code::SEND_MESSAGE, Processor::Send, SEND, Patience::Send),
     row(Code::PULL_MESSAGE, Processor::Pull, PULL, Patience::General).on(Class::Pull),
     row(
+        Code::QUERY_MESSAGE,
+        Processor::QueryMessage,
+        QUERY,
+        Patience::Offset,
+    ),
+    row(
         Code::QUERY_CONSUMER_OFFSET,
         Processor::Relay,
         QUERY_OFFSET,
@@ -178,6 +285,13 @@ pub static TABLE: &[Row] = &[
         UPDATE_OFFSET,
         Patience::Offset,
     ),
+    row(
+        Code::UPDATE_AND_CREATE_TOPIC,
+        Processor::CreateTopic,
+        CREATE_TOPIC,
+        Patience::General,
+    )
+    .by_master(),
     row(
         Code::SEARCH_OFFSET_BY_TIMESTAMP,
         Processor::Relay,
@@ -203,6 +317,12 @@ pub static TABLE: &[Row] = &[
         Patience::Offset,
     ),
     row(
+        Code::VIEW_MESSAGE_BY_ID,
+        Processor::Relay,
+        VIEW,
+        Patience::Offset,
+    ),
+    row(
         Code::HEART_BEAT,
         Processor::Heartbeat,
         &[],
@@ -222,9 +342,22 @@ pub static TABLE: &[Row] = &[
     )
     .by_master(),
     row(
+        Code::END_TRANSACTION,
+        Processor::Relay,
+        END_TRANSACTION,
+        Patience::General,
+    )
+    .by_master(),
+    row(
         Code::GET_CONSUMER_LIST_BY_GROUP,
         Processor::ConsumerList,
         GROUP,
+        Patience::General,
+    ),
+    row(
+        Code::CHECK_TRANSACTION_STATE,
+        Processor::FromBroker,
+        &[],
         Patience::General,
     ),
     row(
@@ -260,6 +393,42 @@ pub static TABLE: &[Row] = &[
         Patience::General,
     ),
     row(
+        Code::GET_CONSUMER_CONNECTION_LIST,
+        Processor::Connections,
+        GROUP,
+        Patience::General,
+    ),
+    row(
+        Code::GET_PRODUCER_CONNECTION_LIST,
+        Processor::Connections,
+        PRODUCER_GROUP,
+        Patience::General,
+    ),
+    row(
+        Code::RESET_CONSUMER_CLIENT_OFFSET,
+        Processor::FromBroker,
+        &[],
+        Patience::General,
+    ),
+    row(
+        Code::GET_CONSUMER_STATUS_FROM_CLIENT,
+        Processor::FromBroker,
+        &[],
+        Patience::General,
+    ),
+    row(
+        Code::GET_CONSUMER_RUNNING_INFO,
+        Processor::ConsumerList,
+        GROUP,
+        Patience::General,
+    ),
+    row(
+        Code::CONSUME_MESSAGE_DIRECTLY,
+        Processor::ConsumerList,
+        GROUP,
+        Patience::General,
+    ),
+    row(
         Code::SEND_MESSAGE_V2,
         Processor::Send,
         SEND_V2,
@@ -272,12 +441,82 @@ pub static TABLE: &[Row] = &[
         Patience::Send,
     ),
     row(
+        Code::SEND_REPLY_MESSAGE,
+        Processor::Send,
+        SEND,
+        Patience::Send,
+    ),
+    row(
+        Code::SEND_REPLY_MESSAGE_V2,
+        Processor::Send,
+        SEND_V2,
+        Patience::Send,
+    ),
+    row(
+        Code::PUSH_REPLY_MESSAGE_TO_CLIENT,
+        Processor::FromBroker,
+        &[],
+        Patience::General,
+    ),
+    row(
         Code::LITE_PULL_MESSAGE,
         Processor::Pull,
         PULL,
         Patience::General,
     )
     .on(Class::Pull),
+    row(
+        Code::RECALL_MESSAGE,
+        Processor::Relay,
+        RECALL,
+        Patience::Send,
+    )
+    .by_master(),
+    row(
+        Code::QUERY_ASSIGNMENT,
+        Processor::QueryAssignment,
+        &[],
+        Patience::General,
+    ),
+    row(Code::POP_MESSAGE, Processor::Pop, POP, Patience::General).on(Class::Pull),
+    row(
+        Code::ACK_MESSAGE,
+        Processor::Receipt,
+        RECEIPT,
+        Patience::General,
+    ),
+    row(
+        Code::PEEK_MESSAGE,
+        Processor::Relay,
+        QUEUE,
+        Patience::General,
+    )
+    .on(Class::Pull),
+    row(
+        Code::CHANGE_MESSAGE_INVISIBLETIME,
+        Processor::Receipt,
+        RECEIPT,
+        Patience::General,
+    ),
+    row(
+        Code::NOTIFICATION,
+        Processor::Pop,
+        NOTIFICATION,
+        Patience::General,
+    )
+    .on(Class::Pull),
+    row(
+        Code::POLLING_INFO,
+        Processor::Relay,
+        QUEUE,
+        Patience::General,
+    ),
+    row(
+        Code::BATCH_ACK_MESSAGE,
+        Processor::BatchAck,
+        &[],
+        Patience::General,
+    ),
 ];
 
 const fn row(

@@ -1,4 +1,5 @@
-//! GET_ROUTEINFO_BY_TOPIC (105): answered here, with Remora's address for every broker's.
+//! GET_ROUTEINFO_BY_TOPIC (105): answered here, with Remora's address for every broker's,
+//! or that of the broker's own listener.
 
 use std::rc::Rc;
 
@@ -6,8 +7,10 @@ use remoting_codec::{Fields, RemotingCommand, ResponseCode};
 use route_cache::{NameServerError, RouteError};
 
 use crate::error::ProcessError;
+use crate::relay::names_brokers;
 use crate::request::Request;
 use crate::session::Session;
+use crate::settings::BrokerAddresses;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
@@ -22,9 +25,12 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let route = route.map_err(|_| late())??;
     let response =
         RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());
-    session.answer(
-        &view,
-        response.with_body(route.encoded(&session.advertised)),
-    );
+    let own = match session.settings.broker_addresses {
+        BrokerAddresses::Always => true,
+        BrokerAddresses::Never => false,
+        BrokerAddresses::Auto => !names_brokers(&view),
+    };
+    let body = route.encoded(&session.advertised, own);
+    session.answer(&view, response.with_body(body));
     Ok(())
 }

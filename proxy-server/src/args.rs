@@ -30,6 +30,25 @@ pub struct Args {
     #[arg(long, env = "REMORA_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
+    /// A port of its own for one broker, for clients that do not name the broker in their requests:
+    /// broker-a=0.0.0.0:10910. May be given several times.
+    #[arg(
+        long,
+        env = "REMORA_BROKER_LISTEN",
+        value_delimiter = ',',
+        value_name = "BROKER=IP:PORT"
+    )]
+    pub broker_listen: Vec<String>,
+
+    /// Which clients are told of brokers' own ports: auto (those that do not name the broker), always
+    /// or never [default: auto].
+    #[arg(long, env = "REMORA_BROKER_ADDRESSES", value_name = "WHICH")]
+    pub broker_addresses: Option<String>,
+
+    /// Relay codes that administer: true or false [default: false].
+    #[arg(long, env = "REMORA_ADMIN_RELAY", value_name = "BOOL")]
+    pub admin_relay: Option<String>,
+
     /// Where /livez and /readyz are served; nowhere unless set.
     #[arg(long, env = "REMORA_ADMIN", value_name = "IP:PORT")]
     pub admin: Option<String>,

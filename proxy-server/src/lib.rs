@@ -13,5 +13,7 @@ mod proxy;
 mod worker;
 
 pub use args::Args;
-pub use config::{Config, ConfigError, HostPort, ListenerConfig, LogConfig, LogFormat};
+pub use config::{
+    BrokerListenerConfig, Config, ConfigError, HostPort, ListenerConfig, LogConfig, LogFormat,
+};
 pub use proxy::Proxy;

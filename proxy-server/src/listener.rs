@@ -1,14 +1,17 @@
 //! Accepting clients.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use route_cache::Advertised;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::warn;
 
+use crate::config::BrokerListenerConfig;
 use crate::worker::{Accepted, WorkerHandle};
 
 /// Connections that may wait to be accepted: all of a replica's clients may come at once when another
@@ -30,15 +33,44 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// What the clients of a listener get to know, and whom they belong to.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    /// What they are told to be everybody's address, if that is configured.
+    pub(crate) advertise: Option<Arc<str>>,
+    /// Single brokers' listeners.
+    pub(crate) brokers: Arc<[BrokerListenerConfig]>,
+    /// The port to tell when nothing is configured.
+    pub(crate) shared_port: u16,
+    /// The broker that everything here is for.
+    pub(crate) broker: Option<Arc<str>>,
+}
+
+impl Door {
+    /// What a client is told that has connected to that address.
+    fn advertised(&self, local: IpAddr) -> Advertised {
+        let at = |port| Arc::from(SocketAddr::new(local, port).to_string());
+        let own = |listener: &BrokerListenerConfig| match &listener.advertise {
+            Some(advertise) => Arc::from(advertise.as_str()),
+            None => at(listener.bind.port()),
+        };
+        let brokers = self.brokers.iter();
+        Advertised {
+            shared: self
+                .advertise
+                .clone()
+                .unwrap_or_else(|| at(self.shared_port)),
+            brokers: brokers.map(|l| (l.broker.clone(), own(l))).collect(),
+        }
+    }
+}
+
 /// Accepts clients for ever, and gives each to the worker that has the fewest.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    advertise: Option<Arc<str>>,
-    workers: Rc<[WorkerHandle]>,
-) {
+pub(crate) async fn accept(listener: TcpListener, door: Door, workers: Rc<[WorkerHandle]>) {
+    let mut known = HashMap::new();
     loop {
         let accepted = match listener.accept().await {
-            Ok((stream, peer)) => hand_over(stream, peer, advertise.as_ref()),
+            Ok((stream, peer)) => hand_over(stream, peer, &door, &mut known),
             Err(error) => Err(error),
         };
         match accepted {
@@ -58,19 +90,22 @@ pub(crate) async fn accept(
     }
 }
 
+/// `known` has what clients are told by the address that they connected to: a host has few.
 fn hand_over(
     stream: TcpStream,
     peer: SocketAddr,
-    advertise: Option<&Arc<str>>,
+    door: &Door,
+    known: &mut HashMap<IpAddr, Arc<Advertised>>,
 ) -> io::Result<Accepted> {
     stream.set_nodelay(true)?;
-    let advertised = match advertise {
-        Some(address) => address.clone(),
-        None => stream.local_addr()?.to_string().into(),
-    };
+    let local = stream.local_addr()?.ip().to_canonical();
+    let advertised = known
+        .entry(local)
+        .or_insert_with(|| Arc::new(door.advertised(local)));
     Ok(Accepted {
+        advertised: advertised.clone(),
+        broker: door.broker.clone(),
         stream: stream.into_std()?,
         peer,
-        advertised,
     })
 }

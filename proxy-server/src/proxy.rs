@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info};
 
 use crate::admin::{self, Health};
-use crate::config::Config;
-use crate::listener;
+use crate::config::{Config, ListenerConfig};
+use crate::listener::{self, Door};
 use crate::worker::{Setup, WorkerHandle};
 
 /// How soon the list of brokers is asked for again while no name server has given it.
@@ -32,7 +32,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 pub struct Proxy {
     config: Config,
     runtime: LocalRuntime,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Door)>,
     admin: Option<TcpListener>,
 }
 
@@ -50,8 +50,10 @@ impl Proxy {
             listener::bind(address).with_context(|| format!("cannot listen on {address}"))
         };
         let (listeners, admin) = runtime.block_on(async {
-            let listeners = config.listeners.iter().map(|listener| bind(listener.bind));
-            let listeners = listeners.collect::<anyhow::Result<Vec<_>>>()?;
+            let mut listeners = Vec::new();
+            for (at, door) in doors(&config) {
+                listeners.push((bind(at)?, door));
+            }
             anyhow::Ok((listeners, config.admin.map(bind).transpose()?))
         })?;
         Ok(Self {
@@ -62,12 +64,15 @@ impl Proxy {
         })
     }
 
-    /// Where clients connect, in the order of the configuration.
+    /// Where clients connect, in the order of the configuration; single brokers' listeners come last.
     ///
     /// # Errors
     /// When the operating system does not say.
     pub fn local_addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(TcpListener::local_addr).collect()
+        let listeners = self.listeners.iter();
+        listeners
+            .map(|(listener, _)| listener.local_addr())
+            .collect()
     }
 
     /// Serves until `stop` is ready, then ends in an orderly way.
@@ -87,7 +92,7 @@ impl Proxy {
 
 async fn serve(
     config: Config,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Door)>,
     admin: Option<TcpListener>,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -125,14 +130,15 @@ async fn serve(
         info!(address = %admin.local_addr()?, "admin listener");
         tokio::task::spawn_local(admin::serve(admin, health));
     }
-    for (listener, configured) in listeners.into_iter().zip(&config.listeners) {
-        let advertise = configured
-            .advertise
-            .as_ref()
-            .map(|at| Arc::from(at.as_str()));
-        let advertised = advertise.as_deref().unwrap_or("where they connect");
-        info!(address = %listener.local_addr()?, advertised, "listening for clients");
-        let accepting = listener::accept(listener, advertise, workers.clone());
+    for (listener, mut door) in listeners {
+        let address = listener.local_addr()?;
+        // Port 0 was configured: now it is known which that is.
+        if door.broker.is_none() {
+            door.shared_port = address.port();
+        }
+        let advertised = door.advertise.as_deref().unwrap_or("where they connect");
+        info!(%address, advertised, broker = door.broker.as_deref(), "listening for clients");
+        let accepting = listener::accept(listener, door, workers.clone());
         tasks.push(tokio::task::spawn_local(accepting));
     }
     info!(
@@ -156,6 +162,27 @@ async fn serve(
     }
     info!("stopped");
     Ok(())
+}
+
+/// Where to listen, and what clients there get to know.
+fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
+    let brokers: Arc<[_]> = config.broker_listeners.clone().into();
+    let door = |listener: &ListenerConfig, broker: Option<&str>| Door {
+        advertise: listener.advertise.as_ref().map(|at| Arc::from(at.as_str())),
+        brokers: brokers.clone(),
+        shared_port: listener.bind.port(),
+        broker: broker.map(Arc::from),
+    };
+    let shared = config.listeners.iter();
+    let mut doors: Vec<_> = shared.map(|l| (l.bind, door(l, None))).collect();
+    // A route asked for at a broker's listener names the first shared one for other brokers.
+    if let Some(first) = config.listeners.first() {
+        for listener in &config.broker_listeners {
+            let at = std::iter::once(listener.bind).chain(listener.vip);
+            doors.extend(at.map(|at| (at, door(first, Some(&listener.broker)))));
+        }
+    }
+    doors
 }
 
 async fn keep_brokers_loaded(brokers: Arc<BrokerTable>, period: Duration) {

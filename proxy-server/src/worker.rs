@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use processors::{Session, Settings};
 use route_cache::transport::Buffers;
-use route_cache::{BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
+use route_cache::{Advertised, BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
 use slab::Slab;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -49,7 +49,8 @@ pub(crate) struct Setup {
 pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) peer: SocketAddr,
-    pub(crate) advertised: Arc<str>,
+    pub(crate) advertised: Arc<Advertised>,
+    pub(crate) broker: Option<Arc<str>>,
 }
 
 /// A worker, seen from other threads.
@@ -156,10 +157,10 @@ async fn run(mut clients: mpsc::Receiver<Accepted>, setup: Setup, state: Arc<Sta
             () = state.stopping.notified() => break,
             _ = idle_checks.tick() => close_idle(&sessions),
             client = clients.recv() => {
-                let Some(Accepted { stream, peer, advertised }) = client else {
+                let Some(Accepted { stream, peer, advertised, broker }) = client else {
                     break;
                 };
-                let session = Session::new(upstream.clone(), settings.clone(), peer, advertised);
+                let session = Session::new(upstream.clone(), settings.clone(), peer, advertised, broker.as_deref());
                 let key = sessions.borrow_mut().insert(Watched {
                     session: session.clone(),
                     activity: 0,

@@ -80,6 +80,12 @@ impl<'a> ExtValue<'a> {
         self.raw.eq_ignore_ascii_case("true")
     }
 
+    /// Whether that is somewhere in the text; for words that need no escapes in JSON.
+    #[must_use]
+    pub fn contains(&self, word: &str) -> bool {
+        memchr::memmem::find(self.raw.as_bytes(), word.as_bytes()).is_some()
+    }
+
     /// Whether there is no text at all, which the reference takes for no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::broker::{Broker, BrokerTable, Context, Lane, PushTarget, Registration
 use crate::clock::Clock;
 use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
+use crate::name_server::NameServers;
 use crate::routes::RouteCache;
 use crate::transport::Buffers;
 
@@ -109,6 +110,27 @@ impl Upstream {
         }
         self.known_broker(name)
             .ok_or_else(|| UpstreamError::NoBroker(name.into()))
+    }
+
+    /// Every broker that is known now, ordered by name; name servers are asked when none is.
+    pub async fn all_brokers(&self) -> Vec<Rc<Broker>> {
+        if self.table.current().is_empty()
+            && let Err(error) = self.table.load().await
+        {
+            tracing::debug!(%error, "no broker is known");
+        }
+        let mut names: Vec<_> = self.table.current().keys().cloned().collect();
+        names.sort_unstable();
+        names
+            .iter()
+            .filter_map(|name| self.known_broker(name))
+            .collect()
+    }
+
+    /// Name servers, for what is not about routes.
+    #[must_use]
+    pub fn name_servers(&self) -> &NameServers {
+        self.table.name_servers()
     }
 
     /// Opens a lane for the client who is `push_target`.

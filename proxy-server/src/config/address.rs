@@ -31,6 +31,16 @@ impl HostPort {
         Ok(Self(text.to_owned()))
     }
 
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let port = self
+            .0
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or_default()
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {

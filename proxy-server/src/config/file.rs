@@ -25,6 +25,12 @@ pub(super) struct File {
     pub(super) log_format: Option<String>,
     /// Where clients connect.
     pub(super) listener: Vec<Listener>,
+    /// Where clients of one broker connect.
+    pub(super) broker_listener: Vec<BrokerListener>,
+    /// Which clients are told of brokers' own listeners.
+    pub(super) broker_addresses: Option<String>,
+    /// Whether codes that administer are relayed.
+    pub(super) admin_relay: Option<bool>,
     limits: Limits,
     routes: Routes,
     timeouts: Timeouts,
@@ -38,6 +44,21 @@ pub(super) struct Listener {
     pub(super) bind: String,
     /// `host:port` that clients are told.
     pub(super) advertise: Option<String>,
+}
+
+/// `[[broker_listener]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BrokerListener {
+    /// The broker's name.
+    pub(super) broker: String,
+    /// `ip:port`.
+    pub(super) bind: String,
+    /// `host:port` that clients are told.
+    pub(super) advertise: Option<String>,
+    /// Whether it listens at the port minus two as well, for the VIP channel of old clients.
+    #[serde(default)]
+    pub(super) vip: bool,
 }
 
 /// `[limits]`.

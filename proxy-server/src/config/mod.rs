@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use processors::Settings;
+use processors::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -15,13 +15,16 @@ use tracing_subscriber::EnvFilter;
 pub use address::HostPort;
 
 use crate::args::Args;
-use file::{File, Listener};
+use file::{BrokerListener, File, Listener};
 
 /// Where clients connect unless configured.
 const DEFAULT_LISTEN: &str = "0.0.0.0:8080";
 
 /// What is logged unless configured.
 const DEFAULT_LOG: &str = "info";
+
+/// A client's VIP channel is at its broker's port minus this (`MixAll.brokerVIPChannel`).
+const VIP_OFFSET: u16 = 2;
 
 /// Most threads that may be asked for.
 const WORKERS_MAX: usize = 1024;
@@ -75,6 +78,8 @@ pub struct Config {
     pub name_servers: Vec<HostPort>,
     /// Where clients connect; at least one.
     pub listeners: Vec<ListenerConfig>,
+    /// Where clients of single brokers connect.
+    pub broker_listeners: Vec<BrokerListenerConfig>,
     /// Where the admin listener is, if there is one.
     pub admin: Option<SocketAddr>,
     /// Threads that serve clients.
@@ -96,6 +101,19 @@ pub struct ListenerConfig {
     pub bind: SocketAddr,
     /// What its clients are told; without it, the address that they connected to.
     pub advertise: Option<HostPort>,
+}
+
+/// One port for one broker's clients.
+#[derive(Clone, Debug)]
+pub struct BrokerListenerConfig {
+    /// The broker's name.
+    pub broker: String,
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// What clients are told; without it, the host that they connected to and this port.
+    pub advertise: Option<HostPort>,
+    /// Where it listens as well, for the VIP channel of old clients: the port minus two.
+    pub vip: Option<SocketAddr>,
 }
 
 /// What is logged, and how.
@@ -128,15 +146,19 @@ impl Config {
             Some(path) => File::read(path)?,
             None => File::default(),
         };
+        let listeners = listeners(args, &file)?;
+        let broker_listeners = broker_listeners(args, &file)?;
+        refuse_vip_collisions(&listeners, &broker_listeners)?;
         Ok(Self {
             name_servers: name_servers(args, &file)?,
-            listeners: listeners(args, &file)?,
+            listeners,
+            broker_listeners,
             admin: admin(args, &file)?,
             workers: workers(args, &file)?,
             log: log(args, &file)?,
             upstream: file.upstream()?,
             routes: file.routes()?,
-            settings: file.settings()?,
+            settings: settings(args, &file)?,
         })
     }
 }
@@ -183,6 +205,111 @@ fn listeners(args: &Args, file: &File) -> Result<Vec<ListenerConfig>, ConfigErro
         })
     };
     given.iter().map(parse).collect()
+}
+
+fn broker_listeners(args: &Args, file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigError> {
+    let given = if args.broker_listen.is_empty() {
+        file.broker_listener.clone()
+    } else {
+        let parse = |text: &String| {
+            let allowed = "a broker's name and where to listen such as broker-a=0.0.0.0:10910";
+            let invalid = || ConfigError::value("broker_listen", text, allowed);
+            let (broker, bind) = text.split_once('=').ok_or_else(invalid)?;
+            Ok(BrokerListener {
+                broker: broker.to_owned(),
+                bind: bind.to_owned(),
+                advertise: None,
+                vip: false,
+            })
+        };
+        args.broker_listen
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()?
+    };
+    let mut listeners = Vec::<BrokerListenerConfig>::new();
+    for listener in given {
+        if listener.broker.is_empty() || listeners.iter().any(|l| l.broker == listener.broker) {
+            let allowed = "the name of a broker that has no other listener";
+            return Err(ConfigError::value(
+                "broker_listener.broker",
+                &listener.broker,
+                allowed,
+            ));
+        }
+        let bind = socket_address("broker_listener.bind", &listener.bind)?;
+        let advertise = listener.advertise.as_deref();
+        let advertise = advertise.map(|text| HostPort::parse("broker_listener.advertise", text));
+        let vip_port = bind.port().checked_sub(VIP_OFFSET).filter(|port| *port > 0);
+        let vip = vip_port.map(|port| SocketAddr::new(bind.ip(), port));
+        listeners.push(BrokerListenerConfig {
+            broker: listener.broker,
+            bind,
+            advertise: advertise.transpose()?,
+            vip: vip.filter(|_| listener.vip),
+        });
+    }
+    Ok(listeners)
+}
+
+/// A client's VIP channel must not end at another broker: no advertised port may be another's minus
+/// two.
+fn refuse_vip_collisions(
+    listeners: &[ListenerConfig],
+    brokers: &[BrokerListenerConfig],
+) -> Result<(), ConfigError> {
+    let port = |bind: &SocketAddr, advertise: &Option<HostPort>| {
+        advertise.as_ref().map_or(bind.port(), HostPort::port)
+    };
+    let shared = listeners
+        .iter()
+        .map(|l| (l.bind.port(), port(&l.bind, &l.advertise)));
+    let own = brokers
+        .iter()
+        .map(|l| (l.bind.port(), port(&l.bind, &l.advertise)));
+    let ports: Vec<_> = shared.chain(own).collect();
+    for broker in brokers {
+        let vip = [broker.bind.port(), port(&broker.bind, &broker.advertise)]
+            .map(|port| port.wrapping_sub(VIP_OFFSET));
+        if ports
+            .iter()
+            .any(|(bound, told)| vip.contains(bound) || vip.contains(told))
+        {
+            return Err(ConfigError::value(
+                "broker_listener.bind",
+                broker.bind,
+                "a port that is not another listener's plus two: old clients also use the port minus two",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn settings(args: &Args, file: &File) -> Result<Settings, ConfigError> {
+    let which = args
+        .broker_addresses
+        .as_deref()
+        .or(file.broker_addresses.as_deref());
+    let broker_addresses = match which.unwrap_or("auto") {
+        "auto" => BrokerAddresses::Auto,
+        "always" => BrokerAddresses::Always,
+        "never" => BrokerAddresses::Never,
+        other => {
+            let allowed = "auto, always or never";
+            return Err(ConfigError::value("broker_addresses", other, allowed));
+        }
+    };
+    let admin_relay = match args.admin_relay.as_deref() {
+        None => file.admin_relay.unwrap_or_default(),
+        Some("true") => true,
+        Some("false") => false,
+        Some(other) => return Err(ConfigError::value("admin_relay", other, "true or false")),
+    };
+    Ok(Settings {
+        broker_addresses,
+        admin_relay,
+        ..file.settings()?
+    })
 }
 
 fn admin(args: &Args, file: &File) -> Result<Option<SocketAddr>, ConfigError> {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::read;
+use super::{read, write};
 use crate::error::BodyError;
 
 /// Who a client is and which groups live in it.
@@ -89,6 +89,16 @@ impl Heartbeat {
     /// When it is not such a body.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("heartbeat", body)
+    }
+
+    /// Writes the body of a client with one producer group and nothing else.
+    #[must_use]
+    pub fn of_producer(client_id: &str, group: &str) -> Vec<u8> {
+        write(&serde_json::json!({
+            "clientID": client_id,
+            "consumerDataSet": [],
+            "producerDataSet": [{"groupName": group}],
+        }))
     }
 
     /// The topics that its consumers subscribe to, each as often as it is named.

@@ -1,15 +1,21 @@
 //! Bodies that a proxy must read or write. All are JSON, written by several generations of several
 //! libraries: what is not needed is not read, and what is needed is read in every spelling seen.
 
+mod assignment;
+mod batch_ack;
 mod client_config;
 mod cluster_info;
+mod connection_list;
 mod consumer_list;
 mod heartbeat;
 mod lock_batch;
 mod topic_route;
 
+pub use assignment::AssignmentQuery;
+pub use batch_ack::BatchAck;
 pub use client_config::ClientConfig;
 pub use cluster_info::ClusterInfo;
+pub use connection_list::ConnectionList;
 pub use consumer_list::ConsumerList;
 pub use heartbeat::{ConsumerData, Heartbeat, MessageModel, ProducerData, SubscriptionData};
 pub use lock_batch::{LockBatch, LockBatchResponse, MessageQueue};

@@ -230,6 +230,12 @@ impl Connection {
             .unwrap_or_else(|_| Err(UpstreamError::Closed(self.peer.clone())))
     }
 
+    /// The name of the broker that it leads to; `None` for a name server.
+    #[must_use]
+    pub fn broker_name(&self) -> Option<&str> {
+        self.peer.strip_prefix("broker ")
+    }
+
     /// Waits until everything that was sent so far is with the operating system.
     pub async fn flushed(&self) {
         self.outbox.flushed().await;

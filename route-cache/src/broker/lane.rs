@@ -166,6 +166,15 @@ impl Lane {
         Ok(answer)
     }
 
+    /// Makes the lane anew: closes first, then connects and says the registration as it is now. For a
+    /// client that was registered under another id before it said its own.
+    pub fn renew(&self) {
+        if let Some(connection) = self.connection.borrow().clone() {
+            self.enter(State::Joining);
+            connection.close();
+        }
+    }
+
     /// Ends the lane: at once, for that is how a broker learns that the client has gone.
     pub fn close(&self) {
         self.closed.set(true);

@@ -125,6 +125,10 @@ impl BrokerTable {
         self.brokers.read().clone()
     }
 
+    pub(crate) fn name_servers(&self) -> &NameServers {
+        &self.name_servers
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }

@@ -42,12 +42,22 @@ impl NameServers {
         &self,
         request: &RemotingCommand,
     ) -> Result<RemotingCommand, NameServerError> {
+        let frame = self.call_frame(request.to_bytes()).await?;
+        Ok(RemotingCommand::decode(&frame)?)
+    }
+
+    /// Asks with a whole frame, and gets the answer as one. The request's opaque is replaced.
+    ///
+    /// # Errors
+    /// When none of them answers.
+    pub async fn call_frame(&self, request: Bytes) -> Result<Bytes, NameServerError> {
         let gone = || NameServerError::Unreachable("the client has stopped".into());
         let (reply, answer) = oneshot::channel();
-        let question = (request.to_bytes(), reply);
-        self.questions.send(question).await.map_err(|_| gone())?;
-        let frame = answer.await.map_err(|_| gone())??;
-        Ok(RemotingCommand::decode(&frame)?)
+        self.questions
+            .send((request, reply))
+            .await
+            .map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     /// Whether one of them has ever answered.

@@ -1,7 +1,9 @@
 //! Where topics live.
 
+mod advertised;
 mod cache;
 mod topic_route;
 
+pub use advertised::Advertised;
 pub use cache::RouteCache;
 pub use topic_route::TopicRoute;

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use remoting_codec::body::{BrokerData, TopicRouteData};
 
+use super::advertised::Advertised;
+
 /// Most advertised addresses for which a route is kept encoded.
 const ENCODED_MAX: usize = 8;
 
@@ -16,8 +18,8 @@ const MASTER: i64 = 0;
 #[derive(Debug)]
 pub struct TopicRoute {
     data: TopicRouteData,
-    /// What clients are told, by the address that they are told.
-    encoded: Mutex<Vec<(Arc<str>, Bytes)>>,
+    /// What clients are told, by the addresses that they are told.
+    encoded: Mutex<Vec<(Arc<Advertised>, bool, Bytes)>>,
 }
 
 impl TopicRoute {
@@ -43,24 +45,25 @@ impl TopicRoute {
         &self.data
     }
 
-    /// The answer to a client, every broker being at `advertised`.
+    /// The answer to a client. `own` is whether brokers are to be at their own listeners.
     #[must_use]
-    pub fn encoded(&self, advertised: &Arc<str>) -> Bytes {
+    pub fn encoded(&self, advertised: &Arc<Advertised>, own: bool) -> Bytes {
         let mut encoded = self.encoded.lock();
-        if let Some((_, body)) = encoded.iter().find(|(at, _)| at == advertised) {
+        let mut kept = encoded.iter();
+        if let Some((.., body)) = kept.find(|(at, by, _)| at == advertised && *by == own) {
             return body.clone();
         }
-        let body = Bytes::from(self.advertise(advertised).encode());
+        let body = Bytes::from(self.advertise(advertised, own).encode());
         if encoded.len() == ENCODED_MAX {
             encoded.remove(0);
         }
-        encoded.push((advertised.clone(), body.clone()));
+        encoded.push((advertised.clone(), own, body.clone()));
         body
     }
 
-    /// The route with every broker at one address. A broker that has a master shows its id 0; one
-    /// that has replicas only shows a replica's, so that producers pass it by and consumers read on.
-    fn advertise(&self, advertised: &str) -> TopicRouteData {
+    /// The route with every broker where clients reach it. A broker that has a master shows its id 0;
+    /// one that has replicas only shows a replica's, so that producers pass it by and consumers read on.
+    fn advertise(&self, advertised: &Advertised, own: bool) -> TopicRouteData {
         let mut data = self.data.clone();
         for broker in &mut data.broker_datas {
             let shown = if broker.broker_addrs.contains_key(&MASTER) {
@@ -68,7 +71,8 @@ impl TopicRoute {
             } else {
                 broker.broker_addrs.keys().next().copied()
             };
-            let shown = shown.into_iter().map(|id| (id, advertised.to_owned()));
+            let address = advertised.address(&broker.broker_name, own);
+            let shown = shown.into_iter().map(|id| (id, address.to_string()));
             broker.broker_addrs = shown.collect();
         }
         data
@@ -86,8 +90,19 @@ mod tests {
             {"brokerAddrs":{"0":"10.0.0.1:10911","1":"10.0.0.2:10911"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],
             "orderTopicConf":"broker-a:4","queueDatas":[]}"#;
         let route = TopicRoute::new(TopicRouteData::decode(body).unwrap());
-        let encoded = route.encoded(&"mq.example.com:8080".into());
+        let own = ("broker-b".to_owned(), Arc::from("mq.example.com:10920"));
+        let advertised = Arc::new(Advertised {
+            shared: "mq.example.com:8080".into(),
+            brokers: [own].into(),
+        });
+        let encoded = route.encoded(&advertised, false);
         let told = r#"{"brokerDatas":[{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"},{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
         assert_eq!(std::str::from_utf8(&encoded).unwrap(), told);
+        let own = told.replace(
+            r#"{"1":"mq.example.com:8080"}"#,
+            r#"{"1":"mq.example.com:10920"}"#,
+        );
+        assert_eq!(route.encoded(&advertised, true), own);
+        assert_eq!(route.encoded(&advertised, false), told);
     }
 }

@@ -1,0 +1,76 @@
+//! Codes that administer: relayed if that is wanted, to the broker of the listener that they came in on,
+//! or to a name server.
+
+use std::rc::Rc;
+
+use remoting_codec::body::ClusterInfo;
+use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
+use route_cache::transport::Frame;
+
+use crate::error::ProcessError;
+use crate::relay;
+use crate::request::Request;
+use crate::session::Session;
+use crate::table::{Patience, Processor, Row};
+use route_cache::Class;
+
+/// What is known of a code that is in no table.
+static ROW: Row = Row {
+    code: RequestCode(0),
+    processor: Processor::Relay,
+    fields: &[],
+    class: Class::Request,
+    needs_master: false,
+    patience: Patience::Offset,
+};
+
+pub(crate) fn process(
+    session: &Rc<Session>,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) -> Result<(), ProcessError> {
+    let code = view.request_code();
+    if !session.settings.admin_relay {
+        return Err(ProcessError::Unsupported(code));
+    }
+    session.spawn(Request::new(frame, &ROW), |session, request| async move {
+        let view = request.view()?;
+        if let Some(name) = &session.broker {
+            let broker = session.upstream.broker(name).await?;
+            return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+        }
+        let answer = session
+            .upstream
+            .name_servers()
+            .call_frame(request.bytes())
+            .await?;
+        if view.request_code() == RequestCode::GET_BROKER_CLUSTER_INFO {
+            return cluster_info(&session, &view, &answer);
+        }
+        session.pass_on(&view, &answer)
+    });
+    Ok(())
+}
+
+/// The list of brokers with where clients reach them.
+fn cluster_info(
+    session: &Session,
+    view: &CommandView<'_>,
+    answer: &bytes::Bytes,
+) -> Result<(), ProcessError> {
+    let answered = CommandView::decode(answer)?;
+    if answered.code() != ResponseCode::SUCCESS.0 {
+        return session.pass_on(view, answer);
+    }
+    let mut info = ClusterInfo::decode(answered.body())?;
+    for (name, data) in &mut info.broker_addr_table {
+        let address = session.advertised.address(name, true);
+        for at in data.broker_addrs.values_mut() {
+            *at = address.to_string();
+        }
+    }
+    let (opaque, serialize_type) = (view.opaque(), view.serialize_type());
+    let success = RemotingCommand::response(ResponseCode::SUCCESS, opaque, serialize_type);
+    session.answer(view, success.with_body(info.encode()));
+    Ok(())
+}

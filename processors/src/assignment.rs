@@ -1,0 +1,28 @@
+//! QUERY_ASSIGNMENT (400): relayed to a broker that knows the group, for it divides the topic's queues
+//! among the members it knows.
+
+use std::rc::Rc;
+
+use remoting_codec::body::AssignmentQuery;
+
+use crate::consumer_list::first_lane;
+use crate::error::ProcessError;
+use crate::relay;
+use crate::request::Request;
+use crate::session::Session;
+
+pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    let query = AssignmentQuery::decode(view.body())?;
+    let member = session
+        .membership
+        .borrow()
+        .consumer(&query.consumer_group)
+        .is_some();
+    if let Some(connection) = first_lane(&session).filter(|_| member) {
+        let time = session.settings.time(request.row.patience);
+        return relay::on_connection(&session, &connection, &request.frame(), &view, time);
+    }
+    let broker = relay::any_broker(&session, &query.topic).await?;
+    relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+}

@@ -1,0 +1,18 @@
+//! BATCH_ACK_MESSAGE (200151): relayed to the broker that the body names.
+
+use std::rc::Rc;
+
+use remoting_codec::body::BatchAck;
+
+use crate::error::ProcessError;
+use crate::relay;
+use crate::request::Request;
+use crate::session::Session;
+
+pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    let named = BatchAck::decode(view.body())?.broker_name;
+    let broker = session.broker.as_deref().unwrap_or(&named);
+    let broker = session.upstream.broker(broker).await?;
+    relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+}

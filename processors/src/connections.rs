@@ -1,0 +1,47 @@
+//! GET_CONSUMER_CONNECTION_LIST (203), GET_PRODUCER_CONNECTION_LIST (204): relayed to every broker, and
+//! their answers joined. Brokers know the real clients; each knows those that concern it.
+
+use std::rc::Rc;
+
+use remoting_codec::body::ConnectionList;
+use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
+
+use crate::create_topic::ask_all;
+use crate::error::ProcessError;
+use crate::relay;
+use crate::request::Request;
+use crate::session::Session;
+
+pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    if let Some(name) = &session.broker {
+        let broker = session.upstream.broker(name).await?;
+        return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+    }
+    let brokers = session.upstream.all_brokers().await;
+    let answers = ask_all(&session, &request, brokers).await;
+    let mut joined: Option<ConnectionList> = None;
+    let mut refusal = None;
+    for frame in answers.into_iter().flatten() {
+        let answered = CommandView::decode(&frame)?;
+        if answered.code() != ResponseCode::SUCCESS.0 {
+            refusal = Some(frame);
+            continue;
+        }
+        let list = ConnectionList::decode(answered.body())?;
+        match &mut joined {
+            Some(joined) => joined.join(list),
+            None => joined = Some(list),
+        }
+    }
+    let (opaque, serialize_type) = (view.opaque(), view.serialize_type());
+    match (joined, refusal) {
+        (Some(joined), _) => {
+            let success = RemotingCommand::response(ResponseCode::SUCCESS, opaque, serialize_type);
+            session.answer(&view, success.with_body(joined.encode()));
+            Ok(())
+        }
+        (None, Some(frame)) => session.pass_on(&view, &frame),
+        (None, None) => Err(ProcessError::NoConsumer(String::new())),
+    }
+}

@@ -1,0 +1,92 @@
+//! UPDATE_AND_CREATE_TOPIC (17): relayed to every broker of the route.
+//!
+//! `createTopic` of the client asks every master of a known topic's route the same, without naming it.
+//! Behind one address all of them arrive here; each takes effect on all, which is the same in the end.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use remoting_codec::{CommandView, Fields, ResponseCode};
+use route_cache::transport::Frame;
+use route_cache::{Broker, UpstreamError};
+use tokio::task::JoinSet;
+
+use crate::error::ProcessError;
+use crate::relay;
+use crate::request::Request;
+use crate::session::Session;
+use crate::table::BROKER;
+
+/// Place of `defaultTopic`: the topic whose brokers are meant.
+const KEY_TOPIC: usize = 2;
+
+pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+    if session.broker.is_some() || fields.value(BROKER).is_some() {
+        let broker = relay::find_broker(&session, &request).await?;
+        return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+    }
+    let key = fields
+        .value(KEY_TOPIC)
+        .map(|topic| topic.text())
+        .unwrap_or_default();
+    let mut brokers = Vec::new();
+    if let Ok(route) = session.upstream.routes().route(&key).await {
+        for data in route.brokers() {
+            brokers.push(session.upstream.broker(&data.broker_name).await?);
+        }
+    } else {
+        brokers = session.upstream.all_brokers().await;
+    }
+    let answers = ask_all(&session, &request, brokers).await;
+    let mut success = None;
+    for answer in answers {
+        let frame = answer?;
+        let answered = CommandView::decode(&frame)?;
+        if answered.code() != ResponseCode::SUCCESS.0 {
+            session.pass_on(&view, &frame)?;
+            return Ok(());
+        }
+        success = Some(frame);
+    }
+    let frame = success.ok_or_else(|| UpstreamError::NoBroker(key.as_ref().into()))?;
+    session.pass_on(&view, &frame)
+}
+
+/// Asks each of these brokers that has a master.
+pub(crate) async fn ask_all(
+    session: &Session,
+    request: &Request,
+    brokers: Vec<Rc<Broker>>,
+) -> Vec<Result<Bytes, UpstreamError>> {
+    let mut asking = JoinSet::new();
+    let time = session.settings.time(request.row.patience);
+    for broker in brokers {
+        if broker.addresses().master().is_none() {
+            continue;
+        }
+        let (class, frame) = (request.row.class, request.bytes());
+        asking.spawn_local(async move {
+            let connection = broker.connection(class, true)?;
+            connection.call(frame, time).await
+        });
+    }
+    asking.join_all().await
+}
+
+impl Session {
+    /// Answers a request with a frame that a broker has answered to it.
+    pub(crate) fn pass_on(
+        &self,
+        view: &CommandView<'_>,
+        answer: &Bytes,
+    ) -> Result<(), ProcessError> {
+        if !view.is_oneway() {
+            let answered = CommandView::decode(answer)?;
+            self.outbox()
+                .push_relayed(&Frame::of(answer), &answered, view.opaque());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! POP_MESSAGE (200050), NOTIFICATION (200054): relayed once the broker knows the consumer.
+//!
+//! What a broker hands out stays invisible to the group until its time is over. When the client has gone
+//! meanwhile, nobody would ever acknowledge it, so it is made visible again at once.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, ResponseCode};
+use route_cache::transport::Frame;
+use route_cache::{Connection, Origin, RelayTarget, UpstreamError};
+
+use crate::error::ProcessError;
+use crate::request::Request;
+use crate::session::Session;
+use crate::table::{BROKER, Row, TOPIC, pop_field};
+use crate::{pull, relay};
+
+/// What a broker may take longer than it was allowed to wait for messages. Java waits 10 s longer.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// The longest wait that is believed.
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
+/// How long a broker may take to take something back.
+const GIVE_BACK_TIME: Duration = Duration::from_secs(5);
+
+/// For how long what is given back stays invisible.
+const INVISIBLE_MILLIS: &str = "1";
+
+/// Topic of a group's retries.
+const RETRY_PREFIX: &str = "%RETRY%";
+
+pub(crate) fn process(
+    session: &Rc<Session>,
+    row: &'static Row,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+) -> Result<(), ProcessError> {
+    let fields = Fields::read(view.ext_fields(), row.fields)?;
+    if let Some(broker) = relay::known_broker(session, &fields)
+        && let Some(connection) = pull::connection_now(session, &broker, row, &fields)?
+    {
+        return on_connection(session, &connection, frame, view, &fields);
+    }
+    session.spawn(Request::new(frame, row), |session, request| async move {
+        let broker = relay::find_broker(&session, &request).await?;
+        let view = request.view()?;
+        let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+        let connection = pull::connection_later(&session, &broker, request.row, &fields).await?;
+        on_connection(&session, &connection, &request.frame(), &view, &fields)
+    });
+    Ok(())
+}
+
+fn on_connection(
+    session: &Rc<Session>,
+    connection: &Rc<Connection>,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+    fields: &Fields<'_>,
+) -> Result<(), ProcessError> {
+    let wait = fields
+        .value(pop_field::POLL_TIME)
+        .and_then(|wait| wait.long());
+    let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
+    let time = Duration::from_millis(wait).min(WAIT_MAX) + MARGIN;
+    let text = |place| fields.value(place).map(|value| value.text().into_owned());
+    relay::for_target(session, connection, frame, view, time, || {
+        Rc::new(Pop {
+            session: session.clone(),
+            connection: connection.clone(),
+            broker: text(BROKER).or_else(|| session.broker.as_deref().map(str::to_owned)),
+            topic: text(TOPIC).unwrap_or_default(),
+            group: text(pop_field::GROUP).unwrap_or_default(),
+        })
+    })
+}
+
+/// A POP whose answer is awaited, and what it takes to give that back.
+struct Pop {
+    session: Rc<Session>,
+    connection: Rc<Connection>,
+    broker: Option<String>,
+    topic: String,
+    group: String,
+}
+
+impl RelayTarget for Pop {
+    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
+        if self.session.is_closed() && view.code() == ResponseCode::SUCCESS.0 {
+            self.give_back(view);
+        }
+        self.session.on_answer(origin, frame, view);
+    }
+
+    fn on_failure(&self, origin: Origin, error: UpstreamError) {
+        self.session.on_failure(origin, error);
+    }
+}
+
+impl Pop {
+    /// Makes every message of an answer visible again.
+    fn give_back(&self, view: &CommandView<'_>) {
+        for receipt in self.receipts(view) {
+            let connection = self.connection.clone();
+            tokio::task::spawn_local(async move {
+                let answer = connection.call(receipt.to_bytes(), GIVE_BACK_TIME).await;
+                if let Err(error) = answer {
+                    tracing::debug!(%error, "a message stays invisible until its time is over");
+                }
+            });
+        }
+    }
+
+    /// The requests that do it, out of the answer's header (`ExtraInfoUtil` in the reference): where in
+    /// each queue the hand-out began, and which messages it has.
+    fn receipts(&self, view: &CommandView<'_>) -> Vec<RemotingCommand> {
+        let ext_fields = view.ext_fields();
+        let text = |name| {
+            ext_fields
+                .value(name)
+                .map(|value| value.text())
+                .unwrap_or_default()
+        };
+        let starts = text("startOffsetInfo");
+        let offsets = text("msgOffsetInfo");
+        let (pop_time, invisible) = (text("popTime"), text("invisibleTime"));
+        let revive_queue = text("reviveQid");
+        let broker = self.broker.as_deref().unwrap_or_default();
+        let mut receipts = Vec::new();
+        for entry in offsets.split(';') {
+            let mut parts = entry.split(' ');
+            let (Some(mark), Some(queue), Some(offsets)) =
+                (parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let start = starts.split(';').find_map(|start| {
+                let mut parts = start.split(' ');
+                let here = parts.next() == Some(mark) && parts.next() == Some(queue);
+                parts.next().filter(|_| here)
+            });
+            let Some(start) = start else {
+                continue;
+            };
+            let topic = match mark {
+                "1" => format!("{RETRY_PREFIX}{}_{}", self.group, self.topic),
+                "2" => format!("{RETRY_PREFIX}{}+{}", self.group, self.topic),
+                _ => self.topic.clone(),
+            };
+            for offset in offsets.split(',') {
+                let receipt = format!(
+                    "{start} {pop_time} {invisible} {revive_queue} {mark} {broker} {queue} {offset}"
+                );
+                let request = RemotingCommand::request(RequestCode::CHANGE_MESSAGE_INVISIBLETIME)
+                    .with_field("consumerGroup", self.group.clone())
+                    .with_field("topic", topic.clone())
+                    .with_field("queueId", queue.to_owned())
+                    .with_field("extraInfo", receipt)
+                    .with_field("offset", offset.to_owned())
+                    .with_field("invisibleTime", INVISIBLE_MILLIS)
+                    .with_field("bname", broker.to_owned());
+                receipts.push(request);
+            }
+        }
+        receipts
+    }
+}

@@ -1,0 +1,105 @@
+//! Request and reply: a client that sends requests must be found by whichever broker the reply reaches.
+//!
+//! A replier sends its reply to any broker of the cluster's reply topic, and that broker looks the
+//! requester up by its client id. So a client that sends requests is made known to every master.
+//!
+//! The broker's table of client ids has a trap (`ProducerManager` in the reference): whenever any
+//! connection of an id ends, the id is taken out, and only a group that is new on its connection puts it
+//! back. The end of a lane in another replica, from which the client has just moved, may come after the
+//! beginning of its lane here. So with each heartbeat such a client is also registered under a group
+//! that is new every time.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use remoting_codec::body::Heartbeat;
+use remoting_codec::{CommandView, RemotingCommand, RequestCode};
+use route_cache::UpstreamError;
+use tokio::task::JoinSet;
+
+use crate::heartbeat;
+use crate::session::Session;
+
+/// Prefix of the groups that are registered for replies.
+const GROUP_PREFIX: &str = "REMORA_REPLY_";
+
+/// Opens lanes to every master.
+pub(crate) async fn open_lanes(session: &Rc<Session>) {
+    for broker in session.upstream.all_brokers().await {
+        let master = broker.addresses().master().cloned();
+        if let Some(address) = master {
+            heartbeat::lane_to(session, &broker, &address);
+        }
+    }
+}
+
+/// Waits until every lane is registered, for a bounded time. A broker that cannot be reached now takes
+/// no reply either.
+pub(crate) async fn introduce(session: &Rc<Session>) {
+    open_lanes(session).await;
+    let time = session.settings.introduction_time;
+    let lanes = session.membership.borrow().lanes().to_vec();
+    let mut waiting = JoinSet::new();
+    for lane in lanes {
+        waiting.spawn_local(async move { lane.wait_registered(time).await });
+    }
+    waiting.join_all().await;
+}
+
+/// Registers the client's ids for replies under a new group, on all lanes.
+pub(crate) async fn renew(session: &Session) {
+    let (round, clients, lanes) = {
+        let mut membership = session.membership.borrow_mut();
+        if !membership.is_requester() {
+            return;
+        }
+        let (round, clients) = membership.next_reply_round();
+        (round, clients, membership.lanes().to_vec())
+    };
+    let time = session.settings.heartbeat_time;
+    let mut telling = JoinSet::new();
+    for connection in lanes.iter().filter_map(|lane| lane.registered()) {
+        for (client_id, heartbeat) in &clients {
+            let frames = [
+                leave(heartbeat, client_id, round.wrapping_sub(1)),
+                join(heartbeat, client_id, round),
+            ];
+            let connection = connection.clone();
+            telling.spawn_local(async move {
+                for frame in frames.into_iter().flatten() {
+                    connection.call(frame, time).await?;
+                }
+                Ok::<_, UpstreamError>(())
+            });
+        }
+    }
+    telling.join_all().await;
+}
+
+/// Leaving the last round's group comes first, for it takes the id out of the table; and were none
+/// left, a broker would close the lane once one of them had been silent for two minutes.
+fn leave(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<Bytes> {
+    let request = like(heartbeat, RequestCode::UNREGISTER_CLIENT)?
+        .with_field("clientID", client_id.to_owned())
+        .with_field("producerGroup", format!("{GROUP_PREFIX}{round}"));
+    Some(request.to_bytes())
+}
+
+fn join(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<Bytes> {
+    let body = Heartbeat::of_producer(client_id, &format!("{GROUP_PREFIX}{round}"));
+    Some(
+        like(heartbeat, RequestCode::HEART_BEAT)?
+            .with_body(body)
+            .to_bytes(),
+    )
+}
+
+/// A request that says to come from the client, as brokers note down language and version.
+fn like(heartbeat: &Bytes, code: RequestCode) -> Option<RemotingCommand> {
+    let client = CommandView::decode(heartbeat).ok()?;
+    Some(RemotingCommand {
+        language: client.language(),
+        version: client.version(),
+        ..RemotingCommand::request(code)
+    })
+}

@@ -1,0 +1,26 @@
+//! The request of QUERY_ASSIGNMENT (`QueryAssignmentRequestBody`).
+
+use serde::Deserialize;
+
+use super::read;
+use crate::error::BodyError;
+
+/// Which queues of a topic a consumer should take from.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignmentQuery {
+    /// The topic.
+    pub topic: String,
+    /// The consumer's group.
+    pub consumer_group: String,
+}
+
+impl AssignmentQuery {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is not such a body.
+    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        read("assignment query", body)
+    }
+}

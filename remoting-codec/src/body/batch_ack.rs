@@ -1,0 +1,24 @@
+//! The request of BATCH_ACK_MESSAGE (`BatchAckMessageRequestBody`).
+
+use serde::Deserialize;
+
+use super::read;
+use crate::error::BodyError;
+
+/// Many acknowledgements for one broker; only whose they are is read.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAck {
+    /// The broker.
+    pub broker_name: String,
+}
+
+impl BatchAck {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is not such a body.
+    pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
+        read("batch ack", body)
+    }
+}
