@@ -26,6 +26,7 @@ mod push;
 mod query_message;
 mod receipt;
 mod relay;
+mod replica;
 mod reply;
 mod request;
 mod send;

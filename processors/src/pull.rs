@@ -12,7 +12,7 @@ use crate::error::ProcessError;
 use crate::request::Request;
 use crate::session::Session;
 use crate::table::{Row, pull_field};
-use crate::{heartbeat, relay};
+use crate::{heartbeat, relay, replica};
 
 /// Bit of `sysFlag`: the broker may wait for messages (`PullSysFlag`).
 const SUSPEND: i32 = 2;
@@ -37,22 +37,46 @@ pub(crate) fn process(
     if let Some(broker) = relay::known_broker(session, &fields)
         && let Some(connection) = connection_now(session, &broker, row, &fields)?
     {
-        return relay::on_connection(session, &connection, frame, view, time(&fields));
+        return on_connection(session, &broker, &connection, frame, view, &fields);
     }
     session.spawn(Request::new(frame, row), |session, request| async move {
         let broker = relay::find_broker(&session, &request).await?;
         let view = request.view()?;
         let fields = Fields::read(view.ext_fields(), request.row.fields)?;
         let connection = connection_later(&session, &broker, request.row, &fields).await?;
-        relay::on_connection(
+        on_connection(
             &session,
+            &broker,
             &connection,
             &request.frame(),
             &view,
-            time(&fields),
+            &fields,
         )
     });
     Ok(())
+}
+
+/// Puts a pull into the connection, or into that to the replica that it was moved to.
+fn on_connection(
+    session: &Rc<Session>,
+    broker: &Broker,
+    connection: &Connection,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+    fields: &Fields<'_>,
+) -> Result<(), ProcessError> {
+    let time = time(fields);
+    let Some(queue) = replica::queue(broker, fields) else {
+        return relay::on_connection(session, connection, frame, view, time);
+    };
+    let moved = replica::connection(session, broker, &queue);
+    let connection = moved.as_deref().unwrap_or(connection);
+    relay::for_target(session, connection, frame, view, time, || {
+        Rc::new(replica::Pull {
+            session: session.clone(),
+            queue,
+        })
+    })
 }
 
 /// The connection that a pull goes over, unless the broker does not know the consumer yet.

@@ -16,6 +16,7 @@ use crate::error::ProcessError;
 use crate::membership::Membership;
 use crate::push::Pushes;
 use crate::query_message::Repeats;
+use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::{dispatch, pull, push};
@@ -26,6 +27,7 @@ pub struct Session {
     pub(crate) settings: Rc<Settings>,
     pub(crate) membership: RefCell<Membership>,
     pub(crate) pushes: RefCell<Pushes>,
+    pub(crate) moved: Moved,
     pub(crate) repeats: RefCell<Repeats>,
     /// Where this client is told that brokers are.
     pub(crate) advertised: Arc<Advertised>,
@@ -66,6 +68,7 @@ impl Session {
             settings,
             membership: RefCell::default(),
             pushes: RefCell::default(),
+            moved: Moved::default(),
             repeats: RefCell::default(),
             advertised,
             broker: broker.map(Rc::from),

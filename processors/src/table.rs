@@ -114,6 +114,8 @@ pub mod pull_field {
     pub const SYS_FLAG: usize = 3;
     /// `suspendTimeoutMillis`.
     pub const SUSPEND: usize = 4;
+    /// `queueId`.
+    pub const QUEUE: usize = 5;
 }
 
 const SEND: &[FieldSpec] = &[

@@ -36,6 +36,9 @@ pub struct Broker {
     addresses: RefCell<BrokerAddresses>,
     requests: Link,
     pulls: Link,
+    /// To replicas, where a master has consumers read on.
+    replicas: RefCell<Vec<(Arc<str>, Link)>>,
+    context: Rc<Context>,
 }
 
 impl Broker {
@@ -49,6 +52,8 @@ impl Broker {
             requests: Link::new(label.clone(), context.clone()),
             pulls: Link::new(label.clone(), context.clone()),
             label,
+            replicas: RefCell::default(),
+            context: context.clone(),
             addresses: RefCell::new(addresses),
             name,
         })
@@ -89,6 +94,20 @@ impl Broker {
         }
     }
 
+    /// The connection for pulls from the replica with that id, if there is one.
+    #[must_use]
+    pub fn replica(&self, id: i64) -> Option<(Arc<str>, Rc<Connection>)> {
+        let address = self.addresses.borrow().replica(id)?.clone();
+        let mut replicas = self.replicas.borrow_mut();
+        if !replicas.iter().any(|(at, _)| *at == address) {
+            let link = Link::new(self.label.clone(), self.context.clone());
+            replicas.push((address.clone(), link));
+        }
+        let (_, link) = replicas.iter().find(|(at, _)| *at == address)?;
+        let connection = link.connection(&address).ok()?;
+        Some((address, connection))
+    }
+
     /// Waits until the requests that were made so far are with the operating system.
     pub async fn requests_flushed(&self) {
         let current = self.requests.current.borrow().clone();
@@ -107,6 +126,9 @@ impl Broker {
     pub(crate) fn retire(&self) {
         self.requests.retire();
         self.pulls.retire();
+        for (_, link) in self.replicas.take() {
+            link.retire();
+        }
     }
 }
 

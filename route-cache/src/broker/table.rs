@@ -45,6 +45,18 @@ impl BrokerAddresses {
         self.by_id.values().next()
     }
 
+    /// Where the replica with that id is, if there is one.
+    #[must_use]
+    pub fn replica(&self, id: i64) -> Option<&Arc<str>> {
+        self.by_id.get(&id).filter(|_| id != MASTER)
+    }
+
+    /// Whether it has more than one address.
+    #[must_use]
+    pub fn has_replicas(&self) -> bool {
+        self.by_id.len() > 1
+    }
+
     /// All of its addresses, the master's first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<str>> {
         self.by_id.values()

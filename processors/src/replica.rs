@@ -1,0 +1,98 @@
+//! Pulls that a master has moved to a replica.
+//!
+//! A broker whose memory does not hold what a consumer is at suggests, with each answer to a pull,
+//! from which of its addresses to pull next. A client cannot follow, for it sees one address of each
+//! broker; so Remora does.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use remoting_codec::{CommandView, Fields};
+use route_cache::transport::Frame;
+use route_cache::{Broker, Connection, Origin, RelayTarget, UpstreamError};
+
+use crate::session::Session;
+use crate::table::{TOPIC, pull_field};
+
+/// The ext field of a pull's answer.
+const SUGGESTION: &str = "suggestWhichBrokerId";
+
+/// Most queues of one client that are remembered; more, and they are read from the master again.
+const MOVED_MAX: usize = 4096;
+
+/// A queue that a group reads.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Queue {
+    broker: Rc<str>,
+    group: String,
+    topic: String,
+    id: i32,
+}
+
+/// The queues of one client that are read from a replica, and which.
+#[derive(Debug, Default)]
+pub(crate) struct Moved(RefCell<HashMap<Queue, i64>>);
+
+impl Moved {
+    fn suggest(&self, queue: &Queue, id: i64) {
+        let mut moved = self.0.borrow_mut();
+        if id <= 0 {
+            moved.remove(queue);
+        } else if moved.len() < MOVED_MAX {
+            moved.insert(queue.clone(), id);
+        }
+    }
+}
+
+/// The queue of a pull, if its broker has replicas at all.
+pub(crate) fn queue(broker: &Broker, fields: &Fields<'_>) -> Option<Queue> {
+    if !broker.addresses().has_replicas() {
+        return None;
+    }
+    let text = |place| fields.value(place).map(|value| value.text().into_owned());
+    Some(Queue {
+        broker: broker.name().clone(),
+        group: text(pull_field::GROUP)?,
+        topic: text(TOPIC)?,
+        id: fields.value(pull_field::QUEUE)?.int()?,
+    })
+}
+
+/// The replica's connection that a pull should take, if it should: one that knows the consumer.
+pub(crate) fn connection(
+    session: &Session,
+    broker: &Broker,
+    queue: &Queue,
+) -> Option<Rc<Connection>> {
+    let id = *session.moved.0.borrow().get(queue)?;
+    let (address, connection) = broker.replica(id)?;
+    let membership = session.membership.borrow();
+    let known = membership
+        .lane(broker.name(), &address)?
+        .registered()
+        .is_some();
+    known.then_some(connection)
+}
+
+/// A pull whose answer may move the next one.
+pub(crate) struct Pull {
+    pub(crate) session: Rc<Session>,
+    pub(crate) queue: Queue,
+}
+
+impl RelayTarget for Pull {
+    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
+        let suggestion = view.ext_fields().value(SUGGESTION).and_then(|id| id.long());
+        self.session
+            .moved
+            .suggest(&self.queue, suggestion.unwrap_or_default());
+        self.session.on_answer(origin, frame, view);
+    }
+
+    fn on_failure(&self, origin: Origin, error: UpstreamError) {
+        // Back to the master, which may be fine.
+        self.session.moved.suggest(&self.queue, 0);
+        self.session.on_failure(origin, error);
+    }
+}
