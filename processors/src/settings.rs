@@ -60,7 +60,7 @@ impl Default for Settings {
             offset_time: Duration::from_millis(4500),
             send_time: Duration::from_millis(2500),
             admin_relay: false,
-            broker_addresses: BrokerAddresses::Auto,
+            broker_addresses: BrokerAddresses::default(),
             introduction_time: Duration::from_secs(1),
             registration_time: Duration::from_secs(3),
         }

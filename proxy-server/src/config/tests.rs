@@ -137,3 +137,65 @@ fn a_refusal_names_key_value_and_what_is_allowed() {
         assert!(refusal.contains(" is not "), "{refusal}");
     }
 }
+
+#[test]
+fn brokers_have_ports_of_their_own() {
+    let (mut args, _file) = with_file(
+        r#"
+        name_servers = ["ns:9876"]
+        broker_addresses = "always"
+        admin_relay = true
+        [[broker_listener]]
+        broker = "broker-a"
+        bind = "0.0.0.0:10910"
+        advertise = "mq.example.com:20910"
+        vip = true
+        "#,
+    );
+    let config = Config::load(&args).unwrap();
+    let listener = &config.broker_listeners[0];
+    assert_eq!(listener.broker, "broker-a");
+    assert_eq!(listener.vip, Some("0.0.0.0:10908".parse().unwrap()));
+    assert_eq!(config.settings.broker_addresses, BrokerAddresses::Always);
+    assert!(config.settings.admin_relay);
+
+    let given = ["broker-a=0.0.0.0:10910", "broker-b=0.0.0.0:10920"];
+    args.broker_listen = given.map(str::to_owned).into();
+    args.broker_addresses = Some("never".to_owned());
+    args.admin_relay = Some("false".to_owned());
+    let config = Config::load(&args).unwrap();
+    assert_eq!(config.broker_listeners[1].bind.port(), 10920);
+    assert_eq!(config.settings.broker_addresses, BrokerAddresses::Never);
+    assert!(!config.settings.admin_relay);
+}
+
+#[test]
+fn a_vip_channel_may_not_end_at_another_listener() {
+    let listener = |broker: &str, port: u16| {
+        format!("[[broker_listener]]\nbroker = \"{broker}\"\nbind = \"0.0.0.0:{port}\"\n")
+    };
+    let with = |listeners: &[String]| format!("name_servers = [\"a:1\"]\n{}", listeners.concat());
+    for listeners in [
+        [listener("a", 10910), listener("b", 10912)],
+        [listener("a", 8082), listener("b", 10912)],
+    ] {
+        let refusal = refusal(&with(&listeners));
+        assert!(refusal.starts_with("broker_listener.bind: "), "{refusal}");
+        assert!(refusal.contains("plus two"), "{refusal}");
+    }
+    let twice = refusal(&with(&[listener("a", 1), listener("a", 5)]));
+    assert!(
+        twice.starts_with("broker_listener.broker: \"a\""),
+        "{twice}"
+    );
+    for (text, key) in [
+        (
+            "name_servers = [\"a:1\"]\nbroker_addresses = \"some\"",
+            "broker_addresses: \"some\"",
+        ),
+        (&with(&[listener("", 1)]), "broker_listener.broker: \"\""),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.starts_with(key), "{refusal}");
+    }
+}
