@@ -1,5 +1,7 @@
 //! What the README says of request codes and configuration is what the code does.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
