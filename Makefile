@@ -1,0 +1,27 @@
+# Short names for what is done often. `make` alone does nothing that takes long: it lists them.
+
+LISTEN ?= 127.0.0.1:8080
+
+.PHONY: help run test java
+
+help:
+	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
+	@echo "make run NAME_SERVER=host:port  Remora alone, in front of an existing cluster"
+	@echo "make test                       all tests: unit, property, and real clients on a real cluster"
+	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
+
+ifdef NAME_SERVER
+run:
+	cargo run --release --package proxy-server --bin remora -- --name-server '$(NAME_SERVER)' --listen '$(LISTEN)'
+else
+run: java
+	cargo build --release --package proxy-server --bin remora
+	cargo run --package integration-tests --bin run-cluster -- '$(LISTEN)'
+endif
+
+test: java
+	cargo test --workspace --no-fail-fast
+
+# A JDK and Maven, when they are absent.
+java:
+	integration-tests/scripts/install-java.sh

@@ -1,0 +1,65 @@
+package remora.client;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/** A producer: sends what it is told to and reports every result. Also asks for offsets. */
+final class ProducerRole implements Role {
+    private DefaultMQProducer producer;
+    private Sender background;
+
+    @Override
+    public void start(Options options) throws MQClientException {
+        producer = new DefaultMQProducer(options.text("group"));
+        options.configure(producer);
+        producer.start();
+    }
+
+    @Override
+    public Object command(String verb, Options options) throws Exception {
+        switch (verb) {
+            case "send":
+                new Sender(producer, options).run();
+                return null;
+            case "start-sending":
+                background = new Sender(producer, options);
+                background.start();
+                return null;
+            case "stop-sending":
+                background.finish();
+                return null;
+            case "offsets":
+                return offsets(options.text("topic"), options.bigNumber("timestamp", 0));
+            default:
+                throw new IllegalArgumentException("no such command: " + verb);
+        }
+    }
+
+    private Map<String, Object> offsets(String topic, long timestamp) throws MQClientException {
+        List<MessageQueue> queues = new ArrayList<>(producer.fetchPublishMessageQueues(topic));
+        Map<String, Object> offsets = new TreeMap<>();
+        for (MessageQueue queue : queues) {
+            Map<String, Long> values = new LinkedHashMap<>();
+            values.put("min", producer.minOffset(queue));
+            values.put("max", producer.maxOffset(queue));
+            values.put("search", producer.searchOffset(queue, timestamp));
+            values.put("earliest_store_time", producer.earliestMsgStoreTime(queue));
+            offsets.put(Bodies.queue(queue), values);
+        }
+        return offsets;
+    }
+
+    @Override
+    public void stop() throws InterruptedException {
+        if (background != null) {
+            background.finish();
+        }
+        producer.shutdown();
+    }
+}

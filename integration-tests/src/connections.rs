@@ -1,0 +1,216 @@
+//! Where a client's TCP connections lead.
+//!
+//! A test on one machine proves nothing when a client can slip past the proxy, so every client process is watched from
+//! its start to its end. The kernel's tables say what `ss -tnp` would say, without a process for each look.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, LazyLock, Weak},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use parking_lot::Mutex;
+
+use crate::target::Target;
+
+/// How often connections are looked at: a look costs milliseconds, a connection that a client uses lives for seconds.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Watches the connections of one process, from its start until [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct ConnectionWatch {
+    name: String,
+    allowed: Vec<SocketAddr>,
+    watched: Arc<Watched>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    pid: u32,
+    seen: Mutex<BTreeSet<SocketAddr>>,
+}
+
+impl ConnectionWatch {
+    /// Begins to watch the process with this id.
+    #[must_use]
+    pub fn start(name: &str, pid: u32, target: &Target) -> Self {
+        /// One thread looks for all: the tables are those of the whole machine.
+        static WATCHED: LazyLock<Arc<Mutex<Vec<Weak<Watched>>>>> = LazyLock::new(|| {
+            let watched = Arc::default();
+            thread::spawn({
+                let watched = Arc::clone(&watched);
+                move || look_for_ever(&watched)
+            });
+            watched
+        });
+        let watched = Arc::new(Watched {
+            pid,
+            seen: Mutex::default(),
+        });
+        WATCHED.lock().push(Arc::downgrade(&watched));
+        Self {
+            name: name.to_owned(),
+            allowed: target.allowed.clone(),
+            watched,
+        }
+    }
+
+    /// Ends the watch and judges what was seen.
+    ///
+    /// # Errors
+    /// When the process had a connection to anything but its target, or none at all.
+    pub fn finish(self) -> Result<()> {
+        let seen = self.watched.seen.lock();
+        ensure!(
+            !seen.is_empty(),
+            "client {} was never seen connected to anything",
+            self.name
+        );
+        let strays: Vec<_> = seen
+            .iter()
+            .filter(|peer| !self.allowed.contains(peer))
+            .collect();
+        ensure!(
+            strays.is_empty(),
+            "client {} connected to {strays:?}; allowed: {:?}",
+            self.name,
+            self.allowed
+        );
+        Ok(())
+    }
+}
+
+fn look_for_ever(all: &Mutex<Vec<Weak<Watched>>>) {
+    loop {
+        let watched: Vec<Arc<Watched>> = {
+            let mut all = all.lock();
+            all.retain(|watched| watched.strong_count() > 0);
+            all.iter().filter_map(Weak::upgrade).collect()
+        };
+        if !watched.is_empty() {
+            let connections = connections();
+            for watched in watched {
+                watched.seen.lock().extend(peers(watched.pid, &connections));
+            }
+        }
+        thread::sleep(INTERVAL);
+    }
+}
+
+/// The remote ends of the process's TCP connections, opening ones included.
+fn peers(pid: u32, connections: &HashMap<u64, SocketAddr>) -> Vec<SocketAddr> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let links = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    links
+        .filter_map(|link| {
+            let inode = link
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?
+                .parse()
+                .ok()?;
+            connections.get(&inode).copied()
+        })
+        .collect()
+}
+
+/// The remote ends of all TCP connections of this machine by the inode of their socket.
+fn connections() -> HashMap<u64, SocketAddr> {
+    // The Java client's sockets are IPv6 ones, also for IPv4 addresses.
+    let tables = ["tcp", "tcp6"]
+        .map(|table| fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default());
+    tables
+        .iter()
+        .flat_map(|table| table.lines().skip(1))
+        .filter_map(connection)
+        .collect()
+}
+
+/// Inode and remote address from a line of the kernel's table; `None` for a listener.
+fn connection(line: &str) -> Option<(u64, SocketAddr)> {
+    const LISTEN: &str = "0A";
+    let mut fields = line.split_whitespace().skip(2);
+    let remote = fields.next()?;
+    if fields.next()? == LISTEN {
+        return None;
+    }
+    let inode = fields.nth(5)?.parse().ok()?;
+    Some((inode, address(remote)?))
+}
+
+/// An address as the kernel prints it: words in the machine's byte order, all hexadecimal.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let words: Option<Vec<u32>> = ip
+        .as_bytes()
+        .chunks(8)
+        .map(|word| u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok())
+        .collect();
+    let bytes: Vec<u8> = words?.into_iter().flat_map(u32::to_ne_bytes).collect();
+    let ip = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(bytes) => IpAddr::V4(Ipv4Addr::from(bytes)),
+        Err(_) => Ipv6Addr::from(<[u8; 16]>::try_from(bytes.as_slice()).ok()?).to_canonical(),
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::wait::wait_until;
+
+    #[test]
+    fn own_connection_is_seen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _connection = TcpStream::connect(address).unwrap();
+        assert!(peers(std::process::id(), &connections()).contains(&address));
+    }
+
+    #[test]
+    fn stray_connection_fails_the_watch() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _connection = TcpStream::connect(address).unwrap();
+        let target = Target {
+            name_server: String::new(),
+            allowed: Vec::new(),
+        };
+        let watch = ConnectionWatch::start("test", std::process::id(), &target);
+        wait_until("a look at the connections", Duration::from_secs(10), || {
+            Ok(watch.watched.seen.lock().contains(&address).then_some(()))
+        })
+        .unwrap();
+        assert!(watch.finish().is_err());
+    }
+
+    #[test]
+    fn process_without_connections_fails_the_watch() {
+        let target = Target {
+            name_server: String::new(),
+            allowed: Vec::new(),
+        };
+        // No process has this id.
+        assert!(
+            ConnectionWatch::start("test", u32::MAX, &target)
+                .finish()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn mapped_address_is_the_ipv4_one() {
+        let mapped = "0000000000000000FFFF00000100007F:2694";
+        assert_eq!(address(mapped), Some("127.0.0.1:9876".parse().unwrap()));
+    }
+}

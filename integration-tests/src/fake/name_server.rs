@@ -1,0 +1,180 @@
+//! A name server that knows fake brokers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use parking_lot::Mutex;
+use remoting_codec::body::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
+use remoting_codec::{FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, SerializeType};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::broker::FakeBroker;
+use super::wire;
+
+/// A name server in this process.
+#[derive(Debug)]
+pub struct FakeNameServer {
+    address: SocketAddr,
+    state: Arc<State>,
+    running: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    brokers: Mutex<BTreeMap<String, BrokerData>>,
+    /// Broker names by topic.
+    topics: Mutex<HashMap<String, Vec<String>>>,
+    /// How often each topic's route was asked for.
+    asked: Mutex<HashMap<String, usize>>,
+}
+
+impl FakeNameServer {
+    /// Starts one on a free port, with these brokers.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn start(brokers: &[&FakeBroker]) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let state = Arc::<State>::default();
+        let (running, stopped) = watch::channel(true);
+        tokio::spawn(accept(listener, state.clone(), stopped));
+        let server = Self {
+            address,
+            state,
+            running,
+        };
+        for broker in brokers {
+            server.add_broker(broker.name(), &[(0, broker.address())]);
+        }
+        Ok(server)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Has a broker be at these addresses.
+    pub fn add_broker(&self, name: &str, addresses: &[(i64, SocketAddr)]) {
+        let addresses = addresses.iter().map(|(id, at)| (*id, at.to_string()));
+        let data = BrokerData {
+            broker_addrs: addresses.collect(),
+            broker_name: name.to_owned(),
+            cluster: Some("DefaultCluster".to_owned()),
+            rest: BTreeMap::new(),
+        };
+        self.state.brokers.lock().insert(name.to_owned(), data);
+    }
+
+    /// Forgets a broker.
+    pub fn remove_broker(&self, name: &str) {
+        self.state.brokers.lock().remove(name);
+    }
+
+    /// Has a topic live on these brokers.
+    pub fn add_topic(&self, topic: &str, brokers: &[&str]) {
+        let brokers = brokers.iter().map(|name| (*name).to_owned()).collect();
+        self.state.topics.lock().insert(topic.to_owned(), brokers);
+    }
+
+    /// How often that topic's route was asked for.
+    #[must_use]
+    pub fn asked(&self, topic: &str) -> usize {
+        self.state
+            .asked
+            .lock()
+            .get(topic)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Ends it.
+    pub async fn stop(&self) {
+        let _ = self.running.send(false);
+        self.running.closed().await;
+    }
+}
+
+impl State {
+    fn answer(&self, request: &RemotingCommand) -> RemotingCommand {
+        let response = |code| RemotingCommand::response(code, request.opaque, SerializeType::Json);
+        match RequestCode(request.code) {
+            RequestCode::GET_BROKER_CLUSTER_INFO => {
+                let info = ClusterInfo {
+                    broker_addr_table: self.brokers.lock().clone(),
+                    cluster_addr_table: BTreeMap::new(),
+                };
+                response(ResponseCode::SUCCESS).with_body(info.encode())
+            }
+            RequestCode::GET_ROUTEINFO_BY_TOPIC => {
+                let topic = request.field("topic").unwrap_or_default();
+                *self.asked.lock().entry(topic.to_owned()).or_default() += 1;
+                match self.topics.lock().get(topic) {
+                    Some(brokers) => {
+                        response(ResponseCode::SUCCESS).with_body(self.route(brokers).encode())
+                    }
+                    None => response(ResponseCode::TOPIC_NOT_EXIST).with_remark("no such topic"),
+                }
+            }
+            _ => response(ResponseCode::REQUEST_CODE_NOT_SUPPORTED),
+        }
+    }
+
+    fn route(&self, names: &[String]) -> TopicRouteData {
+        let known = self.brokers.lock();
+        let brokers: Vec<_> = names
+            .iter()
+            .filter_map(|name| known.get(name))
+            .cloned()
+            .collect();
+        let queues = brokers.iter().map(|broker| QueueData {
+            broker_name: broker.broker_name.clone(),
+            perm: 6,
+            read_queue_nums: 4,
+            write_queue_nums: 4,
+            rest: BTreeMap::new(),
+        });
+        TopicRouteData {
+            queue_datas: queues.collect(),
+            broker_datas: brokers,
+            ..TopicRouteData::default()
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>, running: watch::Receiver<bool>) {
+    let mut stopped = running.clone();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { return };
+                let (state, mut running) = (state.clone(), running.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = serve(stream, &state) => {}
+                        _ = running.wait_for(|running| !running) => {}
+                    }
+                });
+            }
+            _ = stopped.wait_for(|running| !running) => return,
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: &State) {
+    while let Ok(Some(request)) = wire::read(&mut stream).await {
+        let answer = RemotingCommand {
+            flag: FLAG_RESPONSE,
+            ..state.answer(&request)
+        };
+        if stream.write_all(&answer.to_bytes()).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Runs Remora between the real Java client and a real RocketMQ cluster, all as plain processes on this machine.
+//!
+//! A test steers clients and asserts on what they report; see `tests/`. What a test talks to is its
+//! [`Target`](target::Target): Remora, or (`REMORA_IT_TARGET=direct`) the name server itself, which shows that
+//! the test is right about RocketMQ and not merely about Remora.
+
+pub mod connections;
+pub mod delivery;
+pub mod fake;
+pub mod java;
+pub mod java_client;
+pub mod ports;
+pub mod process;
+pub mod proxy_process;
+pub mod rocketmq;
+pub mod scenario;
+pub mod suite;
+pub mod target;
+pub mod wait;
+pub mod workspace;

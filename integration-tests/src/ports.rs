@@ -1,0 +1,48 @@
+//! Ports that are free.
+
+use std::{
+    net::TcpListener,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+use anyhow::{Result, bail};
+
+/// Below the range from which Linux takes the ports of outgoing connections, so that no client sits on a port between
+/// our look at it and the server's bind.
+const FIRST: u16 = 12_000;
+const LAST: u16 = 32_000;
+
+/// No port is given twice by one process, even when its first taker has stopped.
+static NEXT: AtomicU16 = AtomicU16::new(0);
+
+/// Finds a free port.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    free_ports(1)
+}
+
+/// Finds `count` free ports in a row and returns the first.
+///
+/// # Errors
+/// When there are none.
+pub fn free_ports(count: u16) -> Result<u16> {
+    let range = LAST - FIRST - count;
+    // Runs at the same time, whose process ids are close, start at places that are not.
+    let offset = (std::process::id().wrapping_mul(101) % u32::from(range)) as u16;
+    for _ in 0..range {
+        let position = (NEXT.fetch_add(count, Ordering::Relaxed) % range + offset) % range;
+        let first = FIRST + position;
+        if (first..first + count).all(is_free) {
+            return Ok(first);
+        }
+    }
+    bail!("no {count} free ports in a row between {FIRST} and {LAST}")
+}
+
+/// Whether nobody listens on the port, on any address.
+#[must_use]
+pub fn is_free(port: u16) -> bool {
+    TcpListener::bind(("0.0.0.0", port)).is_ok()
+}

@@ -1,0 +1,189 @@
+//! The `remora` binary as a process.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::{
+    ports::free_port,
+    process::{Process, mortal, tail},
+    target::Target,
+    wait::wait_until,
+    workspace::{crate_dir, target_dir},
+};
+
+const READY_LIMIT: Duration = Duration::from_secs(20);
+/// Longer than the proxy takes to drain.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// The binary to test: `REMORA_BIN`, or else the release build of this checkout, which is brought up to date first.
+///
+/// # Errors
+/// When the build fails.
+pub fn remora_binary() -> Result<PathBuf> {
+    if let Some(binary) = env::var_os("REMORA_BIN") {
+        return Ok(binary.into());
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "proxy-server",
+            "--bin",
+            "remora",
+        ])
+        .current_dir(crate_dir())
+        .status()?;
+    ensure!(status.success(), "the build of remora failed: {status}");
+    Ok(target_dir().join("release/remora"))
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Remora {
+    process: Process,
+    target: Target,
+}
+
+impl Remora {
+    /// Starts the proxy in front of these name servers (`host:port;host:port`) and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start(binary: &Path, dir: &Path, name_servers: &str) -> Result<Self> {
+        Self::start_at(binary, dir, name_servers, local(free_port()?))
+    }
+
+    /// Like [`start`](Self::start), listening at a given address.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_at(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        listen: SocketAddr,
+    ) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let admin = local(free_port()?);
+        let mut command = mortal(binary);
+        command
+            .current_dir(dir)
+            .args(["--name-server", name_servers])
+            .args(["--listen", &listen.to_string()])
+            .args(["--admin", &admin.to_string()]);
+        let mut process = Process::spawn("remora", &mut command, &dir.join("remora.log"))?;
+        wait_until("remora to be ready", READY_LIMIT, || {
+            if let Some(status) = process.exited()? {
+                bail!("remora ended: {status}\n{}", tail(process.log(), 20));
+            }
+            Ok(is_ready(admin).then_some(()))
+        })
+        .with_context(|| tail(process.log(), 20))?;
+        // A proxy that listens everywhere is reached here.
+        let reached = if listen.ip().is_unspecified() {
+            local(listen.port())
+        } else {
+            listen
+        };
+        let target = Target {
+            name_server: reached.to_string(),
+            allowed: vec![reached],
+        };
+        Ok(Self { process, target })
+    }
+
+    /// The target of clients that go through this proxy.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The process itself.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// The last lines of its log, for a failure's report.
+    #[must_use]
+    pub fn last_log_lines(&self, lines: usize) -> String {
+        format!("--- remora\n{}\n", tail(self.process.log(), lines))
+    }
+
+    /// Stops the proxy by SIGTERM.
+    ///
+    /// # Errors
+    /// When it does not exit with 0, or has logged a warning or an error that contains none of the `expected` texts.
+    pub fn stop(mut self, expected: &[&str]) -> Result<()> {
+        let status = self.process.terminate(STOP_LIMIT)?;
+        ensure!(status.success(), "remora ended with {status} after SIGTERM");
+        let log = BufReader::new(fs::File::open(self.process.log())?);
+        let complaints: Vec<String> = log
+            .lines()
+            .map_while(Result::ok)
+            .filter(|line| is_complaint(line) && !expected.iter().any(|text| line.contains(text)))
+            .collect();
+        ensure!(
+            complaints.is_empty(),
+            "remora's log has what it should not have:\n{}",
+            complaints.join("\n")
+        );
+        Ok(())
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Whether `GET /readyz` is answered with 200.
+fn is_ready(admin: SocketAddr) -> bool {
+    let ask = || -> Result<String> {
+        let mut connection = TcpStream::connect(admin)?;
+        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        connection
+            .write_all(b"GET /readyz HTTP/1.1\r\nHost: remora\r\nConnection: close\r\n\r\n")?;
+        let mut status_line = String::new();
+        BufReader::new(connection).read_line(&mut status_line)?;
+        Ok(status_line)
+    };
+    ask().is_ok_and(|status_line| status_line.split_whitespace().nth(1) == Some("200"))
+}
+
+/// Whether a log line is a warning, an error, or no log line at all (a panic, say).
+fn is_complaint(line: &str) -> bool {
+    let level = serde_json::from_str::<Value>(line)
+        .ok()
+        .and_then(|entry| entry.get("level")?.as_str().map(str::to_owned));
+    !matches!(level.as_deref(), Some("TRACE" | "DEBUG" | "INFO"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_complaint;
+
+    #[test]
+    fn warnings_and_panics_are_complaints() {
+        assert!(is_complaint(
+            r#"{"level":"WARN","fields":{"message":"closed"}}"#
+        ));
+        assert!(is_complaint("thread 'main' panicked at src/main.rs:1:1:"));
+        assert!(!is_complaint(
+            r#"{"level":"INFO","fields":{"message":"listening"}}"#
+        ));
+    }
+}

@@ -1,0 +1,234 @@
+//! A real RocketMQ cluster: one name server and some brokers, as plain processes.
+
+mod admin;
+mod server;
+
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    java::Java,
+    ports::{free_port, free_ports},
+    target::Target,
+    wait::wait_until,
+};
+
+pub use admin::Admin;
+pub use server::Server;
+
+/// Virtual machines that start together on few cores.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// A running cluster. Dropping it kills it; [`stop`](Self::stop) stops it in order.
+#[derive(Debug)]
+pub struct Cluster {
+    name_server: Server,
+    brokers: Vec<Server>,
+    target: Target,
+    admin: Admin,
+}
+
+impl Cluster {
+    /// Starts a name server and a broker with each of these names, below `dir`, and waits until all of them can be used.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub fn start(java: &Java, dir: &Path, broker_names: &[&str]) -> Result<Self> {
+        let name_server = name_server(java, &dir.join("name-server"))?;
+        let address = name_server.address();
+        let brokers = broker_names
+            .iter()
+            .map(|name| broker(java, &dir.join(name), name, address))
+            .collect::<Result<Vec<_>>>()?;
+        name_server.start()?;
+        for broker in &brokers {
+            broker.start()?;
+        }
+        let addresses = [address]
+            .into_iter()
+            .chain(brokers.iter().map(Server::address))
+            .collect();
+        let target = Target {
+            name_server: address.to_string(),
+            allowed: addresses,
+        };
+        let admin = Admin::start(java, &dir.join("admin"), &target)?;
+        let cluster = Self {
+            name_server,
+            brokers,
+            target,
+            admin,
+        };
+        cluster
+            .wait_registered()
+            .with_context(|| cluster.last_log_lines(20))?;
+        Ok(cluster)
+    }
+
+    /// The name server.
+    #[must_use]
+    pub fn name_server(&self) -> &Server {
+        &self.name_server
+    }
+
+    /// The brokers, in the order of their names at the start.
+    #[must_use]
+    pub fn brokers(&self) -> &[Server] {
+        &self.brokers
+    }
+
+    /// The target of clients that are connected directly.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Makes a topic with this many queues on every broker and waits until the name server knows all of them.
+    ///
+    /// # Errors
+    /// When that does not happen.
+    pub fn create_topic(&self, topic: &str, queues: usize) -> Result<()> {
+        self.admin
+            .create_topic(topic, queues, queues * self.brokers.len())
+    }
+
+    /// The queues of a topic that the name server knows, as `broker-a:0`.
+    ///
+    /// # Errors
+    /// When the administrator has gone.
+    pub fn queues(&self, topic: &str) -> Result<Vec<String>> {
+        self.admin.queues(topic)
+    }
+
+    /// Waits until the name server knows every broker that runs.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub fn wait_registered(&self) -> Result<()> {
+        /// Every broker that makes topics by itself has this one, from which they are made.
+        const ON_EVERY_BROKER: &str = "TBW102";
+        wait_until(
+            "the brokers to register at the name server",
+            START_LIMIT,
+            || {
+                for server in self.servers() {
+                    server.check_alive()?;
+                }
+                let queues = self.queues(ON_EVERY_BROKER)?;
+                let registered = |name: &str| {
+                    queues
+                        .iter()
+                        .any(|queue| queue.split(':').next() == Some(name))
+                };
+                let mut running = self.brokers.iter().filter(|broker| broker.is_running());
+                Ok(running
+                    .all(|broker| registered(broker.name()))
+                    .then_some(()))
+            },
+        )
+    }
+
+    /// The last log lines of every server, for a failure's report.
+    #[must_use]
+    pub fn last_log_lines(&self, lines: usize) -> String {
+        self.servers()
+            .map(|server| server.last_log_lines(lines))
+            .collect()
+    }
+
+    /// Stops everything. A broker takes ten seconds, so all stop at the same time.
+    ///
+    /// # Errors
+    /// When a server does not stop.
+    pub fn stop(mut self) -> Result<()> {
+        self.admin.stop()?;
+        self.servers().try_for_each(Server::begin_stop)?;
+        self.servers().try_for_each(Server::wait_stopped)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        [&self.name_server].into_iter().chain(&self.brokers)
+    }
+}
+
+fn name_server(java: &Java, home: &Path) -> Result<Server> {
+    let port = free_port()?;
+    fs::create_dir_all(home)?;
+    let config = home.join("namesrv.conf");
+    fs::write(&config, format!("listenPort={port}\n"))?;
+    let mut command = java.cluster(home);
+    command
+        .arg("-Xmx256m")
+        .arg("org.apache.rocketmq.namesrv.NamesrvStartup")
+        .arg("-c")
+        .arg(config);
+    Ok(Server::new("name-server", port, home, command))
+}
+
+fn broker(java: &Java, home: &Path, name: &str, name_server: SocketAddr) -> Result<Server> {
+    // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
+    let first = free_ports(4)?;
+    let (port, replica_port) = (first + 2, first + 3);
+    fs::create_dir_all(home)?;
+    let config = home.join("broker.conf");
+    fs::write(
+        &config,
+        format!(
+            "brokerClusterName=DefaultCluster\n\
+             brokerName={name}\n\
+             brokerId=0\n\
+             brokerIP1=127.0.0.1\n\
+             namesrvAddr={name_server}\n\
+             listenPort={port}\n\
+             haListenPort={replica_port}\n\
+             storePathRootDir={store}\n\
+             storePathCommitLog={store}/commitlog\n\
+             {BROKER_SETTINGS}",
+            store = home.join("store").display(),
+        ),
+    )?;
+    let mut command = java.cluster(home);
+    command
+        .args(["-Xmx1g", "-XX:MaxDirectMemorySize=1g", NO_TLS])
+        .args([
+            "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
+            "--add-opens=java.base/java.nio=ALL-UNNAMED",
+            "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+        ])
+        // A machine whose disk is nearly full can run tests all the same.
+        .args([
+            "-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
+            "-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98",
+        ])
+        .arg("org.apache.rocketmq.broker.BrokerStartup")
+        .arg("-c")
+        .arg(config);
+    Ok(Server::new(name, port, home, command))
+}
+
+/// Servers would spend seconds of their start on a certificate that nobody asks for.
+const NO_TLS: &str = "-Dtls.server.mode=disabled";
+
+/// The settings in which a broker differs from its defaults.
+///
+/// - `autoCreateTopicEnable`, `enablePropertyFilter`, `timerWheelEnable`: what the tests use. The timer is made finer
+///   than its one second, so that "not early" can be asserted.
+/// - `mappedFileSize…`: small files.
+/// - `registerNameServerPeriod`: a name server that comes back learns of the brokers in ten seconds instead of thirty.
+/// - `transactionOp…`: without them a broker spins a whole core after its first END_TRANSACTION.
+/// - `waitTimeMillsInSendQueue`, `osPageCacheBusyTimeOutMills`: on a machine that is short of cores a broker would
+///   shed load that any other machine bears.
+const BROKER_SETTINGS: &str = "\
+autoCreateTopicEnable=true
+enablePropertyFilter=true
+timerWheelEnable=true
+timerPrecisionMs=100
+mappedFileSizeCommitLog=134217728
+mappedFileSizeConsumeQueue=600000
+registerNameServerPeriod=10000
+transactionOpBatchInterval=86400000
+transactionOpMsgMaxSize=1
+waitTimeMillsInSendQueue=2000
+osPageCacheBusyTimeOutMills=5000
+";

@@ -1,0 +1,59 @@
+//! The administrator: a client that is always connected to the cluster itself.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::Result;
+use parking_lot::Mutex;
+
+use crate::{java::Java, java_client::JavaClient, target::Target, wait::wait_until};
+
+/// A broker tells the name server about a new topic at once.
+const TOPIC_LIMIT: Duration = Duration::from_secs(20);
+
+/// Makes topics and looks at routes, for all tests.
+#[derive(Debug)]
+pub struct Admin {
+    client: Mutex<JavaClient>,
+}
+
+impl Admin {
+    pub(super) fn start(java: &Java, home: &Path, target: &Target) -> Result<Self> {
+        fs::create_dir_all(home)?;
+        let mut command = java.client(home);
+        command
+            .arg("-Xmx128m")
+            .args(["remora.client.Main", "admin"])
+            .arg(format!("name-server={}", target.name_server));
+        let mut client =
+            JavaClient::spawn("admin", &mut command, &home.join("output.log"), target)?;
+        client.wait_ready()?;
+        Ok(Self {
+            client: Mutex::new(client),
+        })
+    }
+
+    pub(super) fn create_topic(
+        &self,
+        topic: &str,
+        queues_per_broker: usize,
+        queues: usize,
+    ) -> Result<()> {
+        let queues_per_broker = queues_per_broker.to_string();
+        self.client.lock().run(
+            "create-topic",
+            &[("topic", topic), ("queues", &queues_per_broker)],
+        )?;
+        wait_until(&format!("the route of {topic}"), TOPIC_LIMIT, || {
+            Ok((self.queues(topic)?.len() == queues).then_some(()))
+        })
+    }
+
+    pub(super) fn queues(&self, topic: &str) -> Result<Vec<String>> {
+        let queues = self.client.lock().run("queues", &[("topic", topic)])?;
+        Ok(serde_json::from_value(queues)?)
+    }
+
+    pub(super) fn stop(&mut self) -> Result<()> {
+        self.client.get_mut().stop()
+    }
+}

@@ -1,0 +1,236 @@
+//! What a test works with: the environment that all tests of a suite share, and its own clients in it.
+
+use std::{
+    fmt::Display,
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use anyhow::{Result, ensure};
+use parking_lot::Mutex;
+
+use crate::{
+    java::Java, java_client::JavaClient, proxy_process::Remora, rocketmq::Cluster, target::Target,
+    workspace::Scratch,
+};
+
+/// Queues per broker of the topics that [`Scenario::topic`] makes.
+pub const QUEUES_PER_BROKER: usize = 4;
+
+/// Everything that runs while a suite does.
+#[derive(Debug)]
+pub struct Environment {
+    /// The Java side.
+    pub java: Java,
+    /// Where files go.
+    pub scratch: Scratch,
+    /// The real thing.
+    pub cluster: Cluster,
+    /// The proxy's binary and the proxy itself; `None` when clients are to be connected directly.
+    pub remora: Option<(PathBuf, Remora)>,
+}
+
+/// One test, while it runs.
+#[derive(Debug)]
+pub struct Scenario<'a> {
+    name: &'static str,
+    environment: &'a Environment,
+    started: AtomicUsize,
+    finished: AtomicUsize,
+}
+
+impl<'a> Scenario<'a> {
+    /// The scenario of the test with this name.
+    #[must_use]
+    pub fn new(name: &'static str, environment: &'a Environment) -> Self {
+        Self {
+            name,
+            environment,
+            started: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
+        }
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &'a Cluster {
+        &self.environment.cluster
+    }
+
+    /// The Java side.
+    #[must_use]
+    pub fn java(&self) -> &'a Java {
+        &self.environment.java
+    }
+
+    /// The proxy's binary; `None` when clients are to be connected directly.
+    #[must_use]
+    pub fn remora_binary(&self) -> Option<&'a PathBuf> {
+        self.environment.remora.as_ref().map(|(binary, _)| binary)
+    }
+
+    /// What clients are pointed at, unless a test says otherwise.
+    #[must_use]
+    pub fn target(&self) -> &'a Target {
+        match &self.environment.remora {
+            Some((_, remora)) => remora.target(),
+            None => self.cluster().target(),
+        }
+    }
+
+    /// A name that no other test uses, for a topic or a group.
+    #[must_use]
+    pub fn name(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.name)
+    }
+
+    /// A folder for this test.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn dir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.environment.scratch.path().join(self.name).join(name);
+        fs::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// Makes a topic with [`QUEUES_PER_BROKER`] queues on each broker.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn topic(&self) -> Result<String> {
+        let topic = self.name("topic");
+        self.cluster().create_topic(&topic, QUEUES_PER_BROKER)?;
+        Ok(topic)
+    }
+
+    /// A producer, not yet started.
+    #[must_use]
+    pub fn producer(&self) -> ClientBuilder<'_> {
+        self.client("producer")
+            .option("group", self.name("producers"))
+    }
+
+    /// A push consumer of the test's group, not yet started. It starts at the first offset.
+    #[must_use]
+    pub fn push_consumer(&self, topic: &str) -> ClientBuilder<'_> {
+        self.client("push-consumer")
+            .option("group", self.name("consumers"))
+            .option("topic", topic)
+    }
+
+    /// A lite pull consumer of the test's group, not yet started.
+    #[must_use]
+    pub fn lite_pull_consumer(&self, topic: &str) -> ClientBuilder<'_> {
+        self.client("lite-pull-consumer")
+            .option("group", self.name("pullers"))
+            .option("topic", topic)
+    }
+
+    fn client(&self, role: &'static str) -> ClientBuilder<'_> {
+        ClientBuilder {
+            scenario: self,
+            role,
+            target: self.target().clone(),
+            options: Vec::new(),
+            flags: Vec::new(),
+        }
+    }
+
+    /// Stops clients in the orderly way, at the same time.
+    ///
+    /// # Errors
+    /// When one of them does not stop as it should.
+    pub fn stop(&self, clients: impl IntoIterator<Item = JavaClient>) -> Result<()> {
+        let mut clients: Vec<JavaClient> = clients.into_iter().collect();
+        for client in &mut clients {
+            client.begin_stop()?;
+        }
+        for client in &mut clients {
+            client.end_stop()?;
+            self.finished.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Kills a client.
+    ///
+    /// # Errors
+    /// When it had a connection that leads past its target.
+    pub fn kill(&self, mut client: JavaClient) -> Result<()> {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        client.kill()
+    }
+
+    /// Ends the test: a client that nobody has stopped is one whose connections nobody has judged.
+    ///
+    /// # Errors
+    /// When there is such a client.
+    pub fn finish(self) -> Result<()> {
+        let (started, finished) = (self.started.into_inner(), self.finished.into_inner());
+        ensure!(
+            started == finished,
+            "the test started {started} clients and stopped only {finished}"
+        );
+        Ok(())
+    }
+}
+
+/// A client that is not started yet.
+#[derive(Clone, Debug)]
+pub struct ClientBuilder<'a> {
+    scenario: &'a Scenario<'a>,
+    role: &'static str,
+    target: Target,
+    options: Vec<String>,
+    flags: Vec<String>,
+}
+
+impl ClientBuilder<'_> {
+    /// Sets an option of the role; the last one of a name wins.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Display) -> Self {
+        self.options.push(format!("{name}={value}"));
+        self
+    }
+
+    /// Adds a flag of the virtual machine.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Points the client at something else than the test's usual target.
+    #[must_use]
+    pub fn target(mut self, target: &Target) -> Self {
+        self.target = target.clone();
+        self
+    }
+
+    /// Starts the client and waits until it has started.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(self) -> Result<JavaClient> {
+        /// Virtual machines start one at a time. A client's time-outs are fixed, and where several start at once on few
+        /// cores, a request may wait longer than that and be repeated, or missed until the next poll.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let number = self.scenario.started.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", self.role);
+        let home = self.scenario.dir(&name)?;
+        let mut command = self.scenario.java().client(&home);
+        command
+            .arg("-Xmx128m")
+            .args(&self.flags)
+            .args(["remora.client.Main", self.role])
+            .arg(format!("name-server={}", self.target.name_server))
+            .args(&self.options);
+        let _starting = STARTING.lock();
+        let mut client =
+            JavaClient::spawn(&name, &mut command, &home.join("output.log"), &self.target)?;
+        client.wait_ready()?;
+        Ok(client)
+    }
+}

@@ -1,0 +1,159 @@
+//! What clients should not send.
+
+use anyhow::Result;
+use integration_tests::fake::request;
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
+
+use crate::World;
+use crate::relay::send;
+
+#[tokio::test]
+async fn what_cannot_be_read_ends_its_own_connection_only() -> Result<()> {
+    let world = World::with("[limits]\nframe_bytes = 65536\n").await?;
+    let mut bystander = world.proxy.client().await?;
+    assert_eq!(bystander.call(&send(1, "both", "broker-a")).await?.code, 0);
+
+    let frame = |header: &str| {
+        let mut frame = (header.len() as u32 + 4).to_be_bytes().to_vec();
+        frame.extend((header.len() as u32).to_be_bytes());
+        frame.extend(header.as_bytes());
+        frame
+    };
+    let nonsense: Vec<(&str, Vec<u8>)> = vec![
+        ("over the limit", (65536_u32 - 3).to_be_bytes().to_vec()),
+        ("negative", vec![0xff, 0xff, 0xff, 0xf0]),
+        ("no room for a header", vec![0, 0, 0, 3, 0, 0, 0]),
+        (
+            "header longer than frame",
+            vec![0, 0, 0, 8, 0, 0, 0, 5, 1, 1, 1, 1],
+        ),
+        (
+            "unknown serialize type",
+            vec![0, 0, 0, 8, 9, 0, 0, 4, 1, 1, 1, 1],
+        ),
+        ("HTTP", b"GET / HTTP/1.1\r\nHost: here\r\n\r\n".to_vec()),
+        ("TLS", vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]),
+        ("empty header", frame("")),
+        ("null header", frame("null")),
+        ("broken JSON", frame(r#"{"code":310,"opaque":1,"#)),
+        ("a code that is none", frame(r#"{"code":"x","opaque":1}"#)),
+        ("no opaque", frame(r#"{"code":310}"#)),
+        (
+            "two opaques",
+            frame(r#"{"code":310,"opaque":1,"Opaque":2}"#),
+        ),
+    ];
+    for (what, bytes) in nonsense {
+        let mut client = world.proxy.client().await?;
+        client.send_bytes(&bytes).await?;
+        assert!(client.is_closed().await?, "{what}");
+        assert_eq!(
+            bystander.call(&send(2, "both", "broker-a")).await?.code,
+            0,
+            "{what}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_missing_or_malformed_field_is_named() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let without = |name: &str| {
+        let mut command = send(5, "both", "broker-a");
+        command.ext_fields.retain(|(key, _)| key != name);
+        command
+    };
+    let with = |name: &'static str, value: &'static str| without(name).with_field(name, value);
+    let unread_body = |code| request(code, 5, &[]).with_body("{\"clientID\":7");
+    let pull = [
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "32"),
+        ("bname", "broker-a"),
+    ];
+    let cases: Vec<(RemotingCommand, &str)> = vec![
+        (without("b"), "ext field b is missing"),
+        (with("b", ""), "ext field b is missing"),
+        (without("e"), "ext field e is missing"),
+        (
+            with("e", "three"),
+            "ext field e is not a 32 bit number: \"three\"",
+        ),
+        (
+            with("g", "soon"),
+            "ext field g is not a 64 bit number: \"soon\"",
+        ),
+        (
+            request(RequestCode::PULL_MESSAGE, 5, &pull),
+            "ext field sysFlag is missing",
+        ),
+        (
+            request(RequestCode::GET_ROUTEINFO_BY_TOPIC, 5, &[]),
+            "ext field topic is missing",
+        ),
+        (
+            request(RequestCode::GET_CONSUMER_LIST_BY_GROUP, 5, &[]),
+            "ext field consumerGroup is missing",
+        ),
+        (
+            unread_body(RequestCode::HEART_BEAT),
+            "heartbeat body cannot be read",
+        ),
+        (
+            unread_body(RequestCode::LOCK_BATCH_MQ),
+            "lock batch body cannot be read",
+        ),
+        (
+            unread_body(RequestCode::CHECK_CLIENT_CONFIG),
+            "client config body cannot be read",
+        ),
+        (
+            request(RequestCode::HEART_BEAT, 5, &[]),
+            "heartbeat body cannot be read",
+        ),
+    ];
+    for (command, expected) in cases {
+        for serialize_type in [SerializeType::Json, SerializeType::RocketMq] {
+            let command = RemotingCommand {
+                serialize_type,
+                ..command.clone()
+            };
+            let answer = client.call(&command).await?;
+            let remark = answer.remark.unwrap();
+            assert_eq!(answer.code, ResponseCode::SYSTEM_ERROR.0, "{remark}");
+            assert!(remark.contains(expected), "{remark}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_code_that_is_not_served_is_named() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    for (code, expected) in [
+        (
+            RequestCode::GET_ALL_TOPIC_CONFIG,
+            "GET_ALL_TOPIC_CONFIG (21) is not served",
+        ),
+        (RequestCode(4711), "4711 is not served"),
+        (
+            RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,
+            "NOTIFY_CONSUMER_IDS_CHANGED (40) goes from a broker to a client",
+        ),
+    ] {
+        let answer = client.call(&request(code, 77, &[])).await?;
+        let remark = answer.remark.unwrap();
+        assert_eq!(
+            answer.code,
+            ResponseCode::REQUEST_CODE_NOT_SUPPORTED.0,
+            "{remark}"
+        );
+        assert!(remark.contains(expected), "{remark}");
+    }
+    Ok(())
+}

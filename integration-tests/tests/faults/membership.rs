@@ -1,0 +1,220 @@
+//! Lanes: what brokers know of clients.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use integration_tests::fake::{RawClient, request};
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
+
+use crate::World;
+use crate::relay::send;
+
+fn heartbeat(opaque: i32, id: &str, model: &str) -> RemotingCommand {
+    let body = format!(
+        r#"{{"clientID":"{id}","consumerDataSet":[{{"groupName":"g","messageModel":"{model}","subscriptionDataSet":[{{"topic":"both","subString":"*"}}]}}],"producerDataSet":[{{"groupName":"p"}}]}}"#
+    );
+    request(RequestCode::HEART_BEAT, opaque, &[]).with_body(body)
+}
+
+fn pull(opaque: i32) -> RemotingCommand {
+    let fields = [
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "32"),
+        ("sysFlag", "2"),
+        ("suspendTimeoutMillis", "15000"),
+        ("bname", "broker-a"),
+    ];
+    request(RequestCode::PULL_MESSAGE, opaque, &fields)
+}
+
+async fn member(world: &World, id: &str) -> Result<RawClient> {
+    let mut client = world.proxy.client().await?;
+    let answer = client.call(&heartbeat(1, id, "CLUSTERING")).await?;
+    assert_eq!(answer.code, ResponseCode::SUCCESS.0);
+    Ok(client)
+}
+
+/// The connection over which a broker was told of that client last.
+fn lane_of(broker: &integration_tests::fake::FakeBroker, id: &str) -> Option<u64> {
+    let id = format!("\"clientID\":\"{id}\"");
+    let mut told = broker.received(RequestCode::HEART_BEAT).into_iter().rev();
+    told.find(|one| String::from_utf8_lossy(&one.command.body).contains(&id))
+        .map(|one| one.connection)
+}
+
+#[tokio::test]
+async fn a_heartbeat_reaches_every_broker_of_its_topics_once() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    // A client says it once per broker, all to one address.
+    for opaque in 1..4 {
+        let said = heartbeat(opaque, "c1", "CLUSTERING");
+        assert_eq!(client.call(&said).await?.code, ResponseCode::SUCCESS.0);
+    }
+    for broker in [&world.a, &world.b] {
+        let told = broker.received(RequestCode::HEART_BEAT);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].command.body, heartbeat(0, "c1", "CLUSTERING").body);
+    }
+    // Something new is said at once.
+    client.call(&heartbeat(5, "c1", "BROADCASTING")).await?;
+    assert_eq!(world.a.received(RequestCode::HEART_BEAT).len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_broker_says_reaches_the_client_whose_lane_it_is() -> Result<()> {
+    let world = World::start().await?;
+    let mut one = member(&world, "c1").await?;
+    let mut other = member(&world, "c2").await?;
+    let (lane_one, lane_other) = (lane_of(&world.a, "c1"), lane_of(&world.a, "c2"));
+    assert_ne!(lane_one, lane_other);
+    let changed = request(
+        RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,
+        0,
+        &[("consumerGroup", "g")],
+    );
+    world.a.say(lane_other.unwrap(), changed.oneway())?;
+    let heard = other.receive().await?;
+    assert_eq!(heard.code, RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0);
+    assert_eq!(heard.field("consumerGroup"), Some("g"));
+
+    // Two brokers ask under the same opaque; each gets its own answer.
+    for broker in [&world.a, &world.b] {
+        let ask = request(
+            RequestCode::GET_CONSUMER_RUNNING_INFO,
+            7,
+            &[("who", broker.name())],
+        );
+        broker.say(lane_of(broker, "c1").unwrap(), ask)?;
+    }
+    for _ in 0..2 {
+        let asked = one.receive().await?;
+        let answer =
+            RemotingCommand::response(ResponseCode::SUCCESS, asked.opaque, SerializeType::Json);
+        one.send(&answer.with_body(asked.field("who").unwrap().to_owned()))
+            .await?;
+    }
+    for broker in [&world.a, &world.b] {
+        let answer = broker.wait_received(RequestCode(0), 1).await?;
+        assert_eq!(answer[0].command.opaque, 7);
+        assert_eq!(answer[0].command.body, broker.name());
+    }
+    assert!(other.hears_nothing_for(Duration::from_millis(100)).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_forgotten_at_once() -> Result<()> {
+    let world = World::start().await?;
+    let client = member(&world, "c1").await?;
+    let stays = member(&world, "c2").await?;
+    let lanes = (
+        lane_of(&world.a, "c1").unwrap(),
+        lane_of(&world.b, "c1").unwrap(),
+    );
+    drop(client);
+    world.a.wait_closed(lanes.0).await?;
+    world.b.wait_closed(lanes.1).await?;
+    drop(stays);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lane_that_is_lost_begins_again_with_what_holds() -> Result<()> {
+    let mut world = World::start().await?;
+    let mut client = member(&world, "c1").await?;
+    let fields = [("clientID", "c1"), ("producerGroup", "p")];
+    let leave = request(RequestCode::UNREGISTER_CLIENT, 2, &fields);
+    // Once per broker, as clients do; relayed once.
+    for _ in 0..2 {
+        assert_eq!(client.call(&leave).await?.code, ResponseCode::SUCCESS.0);
+    }
+    assert_eq!(world.a.received(RequestCode::UNREGISTER_CLIENT).len(), 1);
+    world.a.stop().await;
+    world.a.start_again().await?;
+    let told = world.a.wait_received(RequestCode::HEART_BEAT, 2).await?;
+    let left = world
+        .a
+        .wait_received(RequestCode::UNREGISTER_CLIENT, 2)
+        .await?;
+    assert_eq!(told[1].connection, left[1].connection);
+    assert_ne!(told[1].connection, told[0].connection);
+    // The client's next heartbeat does not name the group any more, and is not said again with it.
+    client.call(&heartbeat(3, "c1", "CLUSTERING")).await?;
+    assert_eq!(world.a.received(RequestCode::UNREGISTER_CLIENT).len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pull_waits_until_the_broker_knows_the_consumer() -> Result<()> {
+    let mut world = World::start().await?;
+    let mut client = member(&world, "c1").await?;
+    assert_eq!(client.call(&pull(2)).await?.code, ResponseCode::SUCCESS.0);
+    world.a.stop().await;
+    world.a.start_again().await?;
+    assert_eq!(client.call(&pull(3)).await?.code, ResponseCode::SUCCESS.0);
+    // A broker that has just started knows nobody: it was told before it was asked.
+    let told = world.a.received(RequestCode::HEART_BEAT);
+    assert_eq!(told.len(), 2);
+    assert_eq!(world.a.received(RequestCode::PULL_MESSAGE).len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn pulls_of_a_broadcast_consumer_go_over_its_lane() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    client.call(&heartbeat(1, "c1", "BROADCASTING")).await?;
+    client.call(&pull(2)).await?;
+    let pulled = world.a.received(RequestCode::PULL_MESSAGE);
+    assert_eq!(Some(pulled[0].connection), lane_of(&world.a, "c1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_producer_is_known_where_it_has_sent() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let body = r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}]}"#;
+    let heartbeat = request(RequestCode::HEART_BEAT, 3, &[]).with_body(body);
+    // Before it has said who it is, and after.
+    client.call(&send(1, "both", "broker-b")).await?;
+    assert_eq!(client.call(&heartbeat).await?.code, ResponseCode::SUCCESS.0);
+    assert_eq!(world.b.received(RequestCode::HEART_BEAT).len(), 1);
+    assert!(world.a.received(RequestCode::HEART_BEAT).is_empty());
+    client.call(&send(4, "both", "broker-a")).await?;
+    world.a.wait_received(RequestCode::HEART_BEAT, 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_consumer_list_is_the_brokers_own() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = member(&world, "c1").await?;
+    let ask = request(
+        RequestCode::GET_CONSUMER_LIST_BY_GROUP,
+        2,
+        &[("consumerGroup", "g")],
+    );
+    assert_eq!(client.call(&ask).await?.code, ResponseCode::SUCCESS.0);
+    assert_eq!(
+        world
+            .a
+            .received(RequestCode::GET_CONSUMER_LIST_BY_GROUP)
+            .len(),
+        1
+    );
+    let other = request(
+        RequestCode::GET_CONSUMER_LIST_BY_GROUP,
+        3,
+        &[("consumerGroup", "x")],
+    );
+    let answer = client.call(&other).await?;
+    assert_eq!(answer.code, ResponseCode::SYSTEM_ERROR.0);
+    assert!(answer.remark.unwrap().contains("no consumer of group x"));
+    Ok(())
+}

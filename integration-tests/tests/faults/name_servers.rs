@@ -1,0 +1,101 @@
+//! Name servers that go.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use integration_tests::fake::{FakeBroker, FakeNameServer, ProxyUnderTest, RawClient, request};
+use remoting_codec::{RequestCode, ResponseCode};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::World;
+use crate::relay::send;
+
+async fn route_code(client: &mut RawClient, topic: &str) -> Result<i32> {
+    let ask = request(RequestCode::GET_ROUTEINFO_BY_TOPIC, 1, &[("topic", topic)]);
+    Ok(client.call(&ask).await?.code)
+}
+
+#[tokio::test]
+async fn known_topics_outlive_every_name_server() -> Result<()> {
+    let world = World::with("[routes]\nrefresh_ms = 50\nexpire_ms = 100\n").await?;
+    let mut client = world.proxy.client().await?;
+    assert_eq!(route_code(&mut client, "both").await?, 0);
+    world.name_server.stop().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(route_code(&mut client, "both").await?, 0);
+        assert_eq!(client.call(&send(2, "both", "broker-a")).await?.code, 0);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let unknown = route_code(&mut client, "never seen").await?;
+    assert_eq!(unknown, ResponseCode::SYSTEM_ERROR.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_or_silent_name_server_is_passed_by() -> Result<()> {
+    let broker = FakeBroker::start("broker-a").await?;
+    let alive = FakeNameServer::start(&[&broker]).await?;
+    alive.add_topic("t", &["broker-a"]);
+    // One port where nobody is, one where somebody accepts and says nothing.
+    let dead = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let silent = TcpListener::bind("127.0.0.1:0").await?;
+    for first in [dead, silent.local_addr()?] {
+        let proxy = ProxyUnderTest::start(&[first, alive.address()], "")?;
+        let mut client = proxy.client().await?;
+        assert_eq!(route_code(&mut client, "t").await?, 0);
+        // Only the first question had to find out.
+        let begun = Instant::now();
+        assert_eq!(
+            route_code(&mut client, "unknown").await?,
+            ResponseCode::TOPIC_NOT_EXIST.0
+        );
+        assert!(begun.elapsed() < Duration::from_millis(500));
+        proxy.stop()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_that_comes_to_exist_is_seen_soon_and_asked_for_rarely() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    for _ in 0..50 {
+        assert_eq!(
+            route_code(&mut client, "new").await?,
+            ResponseCode::TOPIC_NOT_EXIST.0
+        );
+    }
+    assert_eq!(world.name_server.asked("new"), 1);
+    world.name_server.add_topic("new", &["broker-a"]);
+    let begun = Instant::now();
+    while route_code(&mut client, "new").await? != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(3));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_in_the_list_is_looked_for() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(1, "both", "broker-a")).await?.code, 0);
+    let late = FakeBroker::start("broker-late").await?;
+    let answer = client.call(&send(2, "both", "broker-late")).await?;
+    assert_eq!(answer.code, ResponseCode::SERVICE_NOT_AVAILABLE.0);
+    assert!(
+        answer
+            .remark
+            .unwrap()
+            .contains("no name server knows a broker broker-late")
+    );
+    world
+        .name_server
+        .add_broker("broker-late", &[(0, late.address())]);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(client.call(&send(3, "both", "broker-late")).await?.code, 0);
+    Ok(())
+}
