@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod brokers;
+mod codes;
+mod listeners;
 mod membership;
 mod name_servers;
 mod relay;

@@ -1,0 +1,347 @@
+//! Requests that need more than to be relayed to the broker that they name.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use integration_tests::fake::{FakeBroker, Reply, request};
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
+
+use crate::World;
+use crate::relay::send;
+
+fn success() -> RemotingCommand {
+    RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json)
+}
+
+fn heartbeat(opaque: i32) -> RemotingCommand {
+    let body = r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"consumerDataSet":[{"groupName":"g","messageModel":"CLUSTERING","subscriptionDataSet":[{"topic":"both"}]}]}"#;
+    request(RequestCode::HEART_BEAT, opaque, &[]).with_body(body)
+}
+
+fn bodies(broker: &FakeBroker) -> Vec<String> {
+    let told = broker.received(RequestCode::HEART_BEAT).into_iter();
+    told.map(|one| String::from_utf8_lossy(&one.command.body).into_owned())
+        .filter(|body| !body.contains("remora-keep-alive"))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_half_message_waits_until_its_producer_is_known() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let mut half = send(1, "both", "broker-a");
+    half.ext_fields.retain(|(name, _)| name != "f");
+    let half = half.with_field("f", "4");
+    // It comes before the client has said who it is: its group is made known under a stand-in.
+    assert_eq!(client.call(&half).await?.code, 0);
+    let told = bodies(&world.a);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains(r#""groupName":"group""#), "{told:?}");
+    let stand_in = world.a.received(RequestCode::HEART_BEAT)[0].connection;
+    // Then it says so, and no connection is left on which a broker remembers the stand-in.
+    client.call(&heartbeat(2)).await?;
+    world.a.wait_closed(stand_in).await?;
+    let told = world.a.wait_received(RequestCode::HEART_BEAT, 2).await?;
+    assert_eq!(told[1].command.body, heartbeat(0).body);
+    // A check comes over the lane, gets the broker's name if it lacks it, and is not answered.
+    let check = request(RequestCode::CHECK_TRANSACTION_STATE, 5, &[("msgId", "m")]).oneway();
+    world.a.say(told[1].connection, check)?;
+    let heard = client.receive().await?;
+    assert_eq!(heard.field("bname"), Some("broker-a"));
+    assert_eq!(heard.field("msgId"), Some("m"));
+    let verdict = [
+        ("bname", "broker-a"),
+        ("producerGroup", "group"),
+        ("tranStateTableOffset", "1"),
+        ("commitLogOffset", "2"),
+        ("commitOrRollback", "8"),
+    ];
+    client
+        .send(&request(RequestCode::END_TRANSACTION, 6, &verdict).oneway())
+        .await?;
+    world
+        .a
+        .wait_received(RequestCode::END_TRANSACTION, 1)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_requester_is_known_to_every_master_and_stays_so() -> Result<()> {
+    let world = World::with("").await?;
+    let mut client = world.proxy.client().await?;
+    let said = request(RequestCode::HEART_BEAT, 1, &[])
+        .with_body(r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}]}"#);
+    client.call(&said).await?;
+    let ask = send(2, "both", "broker-a")
+        .with_field("i", "CORRELATION_ID\u{1}x\u{2}REPLY_TO_CLIENT\u{1}c1\u{2}");
+    assert_eq!(client.call(&ask).await?.code, 0);
+    assert_eq!(bodies(&world.a).len(), 1);
+    assert_eq!(bodies(&world.b).len(), 1);
+    // Each later heartbeat also registers a group that is new.
+    let again = said.with_body(r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"v":2}"#);
+    client.call(&again).await?;
+    client
+        .call(
+            &again
+                .clone()
+                .with_body(r#"{"clientID":"c1","producerDataSet":[],"v":3}"#),
+        )
+        .await?;
+    for broker in [&world.a, &world.b] {
+        let told = bodies(broker);
+        let groups: Vec<_> = told
+            .iter()
+            .filter(|body| body.contains("REMORA_REPLY_"))
+            .collect();
+        assert_eq!(groups.len(), 2, "{told:?}");
+        assert_ne!(groups[0], groups[1]);
+        assert!(
+            groups
+                .iter()
+                .all(|body| body.contains(r#""clientID":"c1""#))
+        );
+    }
+    // A reply that is pushed is answered, and the answer goes back.
+    let lane = world.b.received(RequestCode::HEART_BEAT)[0].connection;
+    world.b.say(
+        lane,
+        request(RequestCode::PUSH_REPLY_MESSAGE_TO_CLIENT, 9, &[("x", "y")]),
+    )?;
+    let pushed = client.receive().await?;
+    client
+        .send(&RemotingCommand {
+            opaque: pushed.opaque,
+            ..success()
+        })
+        .await?;
+    assert_eq!(
+        world.b.wait_received(RequestCode(0), 1).await?[0]
+            .command
+            .opaque,
+        9
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pop_that_nobody_awaits_any_more_is_given_back() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    client.call(&heartbeat(1)).await?;
+    let found = success()
+        .with_field("popTime", "1000")
+        .with_field("invisibleTime", "60000")
+        .with_field("reviveQid", "3")
+        .with_field("startOffsetInfo", "0 2 7;1 0 0")
+        .with_field("msgOffsetInfo", "0 2 7,8;1 0 5");
+    world.a.on(
+        RequestCode::POP_MESSAGE,
+        Reply::Late(Duration::from_millis(300), found),
+    );
+    let fields = [
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("queueId", "-1"),
+        ("maxMsgNums", "32"),
+        ("invisibleTime", "60000"),
+        ("pollTime", "15000"),
+        ("bornTime", "0"),
+        ("initMode", "0"),
+        ("bname", "broker-a"),
+    ];
+    client
+        .send(&request(RequestCode::POP_MESSAGE, 2, &fields))
+        .await?;
+    world.a.wait_received(RequestCode::POP_MESSAGE, 1).await?;
+    drop(client);
+    let code = RequestCode::CHANGE_MESSAGE_INVISIBLETIME;
+    let given_back = world.a.wait_received(code, 3).await?;
+    let receipts: Vec<_> = given_back
+        .iter()
+        .map(|one| {
+            let field = |name| one.command.field(name).unwrap();
+            (field("topic"), field("extraInfo"), field("offset"))
+        })
+        .collect();
+    assert_eq!(
+        receipts,
+        [
+            ("both", "7 1000 60000 3 0 broker-a 2 7", "7"),
+            ("both", "7 1000 60000 3 0 broker-a 2 8", "8"),
+            ("%RETRY%g_both", "0 1000 60000 3 1 broker-a 0 5", "5"),
+        ]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_receipt_names_the_broker_where_the_header_does_not() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let fields = [
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("queueId", "2"),
+        ("extraInfo", "7 1000 60000 3 0 broker-b 2 7"),
+        ("offset", "7"),
+    ];
+    for serialize_type in [SerializeType::Json, SerializeType::RocketMq] {
+        // In a binary header, 200051 is cut down to 3443.
+        let ack = RemotingCommand {
+            serialize_type,
+            ..request(RequestCode::ACK_MESSAGE, 1, &fields)
+        };
+        assert_eq!(client.call(&ack).await?.code, 0);
+    }
+    assert_eq!(world.b.received(RequestCode::ACK_MESSAGE).len(), 2);
+    let body = r#"{"brokerName":"broker-a","acks":[]}"#;
+    let batch = request(RequestCode::BATCH_ACK_MESSAGE, 2, &[]).with_body(body);
+    assert_eq!(client.call(&batch).await?.code, 0);
+    assert_eq!(world.a.received(RequestCode::BATCH_ACK_MESSAGE).len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_query_goes_to_each_broker_once() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let fields = [
+        ("topic", "both"),
+        ("key", "k"),
+        ("maxNum", "32"),
+        ("beginTimestamp", "0"),
+        ("endTimestamp", "9000"),
+        ("_UNIQUE_KEY_QUERY", "false"),
+    ];
+    for opaque in 1..=2 {
+        client
+            .send(&request(RequestCode::QUERY_MESSAGE, opaque, &fields))
+            .await?;
+    }
+    for _ in 0..2 {
+        assert_eq!(client.receive().await?.code, 0);
+    }
+    assert_eq!(world.a.received(RequestCode::QUERY_MESSAGE).len(), 1);
+    assert_eq!(world.b.received(RequestCode::QUERY_MESSAGE).len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_topic_is_created_on_every_broker_of_the_route() -> Result<()> {
+    let world = World::start().await?;
+    world
+        .name_server
+        .add_topic("TBW102", &["broker-a", "broker-b"]);
+    let mut client = world.proxy.client().await?;
+    let fields = [
+        ("topic", "new"),
+        ("defaultTopic", "TBW102"),
+        ("order", "false"),
+    ];
+    let create = request(RequestCode::UPDATE_AND_CREATE_TOPIC, 1, &fields);
+    assert_eq!(client.call(&create).await?.code, 0);
+    for broker in [&world.a, &world.b] {
+        assert_eq!(
+            broker.received(RequestCode::UPDATE_AND_CREATE_TOPIC).len(),
+            1
+        );
+    }
+    let refusal = RemotingCommand::response(ResponseCode::NO_PERMISSION, 0, SerializeType::Json);
+    world.b.on(
+        RequestCode::UPDATE_AND_CREATE_TOPIC,
+        Reply::Command(refusal.with_remark("not you")),
+    );
+    let answer = client.call(&create).await?;
+    assert_eq!(
+        (answer.code, answer.remark.as_deref()),
+        (16, Some("not you"))
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_of_all_brokers_are_joined() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    for (broker, ids) in [(&world.a, ["c1", "c2"]), (&world.b, ["c2", "c3"])] {
+        let set = ids.map(|id| format!(r#"{{"clientId":"{id}"}}"#)).join(",");
+        let body = format!(r#"{{"connectionSet":[{set}],"messageModel":"CLUSTERING"}}"#);
+        broker.on(
+            RequestCode::GET_CONSUMER_CONNECTION_LIST,
+            Reply::Command(success().with_body(body)),
+        );
+    }
+    let fields = [("consumerGroup", "g")];
+    let ask = request(RequestCode::GET_CONSUMER_CONNECTION_LIST, 1, &fields);
+    let answer = client.call(&ask).await?;
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    for id in ["c1", "c2", "c3"] {
+        assert_eq!(body.matches(id).count(), 1, "{body}");
+    }
+    assert!(body.contains("CLUSTERING"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn administration_is_refused_unless_wanted() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let ask = request(RequestCode::GET_BROKER_CLUSTER_INFO, 1, &[]);
+    let refused = client.call(&ask).await?;
+    assert_eq!(refused.code, ResponseCode::REQUEST_CODE_NOT_SUPPORTED.0);
+
+    let world = World::with("admin_relay = true\n").await?;
+    let mut client = world.proxy.client().await?;
+    let answer = client.call(&ask).await?;
+    let info = remoting_codec::body::ClusterInfo::decode(&answer.body)?;
+    assert_eq!(info.broker_addr_table.len(), 2);
+    for data in info.broker_addr_table.values() {
+        assert_eq!(data.broker_addrs[&0], world.proxy.address().to_string());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pull_follows_the_broker_s_suggestion() -> Result<()> {
+    let world = World::start().await?;
+    let (master, replica) = (world.a.address(), world.b.address());
+    world
+        .name_server
+        .add_broker("broker-r", &[(0, master), (1, replica)]);
+    world.name_server.add_topic("both", &["broker-r"]);
+    let mut client = world.proxy.client().await?;
+    client.call(&heartbeat(1)).await?;
+    let not_found = |suggestion: &'static str| {
+        let answer =
+            RemotingCommand::response(ResponseCode::PULL_NOT_FOUND, 0, SerializeType::Json);
+        Reply::Command(answer.with_field("suggestWhichBrokerId", suggestion))
+    };
+    let fields = [
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "32"),
+        ("sysFlag", "0"),
+        ("bname", "broker-r"),
+    ];
+    let pull = |opaque| request(RequestCode::PULL_MESSAGE, opaque, &fields);
+    world.a.on(RequestCode::PULL_MESSAGE, not_found("1"));
+    world.b.on(RequestCode::PULL_MESSAGE, not_found("1"));
+    for opaque in 2..5 {
+        client.call(&pull(opaque)).await?;
+    }
+    let pulled = |broker: &FakeBroker| broker.received(RequestCode::PULL_MESSAGE).len();
+    assert_eq!((pulled(&world.a), pulled(&world.b)), (1, 2));
+    world.b.on(RequestCode::PULL_MESSAGE, not_found("0"));
+    client.call(&pull(5)).await?;
+    client.call(&pull(6)).await?;
+    assert_eq!((pulled(&world.a), pulled(&world.b)), (2, 3));
+    // A replica that is gone is not insisted on.
+    world.b.stop().await;
+    client.call(&pull(7)).await?;
+    client.call(&pull(8)).await?;
+    assert_eq!(pulled(&world.a), 4);
+    Ok(())
+}
