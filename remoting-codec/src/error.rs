@@ -14,6 +14,9 @@ pub enum FrameError {
         /// Bytes of the whole frame.
         frame: usize,
     },
+    /// The header is so long that its length would not fit with a longer opaque in it.
+    #[error("header of {0} bytes, too long for a frame")]
+    HeaderTooLong(usize),
     /// The announced length, its own four bytes included, is over the limit.
     #[error("frame of {length} bytes, over the limit of {limit}")]
     TooLong {
@@ -34,7 +37,7 @@ pub enum FrameError {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// One key of the header is there twice, or spelt so that readers disagree which it is.
+    /// One key of the header is there twice, or spelt so that readers disagree which it is. Cut short.
     #[error("header key {0:?} is ambiguous")]
     AmbiguousKey(String),
     /// The frame around the header is wrong.

@@ -65,19 +65,19 @@ impl<'a> ExtValue<'a> {
     /// The text as a 32 bit number, if it is one.
     #[must_use]
     pub fn int(&self) -> Option<i32> {
-        self.raw.parse().ok()
+        self.text().parse().ok()
     }
 
     /// The text as a 64 bit number, if it is one.
     #[must_use]
     pub fn long(&self) -> Option<i64> {
-        self.raw.parse().ok()
+        self.text().parse().ok()
     }
 
     /// Whether the text is `true` as Java reads it: in any case, and not `1`.
     #[must_use]
     pub fn is_true(&self) -> bool {
-        self.raw.eq_ignore_ascii_case("true")
+        self.text().eq_ignore_ascii_case("true")
     }
 
     /// Whether that is somewhere in the text; for words that need no escapes in JSON.

@@ -68,9 +68,20 @@ impl<'a> Fields<'a> {
         specs: &'static [FieldSpec],
     ) -> Result<Self, FieldError> {
         let mut values = [None; MAX_FIELDS];
+        // Where fields come in the order of their declaration, the first that is looked at is the one.
+        let mut next = 0;
         ext_fields.visit(|key, value| {
-            let declared = specs.iter().zip(&mut values).find(|(s, _)| s.name == key);
-            if let Some((_, place)) = declared {
+            let (before, after) = specs.split_at(next.min(specs.len()));
+            let is_declared = |spec: &FieldSpec| spec.name == key;
+            let found = match after.iter().position(is_declared) {
+                Some(at) => before.len() + at,
+                None => match before.iter().position(is_declared) {
+                    Some(at) => at,
+                    None => return,
+                },
+            };
+            next = found + 1;
+            if let Some(place) = values.get_mut(found) {
                 *place = Some(value).filter(|value| !value.is_empty());
             }
         });

@@ -9,6 +9,9 @@ pub const FRAME_PREFIX: usize = 8;
 /// `NettyDecoder` takes by default (`com.rocketmq.remoting.frameMaxLength`).
 pub const DEFAULT_FRAME_LIMIT: usize = 16 * 1024 * 1024;
 
+/// Longest header: a frame has 24 bits for its length.
+pub(crate) const MAX_HEADER: usize = 0x00FF_FFFF;
+
 /// How a header is written. A frame says so itself; the two directions of a connection need not
 /// agree.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -70,7 +73,7 @@ pub fn frame_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, FrameEr
 
 /// The header's length out of the second word of a frame.
 pub(crate) fn header_length(word: [u8; 4]) -> usize {
-    (u32::from_be_bytes(word) & 0x00FF_FFFF) as usize
+    u32::from_be_bytes(word) as usize & MAX_HEADER
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 //! touched. [`RemotingCommand`] is the owned form, for what Remora says in its own name.
 //!
 //! Rules that hold everywhere here:
-//! - no input panics, and none makes anything allocate more than its frame's length;
+//! - no input panics, and none makes anything allocate more than a few times its frame's length;
 //! - what is accepted is what a broker accepts too: a header that a broker could not read would cost
 //!   every client that shares the connection to it;
 //! - every frame is read by its own type byte, whatever the peer used before.

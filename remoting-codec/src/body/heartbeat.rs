@@ -4,6 +4,7 @@
 //! enums as ordinals and leaves out empty sets.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::{read, write};
 use crate::error::BodyError;
@@ -64,12 +65,11 @@ pub enum MessageModel {
 
 impl<'de> Deserialize<'de> for MessageModel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let broadcasting = value == "BROADCASTING" || value == 0;
-        Ok(if broadcasting {
-            Self::Broadcasting
-        } else {
-            Self::Clustering
+        // Anything may stand here, of any size: looked at where it is, not built.
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match text {
+            r#""BROADCASTING""# | "0" => Self::Broadcasting,
+            _ => Self::Clustering,
         })
     }
 }
@@ -107,5 +107,45 @@ impl Heartbeat {
             .iter()
             .flat_map(|consumer| &consumer.subscription_data_set)
             .map(|subscription| subscription.topic.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_may_be_left_out_or_null() {
+        for body in [
+            r#"{"clientID":"c"}"#,
+            r#"{"clientID":"c","consumerDataSet":null,"producerDataSet":[]}"#,
+        ] {
+            let heartbeat = Heartbeat::decode(body.as_bytes()).unwrap();
+            assert_eq!(heartbeat.topics().count(), 0);
+            assert!(heartbeat.producer_data_set.is_empty());
+        }
+        // As C++ writes it.
+        let body = r#"{"clientID":"c","consumerDataSet":[{"consumeFromWhere":0,"consumeType":1,"groupName":"g","messageModel":1,"subscriptionDataSet":[{"subString":"*","subVersion":"1700000000000","topic":"T"}]}]}"#;
+        let heartbeat = Heartbeat::decode(body.as_bytes()).unwrap();
+        assert_eq!(heartbeat.topics().collect::<Vec<_>>(), ["T"]);
+    }
+
+    #[test]
+    fn models_come_as_names_and_as_numbers() {
+        for (text, model) in [
+            (r#""BROADCASTING""#, MessageModel::Broadcasting),
+            ("0", MessageModel::Broadcasting),
+            (r#""CLUSTERING""#, MessageModel::Clustering),
+            ("1", MessageModel::Clustering),
+            ("null", MessageModel::Clustering),
+            (r#"{"a":[0]}"#, MessageModel::Clustering),
+        ] {
+            let body = format!(
+                r#"{{"clientID":"c","consumerDataSet":[{{"groupName":"g","messageModel": {text} }}]}}"#
+            );
+            let heartbeat = Heartbeat::decode(body.as_bytes()).unwrap();
+            let consumer = heartbeat.consumer_data_set.first().unwrap();
+            assert_eq!(consumer.message_model, model);
+        }
     }
 }

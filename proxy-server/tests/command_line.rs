@@ -1,0 +1,158 @@
+//! The binary as whoever runs it meets it: flags, variables, exit codes, log.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+/// A name server that is not there: nothing here needs one.
+const NOBODY: &str = "127.0.0.1:1";
+
+fn remora() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remora"));
+    command.env_clear();
+    command
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stderr,
+        stdout,
+    } = command.output().unwrap();
+    let said = [stdout, stderr].concat();
+    (status.code(), String::from_utf8(said).unwrap())
+}
+
+/// Starts it on a free port; answers where that is, and the rest of its log as it comes.
+fn start() -> (Child, String, impl Iterator<Item = String>) {
+    let mut command = remora();
+    command.args(["-n", NOBODY, "--listen", "127.0.0.1:0"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let listening = lines
+        .find(|line| line.contains("listening for clients"))
+        .unwrap();
+    let address = listening.split("\"address\":\"").nth(1).unwrap();
+    let address = address.split('"').next().unwrap().to_owned();
+    (child, address, lines)
+}
+
+fn terminate(child: &mut Child) -> Option<i32> {
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line_with_exit_code_64() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "name_servers = [\"a:1\"]\nlissen = \"x\"\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    for (args, expected) in [
+        (&[][..], "name_servers is not set"),
+        (
+            &["-n", "here"],
+            "name_servers: \"here\" is not a host and port",
+        ),
+        (
+            &["-n", NOBODY, "--listen", "8080"],
+            "listener.bind: \"8080\" is not",
+        ),
+        (
+            &["-n", NOBODY, "--lissen", "x"],
+            "unexpected argument '--lissen'",
+        ),
+        (
+            &["--config", "/nowhere.toml"],
+            "config: cannot read /nowhere.toml",
+        ),
+        (
+            &["--config", path],
+            "unknown field `lissen`, expected one of",
+        ),
+    ] {
+        let (code, said) = run(remora().args(args));
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert!(
+            said.starts_with("remora: ") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_variable_counts_and_a_flag_counts_more() {
+    let check = |command: &mut Command| run(command.arg("--check-config"));
+    assert_eq!(check(remora().env("REMORA_NAME_SERVER", NOBODY)).0, Some(0));
+    let odd = || {
+        let mut command = remora();
+        command
+            .env("REMORA_NAME_SERVER", NOBODY)
+            .env("REMORA_LISTEN", "odd");
+        command
+    };
+    assert_eq!(check(&mut odd()).0, Some(64));
+    assert_eq!(check(odd().args(["--listen", "127.0.0.1:0"])).0, Some(0));
+    // As Kubernetes sets it for a Service named remora.
+    let service = ("REMORA_PORT", "tcp://10.0.0.1:8080");
+    assert_eq!(
+        check(remora().args(["-n", NOBODY]).env(service.0, service.1)).0,
+        Some(0)
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = run(remora().args(["-n", NOBODY, "--listen", &address]));
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("cannot listen on {address}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn nonsense_costs_its_sender_the_connection_and_us_one_warning() {
+    let (mut child, address, lines) = start();
+    let mut client = TcpStream::connect(&address).unwrap();
+    let peer = client.local_addr().unwrap().to_string();
+    client.write_all(&[0xff; 64]).unwrap();
+    // Closed, or reset, for it has not read everything.
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+    // A client that comes and goes is worth no line.
+    drop(TcpStream::connect(&address).unwrap());
+    assert_eq!(terminate(&mut child), Some(0));
+    let warnings: Vec<_> = lines
+        .filter(|line| line.contains("\"level\":\"WARN\""))
+        .collect();
+    let of_clients: Vec<_> = warnings
+        .iter()
+        .filter(|line| line.contains("\"peer\""))
+        .collect();
+    assert_eq!(of_clients.len(), 1, "{warnings:?}");
+    assert!(of_clients[0].contains(&peer), "{warnings:?}");
+}
+
+#[test]
+fn it_stops_in_order() {
+    let (mut child, address, mut lines) = start();
+    let mut client = TcpStream::connect(&address).unwrap();
+    assert_eq!(terminate(&mut child), Some(0));
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    assert!(lines.any(|line| line.contains("stopped")));
+}
