@@ -20,6 +20,7 @@ mod error;
 mod heartbeat;
 mod lock_batch;
 mod membership;
+mod notice;
 mod pop;
 mod pull;
 mod push;

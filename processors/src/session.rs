@@ -19,7 +19,7 @@ use crate::query_message::Repeats;
 use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
-use crate::{dispatch, pull, push};
+use crate::{dispatch, notice, pull, push};
 
 /// A client connection: whom answers go to, and what the client has said of itself.
 pub struct Session {
@@ -135,7 +135,12 @@ impl Session {
 
     /// Answers a request with why it was not served.
     pub(crate) fn refuse(&self, view: &CommandView<'_>, error: &ProcessError) {
-        tracing::debug!(peer = %self.peer, code = %view.request_code(), %error, "refused");
+        let (peer, code) = (self.peer, view.request_code());
+        if matches!(error, ProcessError::NoBrokerName { .. }) && notice::no_broker_name_is_due() {
+            tracing::warn!(%peer, %code, %error, "refused; said once a minute");
+        } else {
+            tracing::debug!(%peer, %code, %error, "refused");
+        }
         let response =
             RemotingCommand::response(error.response_code(), view.opaque(), view.serialize_type());
         self.answer(view, response.with_remark(error.to_string()));
