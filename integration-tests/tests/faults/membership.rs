@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use integration_tests::fake::{RawClient, request};
+use integration_tests::fake::{RawClient, Reply, request};
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
 
 use crate::World;
@@ -62,6 +62,25 @@ async fn a_heartbeat_reaches_every_broker_of_its_topics_once() -> Result<()> {
     // Something new is said at once.
     client.call(&heartbeat(5, "c1", "BROADCASTING")).await?;
     assert_eq!(world.a.received(RequestCode::HEART_BEAT).len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_overtakes_a_lane_s_beginning_is_said_too() -> Result<()> {
+    let world = World::start().await?;
+    let slow = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
+    let slow = Reply::Late(Duration::from_millis(300), slow);
+    world.a.on(RequestCode::HEART_BEAT, slow);
+    let mut client = world.proxy.client().await?;
+    client.send(&heartbeat(1, "c1", "CLUSTERING")).await?;
+    world.a.wait_received(RequestCode::HEART_BEAT, 1).await?;
+    let newer = heartbeat(2, "c1", "BROADCASTING");
+    client.send(&newer).await?;
+    for _ in 0..2 {
+        assert_eq!(client.receive().await?.code, ResponseCode::SUCCESS.0);
+    }
+    let told = world.a.received(RequestCode::HEART_BEAT);
+    assert_eq!(told.last().map(|one| &one.command.body), Some(&newer.body));
     Ok(())
 }
 

@@ -20,12 +20,15 @@ use crate::error::UpstreamError;
 #[derive(Debug, Default)]
 pub struct Registration {
     frames: RefCell<Vec<Bytes>>,
+    /// Grows whenever the frames change.
+    version: Cell<u64>,
 }
 
 impl Registration {
     /// From now on, these are to be said, in this order.
     pub fn replace(&self, frames: Vec<Bytes>) {
         *self.frames.borrow_mut() = frames;
+        self.version.set(self.version.get() + 1);
     }
 
     fn frames(&self) -> Vec<Bytes> {
@@ -225,17 +228,22 @@ impl Lane {
         }
     }
 
-    /// Says the registration on a new connection. False when the broker does not take it.
+    /// Says the registration on a new connection, and again if it has changed meanwhile: whoever waits
+    /// for the lane waits for what the client says now. False when the broker does not take it.
     async fn join(&self, connection: &Connection) -> bool {
         let time = self.context.config.connect_timeout * 3;
         let mut answer = Bytes::new();
-        for frame in self.registration.frames() {
-            match connection.call(frame, time).await {
-                Ok(said) => answer = said,
-                Err(error) => {
-                    self.enter(State::Failed(error));
-                    connection.close();
-                    return false;
+        let mut said = None;
+        while said != Some(self.registration.version.get()) {
+            said = Some(self.registration.version.get());
+            for frame in self.registration.frames() {
+                match connection.call(frame, time).await {
+                    Ok(answered) => answer = answered,
+                    Err(error) => {
+                        self.enter(State::Failed(error));
+                        connection.close();
+                        return false;
+                    }
                 }
             }
         }
