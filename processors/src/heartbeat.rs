@@ -1,5 +1,6 @@
 //! HEART_BEAT (34): relayed, byte for byte, to every broker that must know the client.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,13 +9,20 @@ use remoting_codec::body::Heartbeat;
 use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
 use route_cache::{Broker, Lane, UpstreamError};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
 use crate::request::Request;
 use crate::session::Session;
 
+/// Most bytes of a heartbeat, for it is kept.
+const FRAME_MAX: usize = 1024 * 1024;
+
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
+    if view.frame().len() > FRAME_MAX {
+        return Err(ProcessError::TooLong("heartbeat", FRAME_MAX));
+    }
     let heartbeat = Heartbeat::decode(view.body())?;
     let client_id = heartbeat.client_id.clone();
     let topics: Vec<String> = heartbeat.topics().map(str::to_owned).collect();
@@ -27,7 +35,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         session.answer(&view, success(Version::V5_5_0));
         return Ok(());
     }
-    let brokers = consumed_from(&session, &topics).await;
+    let brokers = brokers_of(&session, &topics).await;
     open_lanes(&session, &brokers);
     let answers = tell_all(&session).await;
     let response = summary(answers)?;
@@ -38,27 +46,24 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     Ok(())
 }
 
-/// The brokers that have these topics.
-async fn consumed_from(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
-    let mut brokers: Vec<Rc<Broker>> = Vec::new();
+/// The brokers that have these topics, as far as can be told without keeping the client waiting.
+pub(crate) async fn brokers_of(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
+    let mut loading = JoinSet::new();
     for topic in topics {
+        let (routes, topic) = (session.upstream.routes().clone(), topic.clone());
+        loading.spawn_local(async move { routes.route(&topic).await });
+    }
+    let deadline = Instant::now() + session.settings.heartbeat_time / 2;
+    let mut names = BTreeSet::new();
+    while let Ok(Some(loaded)) = timeout_at(deadline, loading.join_next()).await {
         // A topic may not exist yet: that of a group's retries begins with the first heartbeat.
-        let Ok(route) = session.upstream.routes().route(topic).await else {
-            continue;
-        };
-        for data in route.brokers() {
-            if brokers
-                .iter()
-                .any(|known| **known.name() == data.broker_name)
-            {
-                continue;
-            }
-            if let Ok(broker) = session.upstream.broker(&data.broker_name).await {
-                brokers.push(broker);
-            }
+        if let Ok(Ok(route)) = loaded {
+            let brokers = route.brokers().iter();
+            names.extend(brokers.map(|broker| broker.broker_name.clone()));
         }
     }
-    brokers
+    let known = |name: &String| session.upstream.known_broker(name);
+    names.iter().filter_map(known).collect()
 }
 
 /// Opens the lanes that are missing: to these brokers, their replicas too, for consumers may read there

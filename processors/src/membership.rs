@@ -139,6 +139,21 @@ impl Membership {
             .map(|consumer| consumer.message_model)
     }
 
+    /// The topics of that consumer group, if the client is in it.
+    pub(crate) fn topics(&self, group: &str) -> Option<Vec<String>> {
+        let mut consumers = self
+            .clients
+            .iter()
+            .flat_map(|client| &client.heartbeat.consumer_data_set);
+        let consumer = consumers.find(|consumer| consumer.group_name == group)?;
+        let topics = consumer.subscription_data_set.iter();
+        Some(
+            topics
+                .map(|subscription| subscription.topic.clone())
+                .collect(),
+        )
+    }
+
     /// Whether the client has said who it is.
     pub(crate) fn is_known(&self) -> bool {
         !self.clients.is_empty()
