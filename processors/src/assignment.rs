@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use remoting_codec::body::AssignmentQuery;
 
-use crate::consumer_list::first_lane;
+use crate::consumer_list::lane_of_topics;
 use crate::error::ProcessError;
 use crate::relay;
 use crate::request::Request;
@@ -14,12 +14,11 @@ use crate::session::Session;
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let query = AssignmentQuery::decode(view.body())?;
-    let member = session
-        .membership
-        .borrow()
-        .consumer(&query.consumer_group)
-        .is_some();
-    if let Some(connection) = first_lane(&session).filter(|_| member) {
+    let member = session.membership.borrow().consumer(&query.consumer_group);
+    let topics = std::slice::from_ref(&query.topic);
+    if member.is_some()
+        && let Some(connection) = lane_of_topics(&session, topics).await
+    {
         let time = session.settings.time(request.row.patience);
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }

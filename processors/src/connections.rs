@@ -6,6 +6,8 @@ use std::rc::Rc;
 use remoting_codec::body::ConnectionList;
 use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
 
+use route_cache::UpstreamError;
+
 use crate::create_topic::ask_all;
 use crate::error::ProcessError;
 use crate::relay;
@@ -42,6 +44,6 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
             Ok(())
         }
         (None, Some(frame)) => session.pass_on(&view, &frame),
-        (None, None) => Err(ProcessError::NoConsumer(String::new())),
+        (None, None) => Err(UpstreamError::NoBroker("at all".into()).into()),
     }
 }

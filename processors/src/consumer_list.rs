@@ -1,9 +1,9 @@
 //! GET_CONSUMER_LIST_BY_GROUP (38), and what is asked of a member of a group (307, 309): relayed to a
 //! broker that knows the group.
 //!
-//! The request names no broker. Any broker of the group's topics knows all members; that it is the
-//! same one for all members, whatever replica they are connected to, keeps their views alike while a
-//! member comes or goes.
+//! The request names no broker. Any broker of the group's topics knows all members, and no other need:
+//! one that a member merely sends to knows that member alone. That it is the same broker for all
+//! members, whatever replica they are connected to, keeps their views alike while one comes or goes.
 
 use std::rc::Rc;
 
@@ -11,9 +11,9 @@ use remoting_codec::Fields;
 use route_cache::Connection;
 
 use crate::error::ProcessError;
-use crate::relay;
 use crate::request::Request;
 use crate::session::Session;
+use crate::{heartbeat, relay};
 
 /// Topic of a group's retries, which lives wherever the group is known.
 const RETRY_PREFIX: &str = "%RETRY%";
@@ -26,8 +26,10 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         .map(|group| group.text())
         .unwrap_or_default();
     let time = session.settings.time(request.row.patience);
-    let member = session.membership.borrow().consumer(&group).is_some();
-    if let Some(connection) = first_lane(&session).filter(|_| member) {
+    let topics = session.membership.borrow().topics(&group);
+    if let Some(topics) = topics
+        && let Some(connection) = lane_of_topics(&session, &topics).await
+    {
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
     let topic = format!("{RETRY_PREFIX}{group}");
@@ -36,8 +38,13 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
 }
 
-/// The first lane on which the client is known.
-pub(crate) fn first_lane(session: &Session) -> Option<Rc<Connection>> {
+/// The first lane on which the client is known, of those to brokers that have one of the topics.
+pub(crate) async fn lane_of_topics(session: &Session, topics: &[String]) -> Option<Rc<Connection>> {
+    let brokers = heartbeat::brokers_of(session, topics).await;
     let membership = session.membership.borrow();
-    membership.lanes().iter().find_map(|lane| lane.registered())
+    let mut lanes = membership.lanes().iter();
+    lanes.find_map(|lane| {
+        let theirs = brokers.iter().any(|broker| broker.name() == lane.broker());
+        lane.registered().filter(|_| theirs)
+    })
 }

@@ -41,6 +41,9 @@ pub enum ProcessError {
     /// There is no route.
     #[error("{0}")]
     Route(#[from] RouteError),
+    /// Longer than what is kept of its kind.
+    #[error("{0} of more than {1} bytes")]
+    TooLong(&'static str, usize),
     /// Nobody serves that code.
     #[error("request code {0} is not served by Remora")]
     Unsupported(RequestCode),
@@ -66,6 +69,7 @@ impl ProcessError {
             | Self::Field(_)
             | Self::NameServer(_)
             | Self::NoConsumer(_)
+            | Self::TooLong(..)
             | Self::Unreadable(_) => ResponseCode::SYSTEM_ERROR,
             Self::FromBroker(_) | Self::Unsupported(_) => ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
             Self::NoBrokerName { .. } => ResponseCode::VERSION_NOT_SUPPORTED,

@@ -1,5 +1,6 @@
 //! HEART_BEAT (34): relayed, byte for byte, to every broker that must know the client.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,14 +9,21 @@ use remoting_codec::body::Heartbeat;
 use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
 use route_cache::{Broker, Lane, UpstreamError};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
-use crate::reply;
 use crate::request::Request;
 use crate::session::Session;
+use crate::{relay, reply};
+
+/// Most bytes of a heartbeat, for it is kept.
+const FRAME_MAX: usize = 1024 * 1024;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
+    if view.frame().len() > FRAME_MAX {
+        return Err(ProcessError::TooLong("heartbeat", FRAME_MAX));
+    }
     let heartbeat = Heartbeat::decode(view.body())?;
     let client_id = heartbeat.client_id.clone();
     let topics: Vec<String> = heartbeat.topics().map(str::to_owned).collect();
@@ -28,45 +36,47 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         session.answer(&view, success(Version::V5_5_0));
         return Ok(());
     }
-    let brokers = match &session.broker {
-        Some(name) => vec![session.upstream.broker(name).await?],
-        None => consumed_from(&session, &topics).await,
-    };
+    let mut brokers = brokers_of(&session, &topics).await;
+    if session.broker.is_none() && relay::uses_own_listeners(&session, &view) {
+        // The client has a connection of its own to each of those, and says this there as well.
+        brokers.retain(|broker| !session.advertised.brokers.contains_key(&**broker.name()));
+    }
     open_lanes(&session, &brokers);
     if session.membership.borrow().is_requester() {
         reply::open_lanes(&session).await;
     }
     let answers = tell_all(&session).await;
-    reply::renew(&session).await;
     let response = summary(answers)?;
     if response.code == ResponseCode::SUCCESS.0 {
         session.membership.borrow_mut().set_told(&client_id);
     }
     session.answer(&view, response);
+    reply::renew(&session).await;
     Ok(())
 }
 
-/// The brokers that have these topics.
-async fn consumed_from(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
-    let mut brokers: Vec<Rc<Broker>> = Vec::new();
+/// The brokers that have these topics, as far as can be told without keeping the client waiting.
+pub(crate) async fn brokers_of(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
+    if let Some(name) = &session.broker {
+        let broker = session.upstream.broker(name).await;
+        return broker.into_iter().collect();
+    }
+    let mut loading = JoinSet::new();
     for topic in topics {
+        let (routes, topic) = (session.upstream.routes().clone(), topic.clone());
+        loading.spawn_local(async move { routes.route(&topic).await });
+    }
+    let deadline = Instant::now() + session.settings.heartbeat_time / 2;
+    let mut names = BTreeSet::new();
+    while let Ok(Some(loaded)) = timeout_at(deadline, loading.join_next()).await {
         // A topic may not exist yet: that of a group's retries begins with the first heartbeat.
-        let Ok(route) = session.upstream.routes().route(topic).await else {
-            continue;
-        };
-        for data in route.brokers() {
-            if brokers
-                .iter()
-                .any(|known| **known.name() == data.broker_name)
-            {
-                continue;
-            }
-            if let Ok(broker) = session.upstream.broker(&data.broker_name).await {
-                brokers.push(broker);
-            }
+        if let Ok(Ok(route)) = loaded {
+            let brokers = route.brokers().iter();
+            names.extend(brokers.map(|broker| broker.broker_name.clone()));
         }
     }
-    brokers
+    let known = |name: &String| session.upstream.known_broker(name);
+    names.iter().filter_map(known).collect()
 }
 
 /// Opens the lanes that are missing: to these brokers, their replicas too, for consumers may read there

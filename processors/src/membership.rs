@@ -107,9 +107,9 @@ impl Membership {
         }
     }
 
-    /// Notes that the client sends requests. True the first time.
-    pub(crate) fn note_requester(&mut self) -> bool {
-        !std::mem::replace(&mut self.requester, true)
+    /// Notes that the client sends requests.
+    pub(crate) fn note_requester(&mut self) {
+        self.requester = true;
     }
 
     /// Whether the client sends requests.
@@ -120,7 +120,7 @@ impl Membership {
     /// For each client id, its latest heartbeat's frame and how often brokers were told whom replies
     /// are for; that is now once more.
     pub(crate) fn next_reply_round(&mut self) -> (u32, Vec<(String, Bytes)>) {
-        self.reply_round = self.reply_round.wrapping_add(1);
+        self.reply_round = self.reply_round.saturating_add(1);
         let clients = self.clients.iter();
         let clients = clients.map(|c| (c.heartbeat.client_id.clone(), c.frame.clone()));
         (self.reply_round, clients.collect())
@@ -176,6 +176,21 @@ impl Membership {
         consumers
             .find(|consumer| consumer.group_name == group)
             .map(|consumer| consumer.message_model)
+    }
+
+    /// The topics of that consumer group, if the client is in it.
+    pub(crate) fn topics(&self, group: &str) -> Option<Vec<String>> {
+        let mut consumers = self
+            .clients
+            .iter()
+            .flat_map(|client| &client.heartbeat.consumer_data_set);
+        let consumer = consumers.find(|consumer| consumer.group_name == group)?;
+        let topics = consumer.subscription_data_set.iter();
+        Some(
+            topics
+                .map(|subscription| subscription.topic.clone())
+                .collect(),
+        )
     }
 
     /// Whether the client has said who it is.

@@ -13,7 +13,7 @@ use route_cache::{Connection, Origin, RelayTarget, UpstreamError};
 use crate::error::ProcessError;
 use crate::request::Request;
 use crate::session::Session;
-use crate::table::{BROKER, Row, TOPIC, pop_field};
+use crate::table::{Row, TOPIC, pop_field};
 use crate::{pull, relay};
 
 /// What a broker may take longer than it was allowed to wait for messages. Java waits 10 s longer.
@@ -70,7 +70,6 @@ fn on_connection(
         Rc::new(Pop {
             session: session.clone(),
             connection: connection.clone(),
-            broker: text(BROKER).or_else(|| session.broker.as_deref().map(str::to_owned)),
             topic: text(TOPIC).unwrap_or_default(),
             group: text(pop_field::GROUP).unwrap_or_default(),
         })
@@ -81,7 +80,6 @@ fn on_connection(
 struct Pop {
     session: Rc<Session>,
     connection: Rc<Connection>,
-    broker: Option<String>,
     topic: String,
     group: String,
 }
@@ -127,7 +125,7 @@ impl Pop {
         let offsets = text("msgOffsetInfo");
         let (pop_time, invisible) = (text("popTime"), text("invisibleTime"));
         let revive_queue = text("reviveQid");
-        let broker = self.broker.as_deref().unwrap_or_default();
+        let broker = self.connection.broker_name().unwrap_or_default();
         let mut receipts = Vec::new();
         for entry in offsets.split(';') {
             let mut parts = entry.split(' ');

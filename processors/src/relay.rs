@@ -10,6 +10,7 @@ use route_cache::{Broker, Connection, RelayTarget, RouteError};
 use crate::error::ProcessError;
 use crate::request::Request;
 use crate::session::Session;
+use crate::settings::BrokerAddresses;
 use crate::table::{BROKER, Row, TOPIC};
 
 /// Relays to the broker that the header names.
@@ -62,10 +63,17 @@ pub(crate) async fn find_broker(
         field: row.fields.get(BROKER).map_or("bname", |field| field.name),
         topic: topic.to_owned(),
     };
-    let Some(topic) = fields.value(TOPIC) else {
+    let topic = fields
+        .value(TOPIC)
+        .map(|topic| topic.text())
+        .unwrap_or_default();
+    // Where there is one broker, it is meant, whatever the topic is or whether it exists.
+    if let [only] = &*session.upstream.all_brokers().await {
+        return Ok(only.clone());
+    }
+    if topic.is_empty() {
         return Err(no_name(""));
-    };
-    let topic = topic.text();
+    }
     let route = session.upstream.routes().route(&topic).await?;
     match route.brokers() {
         [only] => Ok(session.upstream.broker(&only.broker_name).await?),
@@ -77,8 +85,17 @@ pub(crate) async fn find_broker(
     }
 }
 
+/// Whether the client is told of brokers' own listeners.
+pub(crate) fn uses_own_listeners(session: &Session, view: &CommandView<'_>) -> bool {
+    match session.settings.broker_addresses {
+        BrokerAddresses::Always => true,
+        BrokerAddresses::Never => false,
+        BrokerAddresses::Auto => !names_brokers(view),
+    }
+}
+
 /// Whether the client is one that names the broker in every request that needs it.
-pub(crate) fn names_brokers(view: &CommandView<'_>) -> bool {
+fn names_brokers(view: &CommandView<'_>) -> bool {
     let version = view.version();
     view.language() == Language::JAVA
         && (version >= Version::V5_1_0 || (Version::V4_9_5..Version::V5_0_0).contains(&version))

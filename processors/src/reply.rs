@@ -6,8 +6,8 @@
 //! The broker's table of client ids has a trap (`ProducerManager` in the reference): whenever any
 //! connection of an id ends, the id is taken out, and only a group that is new on its connection puts it
 //! back. The end of a lane in another replica, from which the client has just moved, may come after the
-//! beginning of its lane here. So with each heartbeat such a client is also registered under a group
-//! that is new every time.
+//! beginning of its lane here. So with each of its first heartbeats such a client is also registered
+//! under a group that is new every time.
 
 use std::rc::Rc;
 
@@ -23,8 +23,24 @@ use crate::session::Session;
 /// Prefix of the groups that are registered for replies.
 const GROUP_PREFIX: &str = "REMORA_REPLY_";
 
-/// Opens lanes to every master.
+/// Heartbeats with which a new group is registered. Whatever ends late in another replica has ended by
+/// then: there, a client that says nothing is given up after two minutes. After that the last group is
+/// only kept alive, for leaving one makes the client unknown for a moment.
+const ROUNDS: u32 = 6;
+
+/// Opens lanes to every master, or to that of the listener's broker: the client has others there for
+/// the other brokers.
 pub(crate) async fn open_lanes(session: &Rc<Session>) {
+    if let Some(name) = &session.broker {
+        let broker = session.upstream.broker(name).await.ok();
+        let master = broker
+            .as_ref()
+            .and_then(|broker| broker.addresses().master().cloned());
+        if let (Some(broker), Some(address)) = (broker, master) {
+            heartbeat::lane_to(session, &broker, &address);
+        }
+        return;
+    }
     for broker in session.upstream.all_brokers().await {
         let master = broker.addresses().master().cloned();
         if let Some(address) = master {
@@ -41,7 +57,7 @@ pub(crate) async fn introduce(session: &Rc<Session>) {
     let lanes = session.membership.borrow().lanes().to_vec();
     let mut waiting = JoinSet::new();
     for lane in lanes {
-        waiting.spawn_local(async move { lane.wait_registered(time).await });
+        waiting.spawn_local(async move { lane.settled(time).await });
     }
     waiting.join_all().await;
 }
@@ -60,10 +76,9 @@ pub(crate) async fn renew(session: &Session) {
     let mut telling = JoinSet::new();
     for connection in lanes.iter().filter_map(|lane| lane.registered()) {
         for (client_id, heartbeat) in &clients {
-            let frames = [
-                leave(heartbeat, client_id, round.wrapping_sub(1)),
-                join(heartbeat, client_id, round),
-            ];
+            let group = round.min(ROUNDS);
+            let leaving = (round <= ROUNDS).then(|| leave(heartbeat, client_id, group - 1));
+            let frames = [leaving.flatten(), join(heartbeat, client_id, group)];
             let connection = connection.clone();
             telling.spawn_local(async move {
                 for frame in frames.into_iter().flatten() {

@@ -61,18 +61,16 @@ pub(crate) fn process(
 /// Whether something will come back to the producer and brokers do not know it yet.
 fn expects_something(session: &Session, row: &Row, fields: &Fields<'_>, broker: &Broker) -> bool {
     let membership = session.membership.borrow();
-    let known = || {
-        let mut lanes = membership.lanes().iter();
-        lanes.any(|lane| lane.broker() == broker.name() && lane.registered().is_some())
-    };
-    let all_known = || {
+    let introduced = || {
         membership
             .lanes()
             .iter()
-            .all(|lane| lane.registered().is_some())
+            .any(|lane| lane.broker() == broker.name())
     };
-    (is_half(fields) && !known())
-        || (is_request(row, fields) && !(membership.is_requester() && known() && all_known()))
+    let joining = || membership.lanes().iter().any(|lane| lane.is_joining());
+    (is_half(fields) && !introduced())
+        || (is_request(row, fields) && !(membership.is_requester() && introduced()))
+        || ((is_half(fields) || is_request(row, fields)) && joining())
 }
 
 fn is_half(fields: &Fields<'_>) -> bool {

@@ -209,19 +209,29 @@ impl FrameHandler for Session {
 impl RelayTarget for Session {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
         self.end();
-        if self.is_congested()
-            && is_pull(origin.code)
-            && view.code() == ResponseCode::SUCCESS.0
-            && let Some(again) = pull::ask_again(view)
-        {
-            let again = RemotingCommand {
+        if !self.is_congested() || view.body().is_empty() {
+            self.outbox.push_relayed(&frame, view, origin.opaque);
+        } else {
+            // There is no room for a body. What was pulled can be pulled again.
+            let again = Some(view)
+                .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
+                .and_then(pull::ask_again);
+            let busy = || {
+                let busy = ResponseCode::SYSTEM_BUSY;
+                RemotingCommand::response(busy, origin.opaque, origin.serialize_type)
+                    .with_remark("the client does not read what it asks for")
+            };
+            self.outbox.push(&RemotingCommand {
                 opaque: origin.opaque,
                 serialize_type: origin.serialize_type,
-                ..again
-            };
-            self.outbox.push(&again);
-        } else {
-            self.outbox.push_relayed(&frame, view, origin.opaque);
+                ..again.unwrap_or_else(busy)
+            });
+        }
+        // Even what is short adds up, for a client that reads nothing at all.
+        if self.outbox.len()
+            > 2 * self.settings.client_buffer_limit + self.upstream.config().frame_limit
+        {
+            self.close();
         }
     }
 

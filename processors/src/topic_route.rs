@@ -7,10 +7,9 @@ use remoting_codec::{Fields, RemotingCommand, ResponseCode};
 use route_cache::{NameServerError, RouteError};
 
 use crate::error::ProcessError;
-use crate::relay::names_brokers;
+use crate::relay;
 use crate::request::Request;
 use crate::session::Session;
-use crate::settings::BrokerAddresses;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
@@ -25,11 +24,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let route = route.map_err(|_| late())??;
     let response =
         RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());
-    let own = match session.settings.broker_addresses {
-        BrokerAddresses::Always => true,
-        BrokerAddresses::Never => false,
-        BrokerAddresses::Auto => !names_brokers(&view),
-    };
+    let own = relay::uses_own_listeners(&session, &view);
     let body = route.encoded(&session.advertised, own);
     session.answer(&view, response.with_body(body));
     Ok(())

@@ -10,8 +10,14 @@ use crate::membership::Unregistered;
 use crate::request::Request;
 use crate::session::Session;
 
+/// Most bytes of an unregistration, for it is kept.
+const FRAME_MAX: usize = 16 * 1024;
+
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
+    if view.frame().len() > FRAME_MAX {
+        return Err(ProcessError::TooLong("unregistration", FRAME_MAX));
+    }
     let fields = Fields::read(view.ext_fields(), request.row.fields)?;
     let text = |place| fields.value(place).map(|value| value.text().into_owned());
     let client_id = text(0).unwrap_or_default();

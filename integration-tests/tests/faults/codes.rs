@@ -89,6 +89,8 @@ async fn a_requester_is_known_to_every_master_and_stays_so() -> Result<()> {
         )
         .await?;
     for broker in [&world.a, &world.b] {
+        // That is done once the heartbeat is answered.
+        broker.wait_received(RequestCode::HEART_BEAT, 5).await?;
         let told = bodies(broker);
         let groups: Vec<_> = told
             .iter()

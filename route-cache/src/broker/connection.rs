@@ -299,7 +299,10 @@ impl Connection {
     }
 
     fn end(&self, error: &UpstreamError) {
-        self.context.lost.set(true);
+        // A connection that we have closed ourselves says nothing about its broker.
+        if !self.outbox.is_closed() {
+            self.context.lost.set(true);
+        }
         self.outbox.close();
         let unanswered = self.pending.borrow_mut().remove_all();
         for completion in unanswered {

@@ -122,6 +122,26 @@ impl Lane {
         }
     }
 
+    /// Whether it is being made.
+    #[must_use]
+    pub fn is_joining(&self) -> bool {
+        matches!(*self.state.borrow(), State::Joining)
+    }
+
+    /// Waits until the broker knows the client or that has failed, for `time` at the most.
+    pub async fn settled(&self, time: Duration) {
+        let settled = async {
+            loop {
+                let changed = self.changed.notified();
+                if !self.is_joining() {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(time, settled).await;
+    }
+
     /// Waits until the broker knows the client, for `time` at the most.
     pub async fn wait_registered(&self, time: Duration) -> Option<Rc<Connection>> {
         let registered = async {

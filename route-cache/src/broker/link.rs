@@ -18,6 +18,9 @@ use crate::error::UpstreamError;
 /// A link that nobody has used for so long lets its connection go.
 const UNUSED_MAX: Duration = Duration::from_secs(600);
 
+/// How long what is to follow other requests waits for them to be written.
+const FLUSH_TIME: Duration = Duration::from_millis(200);
+
 /// What a request is, as far as the choice of a connection goes. One class always uses the same
 /// connection, so that a client's requests of one class reach a broker in their order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,11 +111,12 @@ impl Broker {
         Some((address, connection))
     }
 
-    /// Waits until the requests that were made so far are with the operating system.
+    /// Waits until the requests that were made so far are with the operating system; not long, for a
+    /// broker that does not take them will not take what is to follow them either.
     pub async fn requests_flushed(&self) {
         let current = self.requests.current.borrow().clone();
         if let Some((_, connection)) = current {
-            connection.flushed().await;
+            let _ = timeout(FLUSH_TIME, connection.flushed()).await;
         }
     }
 

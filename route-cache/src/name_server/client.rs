@@ -163,7 +163,11 @@ impl Servers {
                     }
                     return Ok(answer);
                 }
-                Err(error) => trouble = Some(error),
+                Err(error) => {
+                    // One that is silent may be gone for good: the next question finds out.
+                    connection.close();
+                    trouble = Some(error);
+                }
             }
         }
         let trouble = trouble.map_or_else(|| "none is configured".to_owned(), |e| e.to_string());

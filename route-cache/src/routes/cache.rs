@@ -19,6 +19,15 @@ use crate::name_server::NameServers;
 /// How long a route is answered as it was known after it could not be loaded anew.
 const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a route that is known, and old, is held back for a newer one.
+const STALE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long "no such topic" is held back once it is not believed any more.
+const NEGATIVE_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Longest name of a topic (`TopicValidator` allows 127, retry and dead letter topics are longer).
+const TOPIC_MAX: usize = 255;
+
 /// Routes by topic, for all workers.
 ///
 /// A route is loaded once, however many ask for it at the same time. It is loaded anew in the
@@ -82,6 +91,11 @@ impl RouteCache {
     /// # Errors
     /// When there is no such topic, or no name server answers and none has for this topic.
     pub async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
+        if topic.len() > TOPIC_MAX {
+            return Err(RouteError::NoSuchTopic(
+                "no topic has so long a name".into(),
+            ));
+        }
         let Some(known) = self.topics.get(topic).await else {
             let topic: Arc<str> = topic.into();
             let load = self.shared.load(&topic, None);
@@ -94,15 +108,25 @@ impl RouteCache {
             Ok(_) => age >= config.expire_after,
             Err(_) => age >= config.negative_ttl,
         };
-        if expired {
-            return self.reload(topic, &known).await.route();
-        }
-        if age >= config.refresh_after && !known.refreshing.swap(true, Ordering::Relaxed) {
-            let (cache, topic, known) = (self.clone(), topic.to_owned(), known.clone());
-            tokio::spawn(async move {
-                cache.reload(&topic, &known).await;
-                known.refreshing.store(false, Ordering::Relaxed);
+        if (expired || age >= config.refresh_after)
+            && !known.refreshing.swap(true, Ordering::Relaxed)
+        {
+            // In a task of its own: whoever asked may not be able to wait for it.
+            let (cache, topic, old) = (self.clone(), topic.to_owned(), known.clone());
+            let reload = tokio::spawn(async move {
+                let new = cache.reload(&topic, &old).await;
+                old.refreshing.store(false, Ordering::Relaxed);
+                new
             });
+            if expired {
+                let patience = match known.route {
+                    Ok(_) => STALE_PATIENCE,
+                    Err(_) => NEGATIVE_PATIENCE,
+                };
+                if let Ok(Ok(new)) = tokio::time::timeout(patience, reload).await {
+                    return new.route();
+                }
+            }
         }
         known.route()
     }

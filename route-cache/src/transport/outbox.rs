@@ -18,6 +18,10 @@ use super::pump::Frame;
 /// A body from this size on is not copied but shared with the buffer that it was read into.
 pub(super) const SHARE_MIN: usize = 32 * 1024;
 
+/// A piece that has grown to this is followed by another: what is written of a piece is only given back
+/// with the whole of it, and a connection that is never idle would never give anything back.
+const PIECE_MAX: usize = 64 * 1024;
+
 /// Most pieces that one write gathers.
 const GATHER_MAX: usize = 16;
 
@@ -153,11 +157,15 @@ impl Outbox {
         }
     }
 
-    /// Waits until everything is written or the connection has ended.
+    /// Waits until everything that waits now is written, or the connection has ended.
     pub async fn flushed(&self) {
+        let mark = {
+            let inner = self.inner.borrow();
+            inner.total + inner.len as u64
+        };
         poll_fn(|cx| {
             let mut inner = self.inner.borrow_mut();
-            if inner.len == 0 || inner.ending == Ending::Closed {
+            if inner.total >= mark || inner.ending == Ending::Closed {
                 return Poll::Ready(());
             }
             inner.flush_waiters.push(cx.waker().clone());
@@ -171,7 +179,8 @@ impl Outbox {
         if inner.ending != Ending::Open {
             return;
         }
-        if !matches!(inner.pieces.back(), Some(Piece::Own(_))) {
+        let room = |piece: &Piece| matches!(piece, Piece::Own(own) if own.len() < PIECE_MAX);
+        if !inner.pieces.back().is_some_and(room) {
             inner.pieces.push_back(Piece::Own(self.buffers.take()));
         }
         if let Some(Piece::Own(bytes)) = inner.pieces.back_mut() {
@@ -234,8 +243,8 @@ impl Outbox {
                 Poll::Pending => return Poll::Pending,
             };
             inner.advance(written, &self.buffers);
+            inner.flush_waiters.drain(..).for_each(Waker::wake);
         }
-        inner.flush_waiters.drain(..).for_each(Waker::wake);
         Poll::Ready(Ok(()))
     }
 }
@@ -276,5 +285,57 @@ impl Inner {
                 buffers.give_back(bytes);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(10);
+
+    #[tokio::test]
+    async fn a_connection_that_is_never_idle_gives_memory_back() {
+        let outbox = Outbox::new(Rc::default());
+        let (mut near, mut far) = duplex(10_000);
+        let mut read = vec![0; 10_000];
+        outbox.push_bytes(&[7; 20_000]);
+        for _ in 0..1_000 {
+            outbox.push_bytes(&[7; 10_000]);
+            let write = poll_fn(|cx| outbox.poll_write(cx, &mut near));
+            tokio::select! {
+                biased;
+                read = far.read_exact(&mut read) => assert!(read.is_ok()),
+                _ = write => panic!("everything is written"),
+            }
+            assert!(!outbox.is_empty());
+        }
+        let inner = outbox.inner.borrow();
+        let held: usize = inner.pieces.iter().map(|piece| piece.bytes().len()).sum();
+        assert!(
+            held <= 3 * PIECE_MAX,
+            "{held} bytes are held for {}",
+            inner.len
+        );
+    }
+
+    #[tokio::test]
+    async fn flushed_means_what_was_there_before() {
+        let outbox = Outbox::new(Rc::default());
+        let (mut near, _far) = duplex(100);
+        outbox.push_bytes(&[1; 50]);
+        let mut flushed = Box::pin(outbox.flushed());
+        assert!(timeout(MOMENT, flushed.as_mut()).await.is_err());
+        outbox.push_bytes(&[1; 100]);
+        poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near)))
+            .await
+            .is_ready();
+        assert!(!outbox.is_empty());
+        assert!(timeout(MOMENT, flushed.as_mut()).await.is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use remoting_codec::{DecodeError, frame_length};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,8 +17,8 @@ use super::outbox::{Ending, Outbox, SHARE_MIN};
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
 
-/// Room made for a frame that has begun, when more is not known to be needed.
-const PARTIAL_MIN: usize = 4 * 1024;
+/// Bytes of a frame that say how long it is.
+const LENGTH_FIELD: usize = 4;
 
 /// Most room made at once for a frame that has begun: a peer that announces 16 MiB must send them
 /// before it gets them.
@@ -178,29 +178,56 @@ impl Inbox {
         S: AsyncRead + Unpin,
         H: FrameHandler,
     {
-        if self.partial.is_empty() {
-            let mut read = buffers.read();
-            let mut buffer = ReadBuf::new(&mut read);
-            ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-            let bytes = buffer.filled();
-            if bytes.is_empty() {
-                return Poll::Ready(Ok(false));
-            }
-            let used = hand_on(bytes, self.limit, handler)?;
-            let rest = bytes.get(used..).unwrap_or_default();
-            if !rest.is_empty() {
-                self.partial.reserve(rest.len() + self.room_for(rest)?);
-                self.partial.extend_from_slice(rest);
-            }
-        } else {
-            let room = self.room_for(&self.partial)?;
-            self.partial.reserve(room);
-            if ready!(poll_read_buf(Pin::new(stream), cx, &mut self.partial))? == 0 {
-                return Poll::Ready(Ok(false));
-            }
+        let mut read = buffers.read();
+        let missing = self.missing()?;
+        if missing >= read.len() {
+            // A long frame is read into its own buffer, and nothing behind it.
+            self.partial.reserve(missing.min(PARTIAL_MAX));
+            let mut room = (&mut self.partial).limit(missing);
+            let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
             self.hand_on_partial(handler)?;
+            return Poll::Ready(Ok(bytes > 0));
         }
-        Poll::Ready(Ok(true))
+        let mut buffer = ReadBuf::new(&mut read);
+        ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+        let bytes = buffer.filled();
+        self.take_in(bytes, handler)?;
+        Poll::Ready(Ok(!bytes.is_empty()))
+    }
+
+    /// Completes the frame that has begun, hands on what is whole, and puts the rest by.
+    fn take_in<H: FrameHandler>(&mut self, mut bytes: &[u8], handler: &H) -> Result<(), PumpError> {
+        while !self.partial.is_empty() {
+            let missing = self.missing()?;
+            let (completing, rest) = bytes.split_at(missing.min(bytes.len()));
+            self.partial.extend_from_slice(completing);
+            bytes = rest;
+            self.hand_on_partial(handler)?;
+            if bytes.is_empty() || !handler.is_ready() {
+                break;
+            }
+        }
+        let used = if self.partial.is_empty() {
+            hand_on(bytes, self.limit, handler)?
+        } else {
+            0
+        };
+        let rest = bytes.get(used..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.partial.extend_from_slice(rest);
+        }
+        Ok(())
+    }
+
+    /// How many bytes the frame at the front of what has been put by still lacks, as far as is known;
+    /// none when nothing has, or when it is whole and waits for the handler.
+    fn missing(&self) -> Result<usize, PumpError> {
+        if self.partial.is_empty() {
+            return Ok(0);
+        }
+        let length = frame_length(&self.partial, self.limit).map_err(DecodeError::from)?;
+        let length = length.unwrap_or(LENGTH_FIELD);
+        Ok(length.saturating_sub(self.partial.len()))
     }
 
     /// Hands on the whole frames at the front of what has been put by.
@@ -225,14 +252,6 @@ impl Inbox {
             self.partial = BytesMut::new();
         }
         Ok(())
-    }
-
-    /// How much more room the frame that begins with `bytes` should get.
-    fn room_for(&self, bytes: &[u8]) -> Result<usize, PumpError> {
-        let length = frame_length(bytes, self.limit).map_err(DecodeError::from)?;
-        let missing = length.unwrap_or_default().saturating_sub(bytes.len());
-        // A frame that is whole already waits for the handler: a little room keeps the read honest.
-        Ok(missing.clamp(PARTIAL_MIN, PARTIAL_MAX.max(bytes.len())))
     }
 }
 
@@ -262,4 +281,108 @@ fn hand_on<H: FrameHandler>(bytes: &[u8], limit: usize, handler: &H) -> Result<u
         used += length;
     }
     Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const LIMIT: usize = 1024 * 1024;
+
+    /// Takes so many frames at a time.
+    #[derive(Default)]
+    struct Taker {
+        frames: RefCell<Vec<Vec<u8>>>,
+        room: Cell<usize>,
+    }
+
+    impl FrameHandler for Taker {
+        fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
+            self.frames.borrow_mut().push(frame.bytes().to_vec());
+            self.room.set(self.room.get() - 1);
+            Ok(())
+        }
+
+        fn is_ready(&self) -> bool {
+            self.room.get() > 0
+        }
+    }
+
+    fn frame(body: usize, fill: u8) -> Vec<u8> {
+        let mut frame = (4 + body as u32).to_be_bytes().to_vec();
+        frame.extend([0; 4]);
+        frame.resize(8 + body, fill);
+        frame
+    }
+
+    #[tokio::test]
+    async fn frames_arrive_whole_however_they_are_cut() {
+        let sizes = [0, 1, 200, 3, 70_000, 5, 40_000, 0, 300_000, 9, 9];
+        let sent: Vec<_> = sizes
+            .iter()
+            .zip(0..)
+            .map(|(size, fill)| frame(*size, fill))
+            .collect();
+        let stream = sent.concat();
+        for cut in [1, 3, 4, 7, 100, 4096, 65_536, 65_537, 200_000, stream.len()] {
+            let (mut near, mut far) = duplex(cut);
+            let taker = Taker::default();
+            // One more, for the end of the stream is only seen by who would take another.
+            taker.room.set(sent.len() + 1);
+            let buffers = Rc::new(Buffers::default());
+            let outbox = Outbox::new(buffers.clone());
+            let write = async {
+                for part in stream.chunks(cut) {
+                    far.write_all(part).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                drop(far);
+            };
+            let (ended, ()) =
+                tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), write);
+            ended.unwrap();
+            assert!(*taker.frames.borrow() == sent, "cut into {cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_is_not_ready_gets_the_rest_later() {
+        let sent: Vec<_> = (0..100).map(|fill| frame(1_000, fill)).collect();
+        let (mut near, mut far) = duplex(1 << 20);
+        far.write_all(&sent.concat()).await.unwrap();
+        drop(far);
+        let taker = Taker::default();
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone());
+        let make_room = async {
+            while taker.frames.borrow().len() < sent.len() {
+                taker.room.set(7);
+                outbox.wake();
+                tokio::task::yield_now().await;
+            }
+            taker.room.set(1);
+            outbox.wake();
+        };
+        let (ended, ()) =
+            tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), make_room);
+        ended.unwrap();
+        assert!(*taker.frames.borrow() == sent);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_frame_ends_the_connection() {
+        let (mut near, mut far) = duplex(64);
+        far.write_all(&[0xff; 8]).await.unwrap();
+        let taker = Taker::default();
+        taker.room.set(1);
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone());
+        let ended = pump(&mut near, &outbox, &buffers, LIMIT, &taker).await;
+        assert!(matches!(ended, Err(PumpError::Protocol(_))));
+    }
 }
