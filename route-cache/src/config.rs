@@ -39,7 +39,8 @@ pub struct RouteConfig {
     pub refresh_after: Duration,
     /// A route this old is loaded anew before it is answered, if a name server can be reached.
     pub expire_after: Duration,
-    /// How long "no such topic" is believed. Short, for a topic that is sent to comes to exist.
+    /// How long "no such topic" is believed. Short, for a topic that is sent to comes to exist, and a
+    /// consumer in Go does not start without its route.
     pub negative_ttl: Duration,
     /// Most topics that are kept.
     pub capacity: u64,
@@ -52,7 +53,7 @@ impl Default for RouteConfig {
         Self {
             refresh_after: Duration::from_secs(10),
             expire_after: Duration::from_secs(30),
-            negative_ttl: Duration::from_secs(1),
+            negative_ttl: Duration::from_millis(100),
             capacity: 20_000,
             broker_refresh: Duration::from_secs(10),
         }

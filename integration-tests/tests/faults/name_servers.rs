@@ -60,7 +60,7 @@ async fn a_dead_or_silent_name_server_is_passed_by() -> Result<()> {
 
 #[tokio::test]
 async fn a_topic_that_comes_to_exist_is_seen_soon_and_asked_for_rarely() -> Result<()> {
-    let world = World::start().await?;
+    let world = World::with("[routes]\nnegative_ms = 1000\n").await?;
     let mut client = world.proxy.client().await?;
     for _ in 0..50 {
         assert_eq!(

@@ -83,7 +83,7 @@ struct Routes {
     refresh_ms: Option<u64>,
     /// Age at which a route is not answered without having been loaded anew (30000).
     expire_ms: Option<u64>,
-    /// How long "no such topic" is believed (1000).
+    /// How long "no such topic" is believed (100).
     negative_ms: Option<u64>,
     /// Most topics that are kept (20000).
     capacity: Option<u64>,

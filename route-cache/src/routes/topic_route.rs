@@ -23,19 +23,16 @@ pub struct TopicRoute {
 }
 
 impl TopicRoute {
-    pub(super) fn new(mut data: TopicRouteData) -> Self {
-        // Clients compare a route with the one they had: one order, whatever the name server's.
-        data.broker_datas
-            .sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
-        data.queue_datas
-            .sort_by(|a, b| a.broker_name.cmp(&b.broker_name));
+    /// Keeps the name server's order: Go counts queues in it, and a sharding key must end at the same
+    /// queue whether its producer is connected directly or not.
+    pub(super) fn new(data: TopicRouteData) -> Self {
         Self {
             data,
             encoded: Mutex::default(),
         }
     }
 
-    /// Its brokers, ordered by name.
+    /// Its brokers, in the name server's order.
     #[must_use]
     pub fn brokers(&self) -> &[BrokerData] {
         &self.data.broker_datas
@@ -96,7 +93,7 @@ mod tests {
             brokers: [own].into(),
         });
         let encoded = route.encoded(&advertised, false);
-        let told = r#"{"brokerDatas":[{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"},{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
+        let told = r#"{"brokerDatas":[{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"},{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
         assert_eq!(std::str::from_utf8(&encoded).unwrap(), told);
         let own = told.replace(
             r#"{"1":"mq.example.com:8080"}"#,
