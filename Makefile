@@ -2,12 +2,13 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test java
+.PHONY: help run test test-clients java go
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
 	@echo "make run NAME_SERVER=host:port  Remora alone, in front of an existing cluster"
 	@echo "make test                       all tests: unit, property, and real clients on a real cluster"
+	@echo "make test-clients               every generation of client, directly and through Remora, and the table of both"
 	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
 
 ifdef NAME_SERVER
@@ -19,9 +20,18 @@ run: java
 	cargo run --package integration-tests --bin run-cluster -- '$(LISTEN)'
 endif
 
-test: java
+test: java go
 	cargo test --workspace --no-fail-fast
+
+# What the quick run of `make test` leaves out: all versions. Each suite ends with its table.
+test-clients: java go
+	REMORA_IT_CLIENTS=all cargo test --package integration-tests --no-fail-fast --test java_versions \
+		--test go_client --test python_client
 
 # A JDK and Maven, when they are absent.
 java:
 	integration-tests/scripts/install-java.sh
+
+# Go, when it is absent. (The Python suite makes its own environment.)
+go:
+	integration-tests/scripts/install-go.sh

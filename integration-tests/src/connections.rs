@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 
-use crate::target::Target;
+use crate::{target::Target, wait::Deadline};
 
 /// How often connections are looked at: a look costs milliseconds, a connection that a client uses lives for seconds.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -56,6 +56,15 @@ impl ConnectionWatch {
             name: name.to_owned(),
             allowed: target.allowed.clone(),
             watched,
+        }
+    }
+
+    /// Waits until a connection has been seen, or for as long as some looks take: a client that is stopped as soon as it
+    /// has done its work may have lived between two of them.
+    pub fn wait_seen(&self) {
+        let deadline = Deadline::after(10 * INTERVAL);
+        while self.watched.seen.lock().is_empty() && deadline.remaining().is_some() {
+            thread::sleep(INTERVAL / 4);
         }
     }
 

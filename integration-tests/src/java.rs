@@ -1,6 +1,7 @@
 //! The Java side: class paths and virtual machines.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -13,33 +14,53 @@ use crate::{
     workspace::{crate_dir, target_dir},
 };
 
-/// The resolved class paths of the cluster and of the client.
+/// The client that tests use unless they say otherwise: the one that was made together with the cluster.
+pub const NEWEST_CLIENT: &str = "5.5.0";
+
+/// The resolved class paths of the cluster and of the clients.
 #[derive(Debug)]
 pub struct Java {
     cluster: String,
-    client: String,
+    clients: BTreeMap<String, String>,
 }
 
 impl Java {
-    /// Compiles the client and resolves the class paths; quick when nothing has changed.
+    /// Compiles the [newest client](NEWEST_CLIENT) and resolves the class paths; quick when nothing has changed.
     ///
     /// # Errors
     /// When the build fails, for example because no Java was installed (`scripts/install-java.sh` does that).
     pub fn build() -> Result<Self> {
+        Self::build_with(&[])
+    }
+
+    /// Like [`build`](Self::build), with clients of further versions.
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build).
+    pub fn build_with(versions: &[&str]) -> Result<Self> {
+        let versions = || [NEWEST_CLIENT].into_iter().chain(versions.iter().copied());
         let out = target_dir().join("java");
         let script = crate_dir().join("scripts/build-java.sh");
         let status = Command::new(&script)
             .arg(&out)
+            .args(versions())
             .status()
             .context("cannot run build-java.sh")?;
         ensure!(status.success(), "{} failed: {status}", script.display());
         let class_path = |name: &str| {
-            let file: PathBuf = out.join(name);
+            let file: PathBuf = out.join(format!("{name}.classpath"));
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
         };
         Ok(Self {
-            cluster: class_path("cluster.classpath")?,
-            client: class_path("client.classpath")?,
+            cluster: class_path("cluster")?,
+            clients: versions()
+                .map(|version| {
+                    Ok((
+                        version.to_owned(),
+                        class_path(&format!("client-{version}"))?,
+                    ))
+                })
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -49,10 +70,22 @@ impl Java {
         java(home, &self.cluster)
     }
 
-    /// A virtual machine with the client's classes.
+    /// A virtual machine with the newest client's classes.
     #[must_use]
     pub fn client(&self, home: &Path) -> Command {
-        java(home, &self.client)
+        self.client_of(NEWEST_CLIENT, home)
+    }
+
+    /// A virtual machine with the classes of the client of a version that was built; without classes if it was not.
+    #[must_use]
+    pub fn client_of(&self, version: &str, home: &Path) -> Command {
+        let mut command = java(home, self.clients.get(version).map_or("", String::as_str));
+        // The Netty of clients before 4.9 reaches into these, and does not start where it may not.
+        command.args([
+            "--add-opens=java.base/java.nio=ALL-UNNAMED",
+            "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+        ]);
+        command
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     wait::Deadline,
 };
 
-pub use event::{Assignment, Event, Received, SendFailed, Sent};
+pub use event::{Assignment, Checked, Event, Received, SendFailed, Sent};
 
 /// A virtual machine on a busy machine takes its time.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -202,6 +202,15 @@ impl JavaClient {
         })
     }
 
+    /// The transactions that brokers have asked about so far.
+    #[must_use]
+    pub fn checked(&self) -> Vec<Checked> {
+        select(&self.events(), |event| match event {
+            Event::Checked(checked) => Some(checked.clone()),
+            _ => None,
+        })
+    }
+
     /// The queues that are held now.
     #[must_use]
     pub fn assignment(&self) -> Vec<String> {
@@ -268,6 +277,9 @@ impl JavaClient {
     /// # Errors
     /// When the process has gone.
     pub fn begin_stop(&mut self) -> Result<()> {
+        if let Some(watch) = &self.watch {
+            watch.wait_seen();
+        }
         self.stdin
             .write_all(b"stop\n")
             .with_context(|| format!("{} has gone", self.process.name()))

@@ -4,16 +4,23 @@
 //! [`Target`](target::Target): Remora, or (`REMORA_IT_TARGET=direct`) the name server itself, which shows that
 //! the test is right about RocketMQ and not merely about Remora.
 
+pub mod balancer;
+pub mod compare;
 pub mod connections;
 pub mod delivery;
 pub mod fake;
+pub mod go;
 pub mod java;
 pub mod java_client;
+pub mod mqadmin;
 pub mod ports;
 pub mod process;
 pub mod proxy_process;
+pub mod python;
+pub mod requests;
 pub mod rocketmq;
 pub mod scenario;
+pub mod sharing;
 pub mod suite;
 pub mod target;
 pub mod wait;

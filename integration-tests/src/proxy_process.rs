@@ -77,6 +77,35 @@ impl Remora {
         name_servers: &str,
         listen: SocketAddr,
     ) -> Result<Self> {
+        Self::start_with(binary, dir, name_servers, listen, &[], &[])
+    }
+
+    /// Like [`start`](Self::start), with a port of its own for each of these brokers.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_with_broker_listeners(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        brokers: &[(&str, u16)],
+    ) -> Result<Self> {
+        Self::start_with(binary, dir, name_servers, local(free_port()?), brokers, &[])
+    }
+
+    /// Like [`start_with_broker_listeners`](Self::start_with_broker_listeners), listening at a given address and with
+    /// further arguments.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_with(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        listen: SocketAddr,
+        brokers: &[(&str, u16)],
+        arguments: &[&str],
+    ) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let admin = local(free_port()?);
         let mut command = mortal(binary);
@@ -84,7 +113,11 @@ impl Remora {
             .current_dir(dir)
             .args(["--name-server", name_servers])
             .args(["--listen", &listen.to_string()])
-            .args(["--admin", &admin.to_string()]);
+            .args(["--admin", &admin.to_string()])
+            .args(arguments);
+        for (broker, port) in brokers {
+            command.arg(format!("--broker-listen={broker}={}", local(*port)));
+        }
         let mut process = Process::spawn("remora", &mut command, &dir.join("remora.log"))?;
         wait_until("remora to be ready", READY_LIMIT, || {
             if let Some(status) = process.exited()? {
@@ -99,9 +132,10 @@ impl Remora {
         } else {
             listen
         };
+        let ports = brokers.iter().map(|(_, port)| local(*port));
         let target = Target {
             name_server: reached.to_string(),
-            allowed: vec![reached],
+            allowed: [reached].into_iter().chain(ports).collect(),
         };
         Ok(Self { process, target })
     }
@@ -110,6 +144,14 @@ impl Remora {
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Kills the proxy (SIGKILL).
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill()
     }
 
     /// The process itself.

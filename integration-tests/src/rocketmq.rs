@@ -217,6 +217,9 @@ const NO_TLS: &str = "-Dtls.server.mode=disabled";
 /// - `mappedFileSize…`: small files.
 /// - `registerNameServerPeriod`: a name server that comes back learns of the brokers in ten seconds instead of thirty.
 /// - `transactionOp…`: without them a broker spins a whole core after its first END_TRANSACTION.
+/// - `transactionTimeOut`, `transactionCheckInterval`: a broker asks after a transaction that has no end when it is six
+///   seconds old, not only after half a minute.
+/// - `traceTopicEnable`: it is off although clients can trace.
 /// - `waitTimeMillsInSendQueue`, `osPageCacheBusyTimeOutMills`: on a machine that is short of cores a broker would
 ///   shed load that any other machine bears.
 const BROKER_SETTINGS: &str = "\
@@ -229,6 +232,9 @@ mappedFileSizeConsumeQueue=600000
 registerNameServerPeriod=10000
 transactionOpBatchInterval=86400000
 transactionOpMsgMaxSize=1
+transactionTimeOut=6000
+transactionCheckInterval=3000
+traceTopicEnable=true
 waitTimeMillsInSendQueue=2000
 osPageCacheBusyTimeOutMills=5000
 ";

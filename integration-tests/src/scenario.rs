@@ -11,7 +11,12 @@ use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 
 use crate::{
-    java::Java, java_client::JavaClient, proxy_process::Remora, rocketmq::Cluster, target::Target,
+    java::{Java, NEWEST_CLIENT},
+    java_client::JavaClient,
+    mqadmin::mqadmin,
+    proxy_process::Remora,
+    rocketmq::Cluster,
+    target::Target,
     workspace::Scratch,
 };
 
@@ -34,8 +39,11 @@ pub struct Environment {
 /// One test, while it runs.
 #[derive(Debug)]
 pub struct Scenario<'a> {
-    name: &'static str,
+    name: String,
     environment: &'a Environment,
+    client: &'a str,
+    target: &'a Target,
+    tools: AtomicUsize,
     started: AtomicUsize,
     finished: AtomicUsize,
 }
@@ -43,10 +51,28 @@ pub struct Scenario<'a> {
 impl<'a> Scenario<'a> {
     /// The scenario of the test with this name.
     #[must_use]
-    pub fn new(name: &'static str, environment: &'a Environment) -> Self {
+    pub fn new(name: &str, environment: &'a Environment) -> Self {
+        let target = match &environment.remora {
+            Some((_, remora)) => remora.target(),
+            None => environment.cluster.target(),
+        };
+        Self::with_client(name, environment, NEWEST_CLIENT, target)
+    }
+
+    /// The same with clients of another version and another target.
+    #[must_use]
+    pub fn with_client(
+        name: &str,
+        environment: &'a Environment,
+        client: &'a str,
+        target: &'a Target,
+    ) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             environment,
+            client,
+            target,
+            tools: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
         }
@@ -67,16 +93,17 @@ impl<'a> Scenario<'a> {
     /// The proxy's binary; `None` when clients are to be connected directly.
     #[must_use]
     pub fn remora_binary(&self) -> Option<&'a PathBuf> {
-        self.environment.remora.as_ref().map(|(binary, _)| binary)
+        self.environment
+            .remora
+            .as_ref()
+            .filter(|_| self.target.name_server != self.cluster().target().name_server)
+            .map(|(binary, _)| binary)
     }
 
     /// What clients are pointed at, unless a test says otherwise.
     #[must_use]
     pub fn target(&self) -> &'a Target {
-        match &self.environment.remora {
-            Some((_, remora)) => remora.target(),
-            None => self.cluster().target(),
-        }
+        self.target
     }
 
     /// A name that no other test uses, for a topic or a group.
@@ -90,7 +117,7 @@ impl<'a> Scenario<'a> {
     /// # Errors
     /// When it cannot be made.
     pub fn dir(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.environment.scratch.path().join(self.name).join(name);
+        let dir = self.environment.scratch.path().join(&self.name).join(name);
         fs::create_dir_all(&dir)?;
         Ok(dir)
     }
@@ -126,6 +153,43 @@ impl<'a> Scenario<'a> {
         self.client("lite-pull-consumer")
             .option("group", self.name("pullers"))
             .option("topic", topic)
+    }
+
+    /// A producer of transactions, not yet started, with its verdict for brokers that ask.
+    #[must_use]
+    pub fn transaction_producer(&self, at_check: &str) -> ClientBuilder<'_> {
+        self.producer().option("check", at_check)
+    }
+
+    /// A sender of requests, not yet started.
+    #[must_use]
+    pub fn requester(&self) -> ClientBuilder<'_> {
+        self.client("requester")
+            .option("group", self.name("requesters"))
+    }
+
+    /// Who answers the requests of a topic, not yet started.
+    #[must_use]
+    pub fn replier(&self, topic: &str) -> ClientBuilder<'_> {
+        self.client("replier")
+            .option("group", self.name("repliers"))
+            .option("topic", topic)
+    }
+
+    /// A client for an administrator's questions, not yet started.
+    #[must_use]
+    pub fn admin(&self) -> ClientBuilder<'_> {
+        self.client("admin")
+    }
+
+    /// Runs `mqadmin`, the cluster's own tool, against a target and returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn mqadmin(&self, target: &Target, arguments: &[&str]) -> Result<String> {
+        let number = self.tools.fetch_add(1, Ordering::Relaxed);
+        let home = self.dir(&format!("mqadmin-{number}"))?;
+        mqadmin(self.java(), &home, target, arguments)
     }
 
     fn client(&self, role: &'static str) -> ClientBuilder<'_> {
@@ -220,7 +284,7 @@ impl ClientBuilder<'_> {
         let number = self.scenario.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", self.role);
         let home = self.scenario.dir(&name)?;
-        let mut command = self.scenario.java().client(&home);
+        let mut command = self.scenario.java().client_of(self.scenario.client, &home);
         command
             .arg("-Xmx128m")
             .args(&self.flags)

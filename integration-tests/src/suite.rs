@@ -142,7 +142,7 @@ fn run_test(name: &'static str, test: TestFn, environment: &Environment) -> Resu
 }
 
 /// Whether the command line selects the test, by the rules of Rust's own test runner.
-fn is_selected(arguments: &Arguments, name: &str) -> bool {
+pub(crate) fn is_selected(arguments: &Arguments, name: &str) -> bool {
     let matches = |pattern: &String| {
         if arguments.exact {
             name == pattern
@@ -168,6 +168,6 @@ fn last_log_lines(environment: &Environment) -> String {
     clippy::print_stderr,
     reason = "a test program talks to whoever started it"
 )]
-fn report(text: &str) {
+pub(crate) fn report(text: &str) {
     eprintln!("{text}");
 }

@@ -22,6 +22,8 @@ pub enum Event {
     Received(Received),
     /// The queues that a push consumer holds have changed.
     Assignment(Assignment),
+    /// A broker asked how a transaction has ended.
+    Checked(Checked),
     /// A command was carried out.
     Done {
         /// The number of the command, from 1.
@@ -96,6 +98,17 @@ pub struct Received {
     /// How often it had failed before.
     pub reconsume_times: u32,
     /// When it arrived, in milliseconds since the epoch.
+    pub at: u64,
+}
+
+/// A broker's question about a transaction.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Checked {
+    /// The name in the message's body.
+    pub body: String,
+    /// What the producer answered.
+    pub verdict: String,
+    /// When it was asked, in milliseconds since the epoch.
     pub at: u64,
 }
 

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use integration_tests::{
-    delivery::{
-        DELIVERY_LIMIT, exactly_once, in_queue_order, unharmed, wait_arrived, wait_exactly_once,
-    },
+    delivery::{DELIVERY_LIMIT, in_queue_order, unharmed, wait_arrived, wait_exactly_once},
     java_client::{Event, JavaClient},
     scenario::{QUEUES_PER_BROKER, Scenario},
     suite::TestFn,
@@ -177,18 +175,17 @@ fn push_dead_letter(it: &Scenario<'_>) -> Result<()> {
         DELIVERY_LIMIT,
         || Ok((it.cluster().queues(&dead_letters)?.len() == 2).then_some(())),
     )?;
-    let mut reader = it.lite_pull_consumer(&dead_letters).start()?;
-    reader.run(
-        "poll",
-        &[("count", &bodies.len().to_string()), ("limit-ms", "30000")],
-    )?;
-    exactly_once(&reader.received(), &bodies)?;
+    let reader = it
+        .push_consumer(&dead_letters)
+        .option("group", it.name("readers"))
+        .start()?;
+    wait_exactly_once(&[&reader], &bodies)?;
     wait_tries(&consumer, &bodies, 2)?;
     it.stop([producer, consumer, reader])
 }
 
 /// Waits until the consumer holds this many queues.
-fn wait_assigned(consumer: &mut JavaClient, queues: usize) -> Result<()> {
+pub(crate) fn wait_assigned(consumer: &mut JavaClient, queues: usize) -> Result<()> {
     consumer.wait_for("its queues", DELIVERY_LIMIT, |events| {
         let last = events.iter().rev().find_map(|event| match event {
             Event::Assignment(assignment) => Some(assignment.queues.len()),
@@ -199,7 +196,7 @@ fn wait_assigned(consumer: &mut JavaClient, queues: usize) -> Result<()> {
 }
 
 /// Waits until each body has arrived this often, each time with one more failure behind it, and not more often.
-fn wait_tries(consumer: &JavaClient, bodies: &[String], tries: u32) -> Result<()> {
+pub(crate) fn wait_tries(consumer: &JavaClient, bodies: &[String], tries: u32) -> Result<()> {
     wait_arrived(&[consumer], bodies)?;
     let wanted: BTreeMap<&str, Vec<u32>> = bodies
         .iter()

@@ -2,9 +2,14 @@
 
 mod consume;
 mod load;
+mod membership;
 mod offsets;
+mod pop;
 mod produce;
+mod query;
 mod rebalance;
+mod requests;
+mod transactions;
 
 use std::process::ExitCode;
 
@@ -16,13 +21,19 @@ fn main() -> ExitCode {
         brokers: &["broker-a", "broker-b"],
         parallel: 3,
         expected_warnings: &[],
-        only_through_remora: &[],
+        // Directly, what a broker hands out for a dead member stays invisible.
+        only_through_remora: &["pop_member_dies_while_it_waits"],
         // Those that take longest come first.
         tests: [
             rebalance::TESTS,
+            membership::TESTS,
+            pop::TESTS,
+            transactions::TESTS,
             offsets::TESTS,
             consume::TESTS,
             produce::TESTS,
+            requests::TESTS,
+            query::TESTS,
             load::TESTS,
         ]
         .concat(),

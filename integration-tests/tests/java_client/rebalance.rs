@@ -7,8 +7,8 @@ use integration_tests::{
     delivery::{exactly_once, wait_arrived},
     java_client::JavaClient,
     scenario::{ClientBuilder, Scenario},
+    sharing::wait_shared,
     suite::TestFn,
-    wait::wait_until,
 };
 
 pub(crate) const TESTS: &[(&str, TestFn)] = &[
@@ -88,33 +88,6 @@ fn direct_and_proxied_members_share_queues(it: &Scenario<'_>) -> Result<()> {
     wait_shared(it, &topic, &[&direct], REBALANCE_LIMIT)?;
     send_and_receive(&mut producer, &topic, "direct", &[&direct])?;
     it.stop([producer, direct])
-}
-
-/// Waits until the members hold all queues of the topic, each queue once, evenly.
-fn wait_shared(
-    it: &Scenario<'_>,
-    topic: &str,
-    members: &[&JavaClient],
-    limit: Duration,
-) -> Result<()> {
-    let all = it.cluster().queues(topic)?;
-    let held = || {
-        members
-            .iter()
-            .map(|member| member.assignment())
-            .collect::<Vec<_>>()
-    };
-    let shared = wait_until("the members to share the queues", limit, || {
-        let held = held();
-        let mut together: Vec<String> = held.concat();
-        together.sort();
-        let share = all.len() / members.len();
-        let even = held
-            .iter()
-            .all(|queues| (share..=share + 1).contains(&queues.len()));
-        Ok((together == all && even).then_some(()))
-    });
-    shared.map_err(|e| e.context(format!("held: {:?}", held())))
 }
 
 /// Sends messages to all queues and waits until each has arrived once, some of them at every member.

@@ -1,14 +1,23 @@
 package remora.client;
 
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import org.apache.rocketmq.client.QueryResult;
 import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.impl.MQAdminImpl;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.message.MessageDecoder;
+import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
-/** Prepares and looks at the cluster itself; always connected to the real name server. */
+/** Prepares and looks at the cluster, or asks what only administrators ask of the client's interface. */
 final class AdminRole implements Role {
+    private static final int MAX_FOUND = 32;
+    private static final long HOUR_MS = 3_600_000;
+
     private final DefaultMQProducer producer = new DefaultMQProducer("cluster-admin");
 
     @Override
@@ -18,17 +27,52 @@ final class AdminRole implements Role {
     }
 
     @Override
-    public Object command(String verb, Options options) throws MQClientException {
+    public Object command(String verb, Options options) throws Exception {
         switch (verb) {
             case "create-topic":
                 // On every broker that has the topic from which others are made, that is, on every broker.
                 producer.createTopic("TBW102", options.text("topic"), options.number("queues", 4), Map.of());
                 return null;
+            case "query":
+                return query(options);
+            case "view":
+                return view(options);
             case "queues":
                 return queues(options.text("topic"));
             default:
                 throw new IllegalArgumentException("no such command: " + verb);
         }
+    }
+
+    /** What a key, or the unique key that a client gives each message, finds; as often as it is found. */
+    private List<String> query(Options options) throws Exception {
+        String topic = options.text("topic");
+        String key = options.text("key");
+        long now = System.currentTimeMillis();
+        QueryResult result;
+        if (options.flag("unique")) {
+            MQAdminImpl admin = producer.getDefaultMQProducerImpl().getMqClientFactory().getMQAdminImpl();
+            result = admin.queryMessageByUniqKey(topic, key, MAX_FOUND, 0, now + HOUR_MS);
+        } else {
+            result = producer.queryMessage(topic, key, MAX_FOUND, 0, now + HOUR_MS);
+        }
+        List<String> names = new ArrayList<>();
+        for (MessageExt message : result.getMessageList()) {
+            names.add(Bodies.name(message.getBody()));
+        }
+        return names;
+    }
+
+    /** A message by its place; an offset id tells which server to ask, which is here another than it says. */
+    private String view(Options options) throws Exception {
+        String topic = options.text("topic");
+        InetSocketAddress server = new InetSocketAddress("127.0.0.1", options.number("port", 0));
+        MessageExt found = null;
+        for (MessageExt message : producer.queryMessage(topic, options.text("key"), 1, 0, Long.MAX_VALUE).getMessageList()) {
+            String id = MessageDecoder.createMessageId(server, message.getCommitLogOffset());
+            found = producer.getDefaultMQProducerImpl().viewMessage(topic, id);
+        }
+        return found == null ? null : Bodies.name(found.getBody());
     }
 
     private List<String> queues(String topic) {

@@ -11,6 +11,8 @@ public final class Main {
     private static final Map<String, String> ROLES = Map.of(
         "admin", "remora.client.AdminRole",
         "producer", "remora.client.ProducerRole",
+        "requester", "remora.client.RequesterRole",
+        "replier", "remora.client.ReplierRole",
         "push-consumer", "remora.client.PushConsumerRole",
         "lite-pull-consumer", "remora.client.LitePullConsumerRole");
 

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /** A producer: sends what it is told to and reports every result. Also asks for offsets. */
@@ -16,9 +17,19 @@ final class ProducerRole implements Role {
 
     @Override
     public void start(Options options) throws MQClientException {
-        producer = new DefaultMQProducer(options.text("group"));
+        producer = create(options);
         options.configure(producer);
         producer.start();
+    }
+
+    /** One with the verdict for brokers that check transactions is one that can begin them. */
+    private static DefaultMQProducer create(Options options) {
+        if (!options.has("check")) {
+            return new DefaultMQProducer(options.text("group"), null, options.flag("trace"), null);
+        }
+        TransactionMQProducer producer = new TransactionMQProducer(options.text("group"));
+        producer.setTransactionListener(new Transactions(options.text("check")));
+        return producer;
     }
 
     @Override
@@ -34,6 +45,8 @@ final class ProducerRole implements Role {
             case "stop-sending":
                 background.finish();
                 return null;
+            case "client-id":
+                return producer.buildMQClientId();
             case "offsets":
                 return offsets(options.text("topic"), options.bigNumber("timestamp", 0));
             default:

@@ -1,6 +1,9 @@
 package remora.client;
 
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
@@ -10,7 +13,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
-import org.apache.rocketmq.client.exception.MQClientException;
+import org.apache.rocketmq.client.impl.consumer.RebalanceImpl;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -26,7 +29,7 @@ final class PushConsumerRole implements Role {
     private int consumeMs;
 
     @Override
-    public void start(Options options) throws MQClientException {
+    public void start(Options options) throws Exception {
         topic = options.text("topic");
         failTimes = options.number("fail-times", 0);
         delayLevel = options.number("delay-level", 0);
@@ -39,6 +42,9 @@ final class PushConsumerRole implements Role {
         }
         if (options.has("max-reconsume-times")) {
             consumer.setMaxReconsumeTimes(options.number("max-reconsume-times", 0));
+        }
+        if (options.has("pop-invisible-ms")) {
+            pop(options.bigNumber("pop-invisible-ms", 0));
         }
         if (options.has("sql")) {
             consumer.subscribe(topic, MessageSelector.bySql(options.text("sql")));
@@ -59,6 +65,9 @@ final class PushConsumerRole implements Role {
 
     @Override
     public Object command(String verb, Options options) {
+        if (verb.equals("client-id")) {
+            return consumer.buildMQClientId();
+        }
         throw new IllegalArgumentException("no such command: " + verb);
     }
 
@@ -69,6 +78,12 @@ final class PushConsumerRole implements Role {
                 consumer.setMessageModel(model);
             }
         }
+    }
+
+    /** Leaves it to the brokers who gets what. By reflection: clients before 5.0 cannot. */
+    private void pop(long invisibleMs) throws ReflectiveOperationException {
+        consumer.getClass().getMethod("setClientRebalance", boolean.class).invoke(consumer, false);
+        consumer.getClass().getMethod("setPopInvisibleTime", long.class).invoke(consumer, invisibleMs);
     }
 
     private ConsumeConcurrentlyStatus consumeConcurrently(List<MessageExt> messages, ConsumeConcurrentlyContext context) {
@@ -102,12 +117,25 @@ final class PushConsumerRole implements Role {
         return good;
     }
 
+    /** Clients from 5.0 on have a table of its own for what they get by POP. */
+    private Set<MessageQueue> held() {
+        RebalanceImpl rebalance = consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl();
+        Set<MessageQueue> queues = new HashSet<>(rebalance.getProcessQueueTable().keySet());
+        try {
+            Map<?, ?> popped = (Map<?, ?>) RebalanceImpl.class.getMethod("getPopProcessQueueTable").invoke(rebalance);
+            popped.keySet().forEach(queue -> queues.add((MessageQueue) queue));
+        } catch (ReflectiveOperationException e) {
+            // An older client.
+        }
+        return queues;
+    }
+
     /** The client has no call-back for this; the table of what it really holds (and, orderly, has locked) is looked at. */
     private void watchAssignment() {
         List<String> last = List.of();
         while (!Thread.currentThread().isInterrupted()) {
             TreeSet<String> queues = new TreeSet<>();
-            for (MessageQueue queue : consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().keySet()) {
+            for (MessageQueue queue : held()) {
                 if (queue.getTopic().equals(topic)) {
                     queues.add(Bodies.queue(queue));
                 }

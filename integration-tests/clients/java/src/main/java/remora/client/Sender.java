@@ -8,6 +8,7 @@ import org.apache.rocketmq.client.producer.MessageQueueSelector;
 import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
+import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageConst;
@@ -64,6 +65,10 @@ final class Sender extends Thread {
                 case "selector":
                     sent(messages, producer.send(message, BY_SHARD, shard(first)), startedAt);
                     break;
+                case "transaction":
+                    TransactionMQProducer transactional = (TransactionMQProducer) producer;
+                    sent(messages, transactional.sendMessageInTransaction(message, options.text("verdict")), startedAt);
+                    break;
                 case "batch":
                     sent(messages, producer.send(messages), startedAt);
                     break;
@@ -107,7 +112,7 @@ final class Sender extends Thread {
     private Message message(int i) {
         String name = options.text("name") + "-" + i;
         Message message = new Message(options.text("topic"), Bodies.encode(name, options.number("size", 0)));
-        message.setKeys(name);
+        message.setKeys(options.text("key", name));
         message.putUserProperty("number", String.valueOf(i));
         List<String> tags = options.list("tags");
         if (!tags.isEmpty()) {

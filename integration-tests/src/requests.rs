@@ -1,0 +1,67 @@
+//! Requests to the steered replier, whose reply to each is known.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{java_client::JavaClient, wait::wait_until};
+
+/// A requester can only be answered once the brokers know it, and a replier only hears once it holds queues.
+const FIRST_LIMIT: Duration = Duration::from_secs(40);
+
+/// Sends one request and checks the reply.
+///
+/// # Errors
+/// When there is none, or it is another request's.
+pub fn request(
+    requester: &mut JavaClient,
+    topic: &str,
+    name: &str,
+    mode: &str,
+    number: usize,
+) -> Result<()> {
+    let number = number.to_string();
+    let options = [
+        ("topic", topic),
+        ("name", name),
+        ("mode", mode),
+        ("number", &number),
+    ];
+    let answer = requester.run("request", &options)?;
+    let reply = answer
+        .get("reply")
+        .and_then(|reply| reply.as_str())
+        .context("a request's result has the reply")?;
+    ensure!(reply == format!("re-{name}"), "{name} was answered {reply}");
+    Ok(())
+}
+
+/// Sends requests until the first is answered, as it need not be right after the start of either side.
+///
+/// # Errors
+/// When none is.
+pub fn wait_answered(requester: &mut JavaClient, topic: &str) -> Result<()> {
+    wait_answered_within(requester, topic, FIRST_LIMIT)
+}
+
+/// Like [`wait_answered`], with a limit of its own.
+///
+/// # Errors
+/// When none is answered.
+pub fn wait_answered_within(
+    requester: &mut JavaClient,
+    topic: &str,
+    limit: Duration,
+) -> Result<()> {
+    let mut last = String::new();
+    wait_until("the first reply", limit, || {
+        match request(requester, topic, "first", "sync", 0) {
+            Ok(()) => Ok(Some(())),
+            Err(e) => {
+                last = format!("{e:#}");
+                Ok(None)
+            }
+        }
+    })
+    .map_err(|e| e.context(last))
+}

@@ -1,0 +1,132 @@
+//! Questions that any client may ask: messages by key and by place, and a new topic.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::{
+    delivery::DELIVERY_LIMIT,
+    java_client::JavaClient,
+    ports::free_port,
+    proxy_process::Remora,
+    scenario::{QUEUES_PER_BROKER, Scenario},
+    suite::TestFn,
+    wait::wait_until,
+};
+
+pub(crate) const TESTS: &[(&str, TestFn)] = &[
+    ("query_by_key", query_by_key),
+    ("view_by_place", view_by_place),
+    ("create_topic", create_topic),
+];
+
+/// A broker's index is behind its log.
+const INDEX_LIMIT: Duration = Duration::from_secs(20);
+
+fn query_by_key(it: &Scenario<'_>) -> Result<()> {
+    let topic = it.topic()?;
+    let mut producer = it.producer().start()?;
+    let mut common = producer.send(&topic, "common", 16, &[("key", "shared-key")])?;
+    common.sort();
+    let own = producer.send(&topic, "own", 16, &[])?;
+    let mut admin = it.admin().start()?;
+    let mut found = Vec::new();
+    wait_until("the index", INDEX_LIMIT, || {
+        found = query(&mut admin, &topic, "shared-key", false).unwrap_or_default();
+        Ok((found.len() >= common.len()).then_some(()))
+    })
+    .map_err(|e| e.context(format!("found {found:?}")))?;
+    // Not before all are indexed, as more than all would be seen then, too.
+    for _ in 0..3 {
+        let found = query(&mut admin, &topic, "shared-key", false)?;
+        ensure!(found == common, "found {found:?}");
+    }
+    for body in &own {
+        let found = query(&mut admin, &topic, body, false)?;
+        ensure!(found == [body.as_str()], "{body}: found {found:?}");
+    }
+    for sent in producer.sent() {
+        let id = sent.id.context("a synchronous send tells the id")?;
+        let found = query(&mut admin, &topic, &id, true)?;
+        ensure!(
+            found == [sent.body.as_str()],
+            "{id} of {}: found {found:?}",
+            sent.body
+        );
+    }
+    it.stop([producer, admin])
+}
+
+/// What a key finds, sorted.
+fn query(admin: &mut JavaClient, topic: &str, key: &str, unique: bool) -> Result<Vec<String>> {
+    let unique = unique.to_string();
+    let options = [("topic", topic), ("key", key), ("unique", &unique)];
+    let mut found: Vec<String> = serde_json::from_value(admin.run("query", &options)?)?;
+    found.sort();
+    Ok(found)
+}
+
+/// A client asks the server whose address is in a message's id: here a broker's port of the proxy.
+fn view_by_place(it: &Scenario<'_>) -> Result<()> {
+    let topic = it.topic()?;
+    let mut producer = it.producer().start()?;
+    producer.send(&topic, "m", 8, &[])?;
+    let brokers = it.cluster().brokers();
+    let (target, ports, remora) = match it.remora_binary() {
+        Some(binary) => {
+            let ports = [free_port()?, free_port()?];
+            let listeners: Vec<_> = brokers
+                .iter()
+                .map(|broker| broker.name())
+                .zip(ports)
+                .collect();
+            let name_server = &it.cluster().target().name_server;
+            let dir = it.dir("remora")?;
+            let remora =
+                Remora::start_with_broker_listeners(binary, &dir, name_server, &listeners)?;
+            (remora.target().clone(), ports.to_vec(), Some(remora))
+        }
+        None => {
+            let ports = brokers
+                .iter()
+                .map(|broker| broker.address().port())
+                .collect();
+            (it.cluster().target().clone(), ports, None)
+        }
+    };
+    let mut admin = it.admin().target(&target).start()?;
+    for sent in producer.sent() {
+        let queue = sent.queue.context("a synchronous send tells the queue")?;
+        let broker = brokers
+            .iter()
+            .position(|broker| queue.starts_with(&format!("{}:", broker.name())))
+            .and_then(|place| ports.get(place))
+            .context("a broker that nobody knows")?;
+        let port = broker.to_string();
+        let options = [
+            ("topic", topic.as_str()),
+            ("key", &sent.body),
+            ("port", &port),
+        ];
+        wait_until("the message in the index", INDEX_LIMIT, || {
+            // Nothing found by its key is an error at this client.
+            Ok(admin
+                .run("view", &options)
+                .ok()
+                .filter(|found| *found == sent.body.as_str()))
+        })?;
+    }
+    it.stop([producer, admin])?;
+    remora.map_or(Ok(()), |remora| remora.stop(&[]))
+}
+
+/// A client makes a topic by telling each broker; all of them must hear of it.
+fn create_topic(it: &Scenario<'_>) -> Result<()> {
+    let topic = it.name("topic");
+    let mut admin = it.admin().start()?;
+    let queues = QUEUES_PER_BROKER.to_string();
+    admin.run("create-topic", &[("topic", &topic), ("queues", &queues)])?;
+    wait_until("both brokers to have the topic", DELIVERY_LIMIT, || {
+        Ok((it.cluster().queues(&topic)?.len() == 2 * QUEUES_PER_BROKER).then_some(()))
+    })?;
+    it.stop([admin])
+}
