@@ -39,15 +39,18 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> anyhow::Result<()> {
     let proxy = Proxy::bind(config)?;
-    proxy.run(async {
+    proxy.run(|| {
+        // Caught from here on, before anybody is told that the proxy listens.
         let terminated = signal(SignalKind::terminate());
         let interrupted = signal(SignalKind::interrupt());
-        match (terminated, interrupted) {
-            (Ok(mut terminated), Ok(mut interrupted)) => tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-            },
-            _ => std::future::pending().await,
+        async {
+            match (terminated, interrupted) {
+                (Ok(mut terminated), Ok(mut interrupted)) => tokio::select! {
+                    _ = terminated.recv() => {}
+                    _ = interrupted.recv() => {}
+                },
+                _ => std::future::pending().await,
+            }
         }
     })
 }

@@ -75,18 +75,22 @@ impl Proxy {
             .collect()
     }
 
-    /// Serves until `stop` is ready, then ends in an orderly way.
+    /// Serves until what `stop` returns is ready, then ends in an orderly way. `stop` is called first of
+    /// all, on the proxy's runtime.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub fn run<F>(self, stop: impl FnOnce() -> F) -> anyhow::Result<()>
+    where
+        F: Future<Output = ()>,
+    {
         let Self {
             config,
             runtime,
             listeners,
             admin,
         } = self;
-        runtime.block_on(serve(config, listeners, admin, stop))
+        runtime.block_on(async { serve(config, listeners, admin, stop()).await })
     }
 }
 

@@ -38,7 +38,7 @@ impl ProxyUnderTest {
         let thread = std::thread::spawn(move || {
             let proxy = Proxy::bind(config)?;
             started.send(proxy.local_addresses()?)?;
-            proxy.run(async {
+            proxy.run(|| async {
                 let _ = stopped.await;
             })
         });
