@@ -29,8 +29,8 @@ pub enum ProcessError {
     /// The request does not say which broker it is for, and the topic has several.
     #[error(
         "ext field {field} (the broker's name) is missing, and topic {topic} has several brokers: \
-         use a client that sends it (Java from 4.9.5 in the 4.9 line, from 5.1.0), or a \
-         topic that lives on one broker"
+         use a client that sends it (Java from 4.9.5 in the 4.9 line, from 5.1.0), or give each \
+         broker a port of its own with broker_listener in Remora's configuration"
     )]
     NoBrokerName {
         /// The field's name on the wire.
