@@ -24,6 +24,18 @@ static ROW: Row = Row {
     patience: Patience::Offset,
 };
 
+/// Codes by which a name server is told something. Whoever sends one sends it to each name server that
+/// it knows; here it knows one address.
+const CHANGES_NAME_SERVERS: &[RequestCode] = &[
+    RequestCode::PUT_KV_CONFIG,
+    RequestCode::DELETE_KV_CONFIG,
+    RequestCode::WIPE_WRITE_PERM_OF_BROKER,
+    RequestCode::DELETE_TOPIC_IN_NAMESRV,
+    RequestCode::REGISTER_TOPIC_IN_NAMESRV,
+    RequestCode::UPDATE_NAMESRV_CONFIG,
+    RequestCode::ADD_WRITE_PERM_OF_BROKER,
+];
+
 pub(crate) fn process(
     session: &Rc<Session>,
     frame: &Frame<'_>,
@@ -39,11 +51,12 @@ pub(crate) fn process(
             let broker = session.upstream.broker(name).await?;
             return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
         }
-        let answer = session
-            .upstream
-            .name_servers()
-            .call_frame(request.bytes())
-            .await?;
+        let name_servers = session.upstream.name_servers();
+        let answer = if CHANGES_NAME_SERVERS.contains(&view.request_code()) {
+            name_servers.call_all(request.bytes()).await?
+        } else {
+            name_servers.call_frame(request.bytes()).await?
+        };
         if view.request_code() == RequestCode::GET_BROKER_CLUSTER_INFO {
             return cluster_info(&session, &view, &answer);
         }

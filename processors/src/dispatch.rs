@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{CommandView, RemotingCommand, SerializeType};
+use remoting_codec::{CommandView, DecodeError, RemotingCommand, SerializeType};
 use route_cache::transport::Frame;
 
 use crate::error::ProcessError;
@@ -17,16 +17,8 @@ use crate::{
 /// Serves a request, or begins to.
 pub(crate) fn dispatch(session: &Rc<Session>, frame: &Frame<'_>, view: &CommandView<'_>) {
     if is_cut_short(view) {
-        // Its code does not fit into the header that it came in, so no broker would know it.
-        if let Ok(whole) = RemotingCommand::decode(&frame.to_owned()) {
-            let whole = RemotingCommand {
-                serialize_type: SerializeType::Json,
-                ..whole
-            };
-            let whole = whole.to_bytes();
-            if let Ok(view) = CommandView::decode(&whole) {
-                dispatch(session, &Frame::of(&whole), &view);
-            }
+        if let Err(error) = dispatch_whole(session, frame) {
+            session.refuse(view, &error.into());
         }
         return;
     }
@@ -37,6 +29,19 @@ pub(crate) fn dispatch(session: &Rc<Session>, frame: &Frame<'_>, view: &CommandV
     if let Err(error) = served {
         session.refuse(view, &error);
     }
+}
+
+/// Serves a request whose code does not fit into the header that it came in: no broker would know it,
+/// so it goes on with a header of the other kind.
+fn dispatch_whole(session: &Rc<Session>, frame: &Frame<'_>) -> Result<(), DecodeError> {
+    let whole = RemotingCommand {
+        serialize_type: SerializeType::Json,
+        ..RemotingCommand::decode(&frame.to_owned())?
+    };
+    let whole = whole.to_bytes();
+    let view = CommandView::decode(&whole)?;
+    dispatch(session, &Frame::of(&whole), &view);
+    Ok(())
 }
 
 /// Whether the code was cut short by its binary header and made whole by the codec.

@@ -1,11 +1,12 @@
 //! LOCK_BATCH_MQ (41) and UNLOCK_BATCH_MQ (42): relayed to the brokers whose queues they name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting_codec::body::{LockBatch, LockBatchResponse, MessageQueue};
 use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
+use route_cache::Broker;
 use route_cache::transport::Frame;
 use tokio::task::JoinSet;
 
@@ -17,19 +18,42 @@ use crate::session::Session;
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let batch = LockBatch::decode(view.body())?;
-    let mut by_broker: BTreeMap<&str, Vec<MessageQueue>> = BTreeMap::new();
+    let mut by_broker: BTreeMap<Rc<str>, (Rc<Broker>, Vec<MessageQueue>)> = BTreeMap::new();
+    let mut trouble = None;
+    let mut unknown = HashSet::new();
     for queue in &batch.mq_set {
-        let queues = by_broker.entry(&queue.broker_name).or_default();
-        queues.push(queue.clone());
+        let (name, topic) = (&queue.broker_name, &queue.topic);
+        if unknown.contains(&(name, topic)) {
+            continue;
+        }
+        match relay::named_broker(&session, name, topic, Some(queue.queue_id)).await {
+            Ok(broker) => {
+                let name = broker.name().clone();
+                let (_, queues) = by_broker.entry(name).or_insert((broker, Vec::new()));
+                queues.push(queue.clone());
+            }
+            // What others can do is still done.
+            Err(error) => {
+                unknown.insert((name, topic));
+                trouble = Some(error);
+            }
+        }
     }
-    let mut brokers = by_broker.into_iter();
+    if let (Some(error), true) = (trouble, by_broker.is_empty()) {
+        return Err(error);
+    }
+    let whole = by_broker
+        .values()
+        .map(|(_, queues)| queues.len())
+        .sum::<usize>()
+        == batch.mq_set.len();
+    let mut brokers = by_broker.into_values();
     match (brokers.next(), brokers.len()) {
         (None, _) => {
             session.answer(&view, locked(&request, Vec::new())?);
             Ok(())
         }
-        (Some((name, _)), 0) => {
-            let broker = session.upstream.broker(name).await?;
+        (Some((broker, _)), 0) if whole => {
             if request.row.code == RequestCode::UNLOCK_BATCH_MQ {
                 broker.requests_flushed().await;
             }
@@ -47,14 +71,11 @@ async fn split(
     session: &Rc<Session>,
     request: &Request,
     batch: &LockBatch,
-    parts: impl Iterator<Item = (&str, Vec<MessageQueue>)>,
+    parts: impl Iterator<Item = (Rc<Broker>, Vec<MessageQueue>)>,
 ) -> Result<(), ProcessError> {
     let view = request.view()?;
     let mut asking = JoinSet::new();
-    for (name, queues) in parts {
-        let Ok(broker) = session.upstream.broker(name).await else {
-            continue;
-        };
+    for (broker, queues) in parts {
         let part = LockBatch {
             mq_set: queues,
             ..batch.clone()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use remoting_codec::body::{Heartbeat, MessageModel};
+use remoting_codec::{RemotingCommand, RequestCode};
 use route_cache::{Broker, Lane, Registration};
 use tokio::time::Instant;
 
@@ -17,6 +18,9 @@ const CLIENT_IDS_MAX: usize = 8;
 /// true again; a client that has sent so many since its last heartbeat will send one soon.
 const UNREGISTERED_MAX: usize = 64;
 
+/// Most groups of a client that has not said who it is.
+const STAND_IN_MAX: usize = 64;
+
 /// The groups of one client connection.
 ///
 /// Kept only to tell brokers: they hold the membership, and this is what is said to them again when
@@ -28,8 +32,9 @@ pub(crate) struct Membership {
     registration: Rc<Registration>,
     /// Brokers that the client has sent to before it said who it is.
     sent_to: Vec<Rc<Broker>>,
-    /// Said on lanes before the client has said who it is.
-    stand_in: Option<Bytes>,
+    /// Groups in whose name the client has sent what something will come back to, before it has said
+    /// who it is.
+    stand_in: Vec<String>,
     /// Whether the client sends requests that others reply to.
     requester: bool,
     /// How often brokers were told whom replies are for.
@@ -89,7 +94,7 @@ impl Membership {
             }
             None => self.clients.push(client),
         }
-        if self.stand_in.take().is_some() {
+        if !std::mem::take(&mut self.stand_in).is_empty() {
             // Brokers keep the first id that they hear on a connection.
             for lane in &self.lanes {
                 lane.renew();
@@ -99,12 +104,22 @@ impl Membership {
         Ok(())
     }
 
-    /// Has lanes say that frame until the client says who it is.
-    pub(crate) fn stand_in(&mut self, frame: Bytes) {
-        if self.clients.is_empty() && self.stand_in.is_none() {
-            self.stand_in = Some(frame);
-            self.register();
+    /// Whether lanes say that the client is in the group, before it has said who it is.
+    pub(crate) fn stands_in(&self, group: &str) -> bool {
+        self.stand_in.iter().any(|known| known == group)
+    }
+
+    /// Has lanes say, until the client says who it is, that a client of that id is in the group. True
+    /// when lanes that are registered already do not say that yet.
+    pub(crate) fn stand_in(&mut self, client_id: &str, group: &str) -> bool {
+        if self.stands_in(group) || self.is_known() || self.stand_in.len() == STAND_IN_MAX {
+            return false;
         }
+        self.stand_in.push(group.to_owned());
+        let body = Heartbeat::of_producer(client_id, &self.stand_in);
+        let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
+        self.registration.replace(vec![heartbeat.to_bytes()]);
+        true
     }
 
     /// Notes that the client sends requests.
@@ -224,7 +239,7 @@ impl Membership {
 
     /// What new lanes begin with saying; nothing once the client has gone.
     pub(crate) fn registration(&self) -> Option<Rc<Registration>> {
-        (!self.closed && (self.is_known() || self.stand_in.is_some()))
+        (!self.closed && (self.is_known() || !self.stand_in.is_empty()))
             .then(|| self.registration.clone())
     }
 
@@ -266,7 +281,6 @@ impl Membership {
             .clients
             .iter()
             .flat_map(|client| std::iter::once(&client.frame).chain(&client.unregistered));
-        let frames = frames.chain(&self.stand_in);
         self.registration.replace(frames.cloned().collect());
     }
 }

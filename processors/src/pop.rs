@@ -66,7 +66,7 @@ fn on_connection(
     let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
     let time = Duration::from_millis(wait).min(WAIT_MAX) + MARGIN;
     let text = |place| fields.value(place).map(|value| value.text().into_owned());
-    relay::for_target(session, connection, frame, view, time, || {
+    relay::for_target(session, connection, frame, view, time, 0, || {
         Rc::new(Pop {
             session: session.clone(),
             connection: connection.clone(),
@@ -94,6 +94,16 @@ impl RelayTarget for Pop {
 
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
         self.session.on_failure(origin, error);
+    }
+
+    fn wants_late(&self) -> bool {
+        true
+    }
+
+    fn on_late(&self, _frame: Frame<'_>, view: &CommandView<'_>) {
+        if view.code() == ResponseCode::SUCCESS.0 {
+            self.give_back(view);
+        }
     }
 }
 

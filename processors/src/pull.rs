@@ -66,12 +66,17 @@ fn on_connection(
     fields: &Fields<'_>,
 ) -> Result<(), ProcessError> {
     let time = time(fields);
+    let offset = fields
+        .value(pull_field::QUEUE_OFFSET)
+        .and_then(|offset| offset.long());
+    let offset = offset.unwrap_or_default();
     let Some(queue) = replica::queue(broker, fields) else {
-        return relay::on_connection(session, connection, frame, view, time);
+        let target = || session.clone();
+        return relay::for_target(session, connection, frame, view, time, offset, target);
     };
     let moved = replica::connection(session, broker, &queue);
     let connection = moved.as_deref().unwrap_or(connection);
-    relay::for_target(session, connection, frame, view, time, || {
+    relay::for_target(session, connection, frame, view, time, offset, || {
         Rc::new(replica::Pull {
             session: session.clone(),
             queue,
@@ -149,15 +154,10 @@ fn time(fields: &Fields<'_>) -> Duration {
     Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
 }
 
-/// Offset of the queue offset in a stored message.
-const QUEUE_OFFSET_AT: usize = 20;
-
 /// In the place of an answer that the client has no room for: nothing found, ask again at once from
-/// the first message on that was found. What lies before it the broker has left out for the client
-/// already. `None` when the answer has no message.
-pub(crate) fn ask_again(view: &CommandView<'_>) -> Option<RemotingCommand> {
-    let offset = view.body().get(QUEUE_OFFSET_AT..)?.first_chunk::<8>()?;
-    let offset = i64::from_be_bytes(*offset).to_string();
+/// the offset that was asked for.
+pub(crate) fn ask_again(view: &CommandView<'_>, offset: i64) -> RemotingCommand {
+    let offset = offset.to_string();
     let code = ResponseCode::PULL_RETRY_IMMEDIATELY;
     let mut again = RemotingCommand::response(code, 0, SerializeType::Json)
         .with_remark("the client does not read what it has pulled");
@@ -171,5 +171,5 @@ pub(crate) fn ask_again(view: &CommandView<'_>) -> Option<RemotingCommand> {
             .ext_fields
             .push((name.to_owned().into(), value.into()));
     });
-    Some(again)
+    again
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remoting_codec::{CommandView, Fields, Language, RequestCode, Version};
 use route_cache::transport::Frame;
-use route_cache::{Broker, Connection, RelayTarget, RouteError};
+use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError};
 
 use crate::error::ProcessError;
 use crate::request::Request;
@@ -56,17 +56,17 @@ pub(crate) async fn find_broker(
     }
     let view = request.view()?;
     let fields = Fields::read(view.ext_fields(), row.fields)?;
+    let topic = fields
+        .value(TOPIC)
+        .map(|topic| topic.text())
+        .unwrap_or_default();
     if let Some(name) = fields.value(BROKER) {
-        return Ok(session.upstream.broker(&name.text()).await?);
+        return named_broker(session, &name.text(), &topic, row.queue_of(&fields)).await;
     }
     let no_name = |topic: &str| ProcessError::NoBrokerName {
         field: row.fields.get(BROKER).map_or("bname", |field| field.name),
         topic: topic.to_owned(),
     };
-    let topic = fields
-        .value(TOPIC)
-        .map(|topic| topic.text())
-        .unwrap_or_default();
     // Where there is one broker, it is meant, whatever the topic is or whether it exists.
     if let [only] = &*session.upstream.all_brokers().await {
         return Ok(only.clone());
@@ -83,6 +83,25 @@ pub(crate) async fn find_broker(
         }
         _ => Err(no_name(&topic)),
     }
+}
+
+/// The broker of that name. For a static topic, clients name none that exists, but a mark; the broker is
+/// then the one that has the queue.
+pub(crate) async fn named_broker(
+    session: &Session,
+    name: &str,
+    topic: &str,
+    queue: Option<i32>,
+) -> Result<Rc<Broker>, ProcessError> {
+    if let Some(queue) = queue
+        && name.starts_with(MOCK_PREFIX)
+    {
+        let route = session.upstream.routes().route(topic).await?;
+        if let Some(name) = route.broker_of_logical_queue(name, queue) {
+            return Ok(session.upstream.broker(name).await?);
+        }
+    }
+    Ok(session.upstream.broker(name).await?)
 }
 
 /// Whether the client is told of brokers' own listeners.
@@ -114,15 +133,25 @@ pub(crate) fn to_broker(
     on_connection(session, &connection, frame, view, time)
 }
 
-/// The broker to ask where any of a topic's will do: the listener's, or the topic's first.
+/// The broker to ask where any of a topic's will do: the listener's, or the first that can be reached.
 pub(crate) async fn any_broker(session: &Session, topic: &str) -> Result<Rc<Broker>, ProcessError> {
     if let Some(name) = &session.broker {
         return Ok(session.upstream.broker(name).await?);
     }
     let route = session.upstream.routes().route(topic).await?;
+    let mut trouble = None;
+    for data in route.brokers() {
+        match session.upstream.broker(&data.broker_name).await {
+            // One that could not be reached a moment ago says so here.
+            Ok(broker) => match broker.connection(Class::Request, false) {
+                Ok(_) => return Ok(broker),
+                Err(error) => trouble = Some(error),
+            },
+            Err(error) => trouble = Some(error),
+        }
+    }
     let no_broker = || RouteError::NoSuchTopic(format!("topic {topic} has no broker").into());
-    let first = route.brokers().first().ok_or_else(no_broker)?;
-    Ok(session.upstream.broker(&first.broker_name).await?)
+    Err(trouble.map_or_else(|| no_broker().into(), ProcessError::from))
 }
 
 /// Puts a request into a connection; its answer goes to the client.
@@ -133,22 +162,25 @@ pub(crate) fn on_connection(
     view: &CommandView<'_>,
     time: Duration,
 ) -> Result<(), ProcessError> {
-    for_target(session, connection, frame, view, time, || session.clone())
+    for_target(session, connection, frame, view, time, 0, || {
+        session.clone()
+    })
 }
 
-/// Puts a request into a connection; its answer goes to `target`, on behalf of the client.
+/// Puts a request into a connection; its answer goes to `target`, with `note`, on behalf of the client.
 pub(crate) fn for_target<T: RelayTarget + 'static>(
     session: &Session,
     connection: &Connection,
     frame: &Frame<'_>,
     view: &CommandView<'_>,
     time: Duration,
+    note: i64,
     target: impl FnOnce() -> Rc<T>,
 ) -> Result<(), ProcessError> {
     if view.is_oneway() {
         connection.relay_oneway(frame, view)?;
     } else {
-        connection.relay(frame, view, target(), time)?;
+        connection.relay(frame, view, target(), time, note)?;
         session.begin();
     }
     Ok(())

@@ -101,7 +101,7 @@ fn leave(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<Bytes> {
 }
 
 fn join(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<Bytes> {
-    let body = Heartbeat::of_producer(client_id, &format!("{GROUP_PREFIX}{round}"));
+    let body = Heartbeat::of_producer(client_id, &[format!("{GROUP_PREFIX}{round}")]);
     Some(
         like(heartbeat, RequestCode::HEART_BEAT)?
             .with_body(body)

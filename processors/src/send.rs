@@ -7,8 +7,7 @@
 
 use std::rc::Rc;
 
-use remoting_codec::body::Heartbeat;
-use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
+use remoting_codec::{CommandView, Fields, RequestCode};
 use route_cache::Broker;
 use route_cache::transport::Frame;
 
@@ -68,7 +67,11 @@ fn expects_something(session: &Session, row: &Row, fields: &Fields<'_>, broker: 
             .any(|lane| lane.broker() == broker.name())
     };
     let joining = || membership.lanes().iter().any(|lane| lane.is_joining());
-    (is_half(fields) && !introduced())
+    let stands_in = || {
+        let group = fields.value(send_field::GROUP).map(|group| group.text());
+        membership.is_known() || membership.stands_in(&group.unwrap_or_default())
+    };
+    (is_half(fields) && !(introduced() && stands_in()))
         || (is_request(row, fields) && !(membership.is_requester() && introduced()))
         || ((is_half(fields) || is_request(row, fields)) && joining())
 }
@@ -95,19 +98,22 @@ fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
 /// goes to any connection of the group.
 async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, fields: &Fields<'_>) {
     let group = fields.value(send_field::GROUP).map(|group| group.text());
-    let body = Heartbeat::of_producer(&session.peer().to_string(), &group.unwrap_or_default());
-    let stand_in = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
-    let lane = {
-        session
-            .membership
-            .borrow_mut()
-            .stand_in(stand_in.to_bytes());
-        let master = broker.addresses().master().cloned();
-        master.and_then(|address| heartbeat::lane_to(session, broker, &address))
+    let client_id = session.peer().to_string();
+    let is_new = session
+        .membership
+        .borrow_mut()
+        .stand_in(&client_id, &group.unwrap_or_default());
+    let master = broker.addresses().master().cloned();
+    let lane = master.and_then(|address| heartbeat::lane_to(session, broker, &address));
+    let Some(lane) = lane else {
+        return;
     };
-    if let Some(lane) = lane {
-        lane.wait_registered(session.settings.introduction_time)
-            .await;
+    let time = session.settings.introduction_time;
+    if is_new && lane.registered().is_some() {
+        // What goes wrong here, the message itself will meet with.
+        let _ = lane.heartbeat(time).await;
+    } else {
+        lane.wait_registered(time).await;
     }
 }
 

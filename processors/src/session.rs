@@ -215,7 +215,7 @@ impl RelayTarget for Session {
             // There is no room for a body. What was pulled can be pulled again.
             let again = Some(view)
                 .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
-                .and_then(pull::ask_again);
+                .map(|view| pull::ask_again(view, origin.note));
             let busy = || {
                 let busy = ResponseCode::SYSTEM_BUSY;
                 RemotingCommand::response(busy, origin.opaque, origin.serialize_type)

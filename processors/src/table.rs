@@ -6,7 +6,7 @@
 //! without.
 
 use remoting_codec::FieldKind::{Int, Long, Text};
-use remoting_codec::{FieldSpec, RequestCode as Code};
+use remoting_codec::{FieldSpec, Fields, RequestCode as Code};
 use route_cache::Class;
 
 /// A request code, who serves it, and what there is to know of it.
@@ -116,6 +116,8 @@ pub mod pull_field {
     pub const SUSPEND: usize = 4;
     /// `queueId`.
     pub const QUEUE: usize = 5;
+    /// `queueOffset`.
+    pub const QUEUE_OFFSET: usize = 6;
 }
 
 const SEND: &[FieldSpec] = &[
@@ -546,6 +548,12 @@ impl Row {
     const fn by_master(mut self) -> Self {
         self.needs_master = true;
         self
+    }
+
+    /// The queue that a request is for, if it says so.
+    pub(crate) fn queue_of(&self, fields: &Fields<'_>) -> Option<i32> {
+        let is_queue = |spec: &FieldSpec| matches!(spec.name, "queueId" | "e");
+        fields.value(self.fields.iter().position(is_queue)?)?.int()
     }
 
     /// The row of that code, if it is served.

@@ -26,5 +26,5 @@ pub use clock::{Clock, Deadline, TICK};
 pub use config::{RouteConfig, UpstreamConfig};
 pub use error::{NameServerError, RouteError, UpstreamError};
 pub use name_server::{NameServerClient, NameServers, name_servers};
-pub use routes::{Advertised, RouteCache, TopicRoute};
+pub use routes::{Advertised, MOCK_PREFIX, RouteCache, TopicRoute};
 pub use upstream::Upstream;

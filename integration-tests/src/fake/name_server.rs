@@ -8,6 +8,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 use remoting_codec::body::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
 use remoting_codec::{FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, SerializeType};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,8 +29,12 @@ struct State {
     brokers: Mutex<BTreeMap<String, BrokerData>>,
     /// Broker names by topic.
     topics: Mutex<HashMap<String, Vec<String>>>,
+    /// Mappings of static topics.
+    mappings: Mutex<HashMap<String, BTreeMap<String, Value>>>,
     /// How often each topic's route was asked for.
     asked: Mutex<HashMap<String, usize>>,
+    /// Codes that nothing here serves, as they came.
+    others: Mutex<Vec<i32>>,
 }
 
 impl FakeNameServer {
@@ -83,6 +88,25 @@ impl FakeNameServer {
         self.state.topics.lock().insert(topic.to_owned(), brokers);
     }
 
+    /// Has a static topic's logical queue be with a broker.
+    pub fn map_queue(&self, topic: &str, queue: i32, broker: &str) {
+        let mapping = serde_json::json!({
+            "bname": broker,
+            "currIdMap": { queue.to_string(): 0 },
+            "epoch": 1,
+            "scope": "__global__",
+        });
+        let mut mappings = self.state.mappings.lock();
+        let of_topic = mappings.entry(topic.to_owned()).or_default();
+        of_topic.insert(broker.to_owned(), mapping);
+    }
+
+    /// The codes of requests that were refused, in their order.
+    #[must_use]
+    pub fn refused(&self) -> Vec<i32> {
+        self.state.others.lock().clone()
+    }
+
     /// How often that topic's route was asked for.
     #[must_use]
     pub fn asked(&self, topic: &str) -> usize {
@@ -117,12 +141,19 @@ impl State {
                 *self.asked.lock().entry(topic.to_owned()).or_default() += 1;
                 match self.topics.lock().get(topic) {
                     Some(brokers) => {
-                        response(ResponseCode::SUCCESS).with_body(self.route(brokers).encode())
+                        let route = TopicRouteData {
+                            topic_queue_mapping_by_broker: self.mappings.lock().get(topic).cloned(),
+                            ..self.route(brokers)
+                        };
+                        response(ResponseCode::SUCCESS).with_body(route.encode())
                     }
                     None => response(ResponseCode::TOPIC_NOT_EXIST).with_remark("no such topic"),
                 }
             }
-            _ => response(ResponseCode::REQUEST_CODE_NOT_SUPPORTED),
+            RequestCode(code) => {
+                self.others.lock().push(code);
+                response(ResponseCode::REQUEST_CODE_NOT_SUPPORTED)
+            }
         }
     }
 

@@ -91,17 +91,40 @@ async fn a_silent_broker_is_answered_for_and_its_late_answer_goes_to_nobody() ->
 async fn a_broker_that_goes_away_politely_is_not_passed_on() -> Result<()> {
     let world = World::start().await?;
     let go_away = RemotingCommand::response(ResponseCode::GO_AWAY, 0, SerializeType::Json);
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(0, "both", "broker-a")).await?.code, 0);
     world
         .a
         .on(RequestCode::SEND_MESSAGE_V2, Reply::Command(go_away));
-    let mut client = world.proxy.client().await?;
     let answer = client.call(&send(1, "both", "broker-a")).await?;
     assert_eq!(answer.code, ResponseCode::SERVICE_NOT_AVAILABLE.0);
     // It was this connection that was to go; the next is a new one.
     world.a.on(RequestCode::SEND_MESSAGE_V2, Reply::Mirror);
     assert_eq!(client.call(&send(2, "both", "broker-a")).await?.code, 0);
     let received = world.a.received(RequestCode::SEND_MESSAGE_V2);
-    assert_ne!(received[0].connection, received[1].connection);
+    let connections: Vec<_> = received.iter().map(|one| one.connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_only_says_to_go_away_is_left_alone() -> Result<()> {
+    let world = World::start().await?;
+    let go_away = RemotingCommand::response(ResponseCode::GO_AWAY, 0, SerializeType::Json);
+    world
+        .a
+        .on(RequestCode::SEND_MESSAGE_V2, Reply::Command(go_away));
+    let mut client = world.proxy.client().await?;
+    for opaque in 0..100 {
+        let answer = client.call(&send(opaque, "both", "broker-a")).await?;
+        assert_eq!(answer.code, ResponseCode::SERVICE_NOT_AVAILABLE.0);
+    }
+    let received = world.a.received(RequestCode::SEND_MESSAGE_V2);
+    assert!(received.len() < 10, "{}", received.len());
+    // It is asked again after a while.
+    world.a.on(RequestCode::SEND_MESSAGE_V2, Reply::Mirror);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(client.call(&send(100, "both", "broker-a")).await?.code, 0);
     Ok(())
 }
 

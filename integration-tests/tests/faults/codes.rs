@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use integration_tests::fake::{FakeBroker, Reply, request};
+use integration_tests::fake::{FakeBroker, FakeNameServer, ProxyUnderTest, Reply, request};
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
 
 use crate::World;
@@ -37,15 +37,32 @@ async fn a_half_message_waits_until_its_producer_is_known() -> Result<()> {
     let told = bodies(&world.a);
     assert_eq!(told.len(), 1);
     assert!(told[0].contains(r#""groupName":"group""#), "{told:?}");
+    // So is a second group's.
+    let other = half
+        .ext_fields
+        .iter()
+        .filter(|(name, _)| name != "a")
+        .cloned();
+    let other = RemotingCommand {
+        opaque: 2,
+        ext_fields: other.collect(),
+        ..half.clone()
+    };
+    let other = other.with_field("a", "other");
+    assert_eq!(client.call(&other).await?.code, 0);
+    let told = bodies(&world.a);
+    assert_eq!(told.len(), 2);
+    assert!(told[1].contains(r#""groupName":"group""#), "{told:?}");
+    assert!(told[1].contains(r#""groupName":"other""#), "{told:?}");
     let stand_in = world.a.received(RequestCode::HEART_BEAT)[0].connection;
     // Then it says so, and no connection is left on which a broker remembers the stand-in.
     client.call(&heartbeat(2)).await?;
     world.a.wait_closed(stand_in).await?;
-    let told = world.a.wait_received(RequestCode::HEART_BEAT, 2).await?;
-    assert_eq!(told[1].command.body, heartbeat(0).body);
+    let told = world.a.wait_received(RequestCode::HEART_BEAT, 3).await?;
+    assert_eq!(told[2].command.body, heartbeat(0).body);
     // A check comes over the lane, gets the broker's name if it lacks it, and is not answered.
     let check = request(RequestCode::CHECK_TRANSACTION_STATE, 5, &[("msgId", "m")]).oneway();
-    world.a.say(told[1].connection, check)?;
+    world.a.say(told[2].connection, check)?;
     let heard = client.receive().await?;
     assert_eq!(heard.field("bname"), Some("broker-a"));
     assert_eq!(heard.field("msgId"), Some("m"));
@@ -131,38 +148,63 @@ async fn a_pop_that_nobody_awaits_any_more_is_given_back() -> Result<()> {
     let world = World::start().await?;
     let mut client = world.proxy.client().await?;
     client.call(&heartbeat(1)).await?;
-    let found = success()
+    world.a.on(
+        RequestCode::POP_MESSAGE,
+        Reply::Late(Duration::from_millis(300), popped()),
+    );
+    client.send(&pop("15000")).await?;
+    world.a.wait_received(RequestCode::POP_MESSAGE, 1).await?;
+    drop(client);
+    expect_given_back(&world).await
+}
+
+#[tokio::test]
+async fn a_pop_that_is_answered_too_late_is_given_back() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    client.call(&heartbeat(1)).await?;
+    world.a.on(
+        RequestCode::POP_MESSAGE,
+        Reply::Late(Duration::from_secs(6), popped()),
+    );
+    // Five seconds more than it may wait.
+    let answer = client.call(&pop("0")).await?;
+    assert_eq!(answer.code, ResponseCode::SYSTEM_BUSY.0);
+    expect_given_back(&world).await
+}
+
+/// An answer with messages from two topics.
+fn popped() -> RemotingCommand {
+    success()
         .with_field("popTime", "1000")
         .with_field("invisibleTime", "60000")
         .with_field("reviveQid", "3")
         .with_field("startOffsetInfo", "0 2 7;1 0 0")
-        .with_field("msgOffsetInfo", "0 2 7,8;1 0 5");
-    world.a.on(
-        RequestCode::POP_MESSAGE,
-        Reply::Late(Duration::from_millis(300), found),
-    );
+        .with_field("msgOffsetInfo", "0 2 7,8;1 0 5")
+}
+
+fn pop(wait: &'static str) -> RemotingCommand {
     let fields = [
         ("topic", "both"),
         ("consumerGroup", "g"),
         ("queueId", "-1"),
         ("maxMsgNums", "32"),
         ("invisibleTime", "60000"),
-        ("pollTime", "15000"),
+        ("pollTime", wait),
         ("bornTime", "0"),
         ("initMode", "0"),
         ("bname", "broker-a"),
     ];
-    client
-        .send(&request(RequestCode::POP_MESSAGE, 2, &fields))
-        .await?;
-    world.a.wait_received(RequestCode::POP_MESSAGE, 1).await?;
-    drop(client);
+    request(RequestCode::POP_MESSAGE, 2, &fields)
+}
+
+async fn expect_given_back(world: &World) -> Result<()> {
     let code = RequestCode::CHANGE_MESSAGE_INVISIBLETIME;
     let given_back = world.a.wait_received(code, 3).await?;
     let receipts: Vec<_> = given_back
         .iter()
         .map(|one| {
-            let field = |name| one.command.field(name).unwrap();
+            let field = |name| one.command.field(name).unwrap_or_default();
             (field("topic"), field("extraInfo"), field("offset"))
         })
         .collect();
@@ -283,6 +325,66 @@ async fn connections_of_all_brokers_are_joined() -> Result<()> {
     }
     assert!(body.contains("CLUSTERING"));
     Ok(())
+}
+
+#[tokio::test]
+async fn a_static_topic_s_queue_is_found() -> Result<()> {
+    let world = World::start().await?;
+    world
+        .name_server
+        .add_topic("static", &["broker-a", "broker-b"]);
+    world.name_server.map_queue("static", 0, "broker-a");
+    world.name_server.map_queue("static", 1, "broker-b");
+    let mut client = world.proxy.client().await?;
+    // Clients name no broker, but a mark that stands for whichever has the queue.
+    let mark = "__syslo__global__";
+    for (queue, broker) in [("0", &world.a), ("1", &world.b)] {
+        let fields = [("topic", "static"), ("queueId", queue), ("bname", mark)];
+        let ask = request(RequestCode::GET_MAX_OFFSET, 1, &fields);
+        assert_eq!(client.call(&ask).await?.code, 0);
+        let asked = broker.received(RequestCode::GET_MAX_OFFSET);
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].command.field("queueId"), Some(queue));
+    }
+    let queue = |id| format!(r#"{{"brokerName":"{mark}","queueId":{id},"topic":"static"}}"#);
+    let body = format!(r#"{{"clientId":"c1","mqSet":[{},{}]}}"#, queue(0), queue(1));
+    client
+        .call(&request(RequestCode::LOCK_BATCH_MQ, 2, &[]).with_body(body))
+        .await?;
+    for (id, broker) in [(0, &world.a), (1, &world.b)] {
+        let locked = broker.received(RequestCode::LOCK_BATCH_MQ);
+        let body = String::from_utf8_lossy(&locked[0].command.body).into_owned();
+        assert!(
+            body.contains(&queue(id)) && !body.contains(&queue(1 - id)),
+            "{body}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_changes_name_servers_reaches_each() -> Result<()> {
+    let broker = FakeBroker::start("broker-a").await?;
+    let servers = [
+        FakeNameServer::start(&[&broker]).await?,
+        FakeNameServer::start(&[&broker]).await?,
+    ];
+    let addresses = servers.each_ref().map(FakeNameServer::address);
+    let proxy = ProxyUnderTest::start(&addresses, "admin_relay = true\n")?;
+    let mut client = proxy.client().await?;
+    let put = [("namespace", "n"), ("key", "k"), ("value", "v")];
+    let answer = client
+        .call(&request(RequestCode::PUT_KV_CONFIG, 1, &put))
+        .await?;
+    assert_eq!(answer.code, ResponseCode::REQUEST_CODE_NOT_SUPPORTED.0);
+    client
+        .call(&request(RequestCode::GET_KV_CONFIG, 2, &put))
+        .await?;
+    let (put, get) = (RequestCode::PUT_KV_CONFIG.0, RequestCode::GET_KV_CONFIG.0);
+    let mut refused = servers.map(|server| server.refused());
+    refused.sort();
+    assert_eq!(refused, [vec![put], vec![put, get]]);
+    proxy.stop()
 }
 
 #[tokio::test]

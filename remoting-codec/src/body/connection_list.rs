@@ -1,7 +1,7 @@
 //! The answers of GET_CONSUMER_CONNECTION_LIST and GET_PRODUCER_CONNECTION_LIST (`ConsumerConnection`,
 //! `ProducerConnection`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,12 +38,10 @@ impl ConnectionList {
 
     /// Takes in the clients that another broker knows.
     pub fn join(&mut self, other: Self) {
-        for connection in other.connection_set {
-            let id = connection.get("clientId");
-            let mut known = self.connection_set.iter();
-            if !known.any(|known| known.get("clientId") == id) {
-                self.connection_set.push(connection);
-            }
-        }
+        let id = |connection: &Value| Some(connection.get("clientId")?.as_str()?.to_owned());
+        let mut known: HashSet<_> = self.connection_set.iter().map(id).collect();
+        let others = other.connection_set.into_iter();
+        self.connection_set
+            .extend(others.filter(|connection| known.insert(id(connection))));
     }
 }

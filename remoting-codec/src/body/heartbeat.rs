@@ -91,13 +91,17 @@ impl Heartbeat {
         read("heartbeat", body)
     }
 
-    /// Writes the body of a client with one producer group and nothing else.
+    /// Writes the body of a client with these producer groups and nothing else.
     #[must_use]
-    pub fn of_producer(client_id: &str, group: &str) -> Vec<u8> {
+    pub fn of_producer(client_id: &str, groups: &[String]) -> Vec<u8> {
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|group| serde_json::json!({"groupName": group}))
+            .collect();
         write(&serde_json::json!({
             "clientID": client_id,
             "consumerDataSet": [],
-            "producerDataSet": [{"groupName": group}],
+            "producerDataSet": groups,
         }))
     }
 

@@ -83,8 +83,12 @@ pub struct Connection {
     pending: RefCell<Pending>,
     push_target: Option<Weak<dyn PushTarget>>,
     established: Cell<bool>,
-    /// The broker said that it goes away.
+    /// It takes no further requests, and ends with the last answer.
     retired: Cell<bool>,
+    /// The peer has answered a request.
+    answered: Cell<bool>,
+    /// It has never done so, and says that it goes away.
+    turned_away: Cell<bool>,
     this: Weak<Self>,
 }
 
@@ -112,6 +116,8 @@ impl Connection {
             push_target,
             established: Cell::new(false),
             retired: Cell::new(false),
+            answered: Cell::new(false),
+            turned_away: Cell::new(false),
             this: this.clone(),
         });
         let mut connections = connection.context.connections.borrow_mut();
@@ -120,7 +126,8 @@ impl Connection {
         connection
     }
 
-    /// Connects and runs the connection until it ends. `false` when it was never established.
+    /// Connects and runs the connection until it ends. `false` when it was never established, or was
+    /// of no use: a peer that goes away may take connections for a while, and serve none.
     pub(crate) async fn run(&self, address: &str) -> bool {
         let stream = match self.connect(address).await {
             Ok(stream) => stream,
@@ -149,7 +156,7 @@ impl Connection {
             }
         }
         self.end(&UpstreamError::Closed(self.peer.clone()));
-        true
+        !self.turned_away.get()
     }
 
     async fn connect(&self, address: &str) -> Result<TcpStream, UpstreamError> {
@@ -168,7 +175,7 @@ impl Connection {
         Ok(stream)
     }
 
-    /// Sends a request on for `target`, who gets the answer, or why there is none.
+    /// Sends a request on for `target`, who gets the answer and `note`, or why there is none.
     ///
     /// # Errors
     /// When the request cannot be taken; then `target` is not told.
@@ -178,12 +185,14 @@ impl Connection {
         view: &CommandView<'_>,
         target: Rc<dyn RelayTarget>,
         time: Duration,
+        note: i64,
     ) -> Result<(), UpstreamError> {
         self.admit(frame.bytes().len())?;
         let origin = Origin {
             opaque: view.opaque(),
             code: view.request_code(),
             serialize_type: view.serialize_type(),
+            note,
         };
         let completion = Completion::Relay(target, origin);
         let opaque = self.insert(self.context.clock.after(time), completion)?;
@@ -327,8 +336,10 @@ impl FrameHandler for Connection {
         };
         if view.code() == ResponseCode::GO_AWAY.0 {
             self.retired.set(true);
+            self.turned_away.set(!self.answered.get());
             completion.fail(UpstreamError::GoingAway(self.peer.clone()));
         } else {
+            self.answered.set(true);
             completion.answer(frame, &view);
         }
         if self.retired.get() {

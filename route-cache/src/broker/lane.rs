@@ -53,6 +53,8 @@ pub struct Lane {
     /// The state has changed.
     changed: Notify,
     closed: Cell<bool>,
+    /// Its connection was closed to be made anew: nothing is wrong with the broker.
+    renewed: Cell<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +98,7 @@ impl Lane {
             state: RefCell::new(State::Joining),
             changed: Notify::new(),
             closed: Cell::new(false),
+            renewed: Cell::new(false),
         });
         tokio::task::spawn_local(lane.clone().run());
         lane
@@ -193,6 +196,7 @@ impl Lane {
     /// client that was registered under another id before it said its own.
     pub fn renew(&self) {
         if let Some(connection) = self.connection.borrow().clone() {
+            self.renewed.set(true);
             self.enter(State::Joining);
             connection.close();
         }
@@ -218,6 +222,11 @@ impl Lane {
             self.connection.take();
             if self.closed.get() {
                 return;
+            }
+            if self.renewed.take() {
+                backoff.reset();
+                self.enter(State::Joining);
+                continue;
             }
             if established && joined {
                 backoff.reset();
@@ -260,7 +269,9 @@ impl Lane {
                 match connection.call(frame, time).await {
                     Ok(answered) => answer = answered,
                     Err(error) => {
-                        self.enter(State::Failed(error));
+                        if !self.renewed.get() {
+                            self.enter(State::Failed(error));
+                        }
                         connection.close();
                         return false;
                     }

@@ -25,6 +25,12 @@ pub trait RelayTarget {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>);
     /// No answer will come.
     fn on_failure(&self, origin: Origin, error: UpstreamError);
+    /// Whether an answer that comes after [`Self::on_failure`] means anything.
+    fn wants_late(&self) -> bool {
+        false
+    }
+    /// That answer has come; only if it was wanted.
+    fn on_late(&self, _frame: Frame<'_>, _view: &CommandView<'_>) {}
 }
 
 /// What must be known of a relayed request to answer it.
@@ -36,6 +42,8 @@ pub struct Origin {
     pub code: RequestCode,
     /// How its sender writes headers.
     pub serialize_type: SerializeType,
+    /// A number that whoever relayed it wants back with the answer.
+    pub note: i64,
 }
 
 /// What happens with an answer.
@@ -44,6 +52,8 @@ pub(crate) enum Completion {
     Call(oneshot::Sender<Result<Bytes, UpstreamError>>),
     /// It is relayed.
     Relay(Rc<dyn RelayTarget>, Origin),
+    /// It comes too late to be relayed.
+    Late(Rc<dyn RelayTarget>),
 }
 
 impl Completion {
@@ -52,6 +62,7 @@ impl Completion {
             // Whoever asked may have stopped waiting.
             Self::Call(caller) => drop(caller.send(Ok(frame.to_owned()))),
             Self::Relay(target, origin) => target.on_answer(origin, frame, view),
+            Self::Late(target) => target.on_late(frame, view),
         }
     }
 
@@ -59,6 +70,7 @@ impl Completion {
         match self {
             Self::Call(caller) => drop(caller.send(Err(error))),
             Self::Relay(target, origin) => target.on_failure(origin, error),
+            Self::Late(_) => {}
         }
     }
 }
@@ -84,8 +96,8 @@ struct Slot {
 
 #[derive(Default)]
 enum State {
-    /// Over its time, and its answer may still come.
-    Abandoned,
+    /// Over its time, and its answer may still come; to whom that matters.
+    Abandoned(Option<Rc<dyn RelayTarget>>),
     #[default]
     Free,
     Waiting(Deadline, Completion),
@@ -117,9 +129,9 @@ impl Pending {
         }
         let completion = match std::mem::take(&mut slot.state) {
             State::Free => return None,
-            State::Abandoned => {
+            State::Abandoned(target) => {
                 self.abandoned -= 1;
-                None
+                target.map(Completion::Late)
             }
             State::Waiting(_, completion) => Some(completion),
         };
@@ -132,11 +144,18 @@ impl Pending {
     pub(crate) fn remove_expired(&mut self, clock: &Clock) -> Vec<Completion> {
         let mut expired = Vec::new();
         for slot in &mut self.slots {
-            if let State::Waiting(deadline, _) = slot.state
-                && clock.is_over(deadline)
-                && let State::Waiting(_, completion) =
-                    std::mem::replace(&mut slot.state, State::Abandoned)
-            {
+            let State::Waiting(deadline, completion) = &slot.state else {
+                continue;
+            };
+            if !clock.is_over(*deadline) {
+                continue;
+            }
+            let late = match completion {
+                Completion::Relay(target, _) if target.wants_late() => Some(target.clone()),
+                _ => None,
+            };
+            let abandoned = State::Abandoned(late);
+            if let State::Waiting(_, completion) = std::mem::replace(&mut slot.state, abandoned) {
                 self.abandoned += 1;
                 expired.push(completion);
             }
@@ -152,7 +171,7 @@ impl Pending {
         slots
             .filter_map(|slot| match slot.state {
                 State::Waiting(_, completion) => Some(completion),
-                State::Abandoned | State::Free => None,
+                State::Abandoned(_) | State::Free => None,
             })
             .collect()
     }

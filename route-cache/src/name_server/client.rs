@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::RemotingCommand;
+use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::broker::{Connection, Context};
@@ -25,11 +26,22 @@ const QUEUE: usize = 1024;
 
 type Reply = oneshot::Sender<Result<Bytes, NameServerError>>;
 
+/// Who is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Whom {
+    /// Every name server, for each must know.
+    All,
+    /// One that answers.
+    Any,
+}
+
+type Question = (Bytes, Whom, Reply);
+
 /// Asks name servers, from any thread. All know the same, so one is asked, and another when it does
 /// not answer.
 #[derive(Clone, Debug)]
 pub struct NameServers {
-    questions: mpsc::Sender<(Bytes, Reply)>,
+    questions: mpsc::Sender<Question>,
     answered: Arc<AtomicBool>,
 }
 
@@ -51,10 +63,23 @@ impl NameServers {
     /// # Errors
     /// When none of them answers.
     pub async fn call_frame(&self, request: Bytes) -> Result<Bytes, NameServerError> {
+        self.ask(request, Whom::Any).await
+    }
+
+    /// The same, of every name server: what changes something must reach each, for they do not tell
+    /// one another. The answer is one that says what went wrong, if there is such a one.
+    ///
+    /// # Errors
+    /// When one of them does not answer.
+    pub async fn call_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
+        self.ask(request, Whom::All).await
+    }
+
+    async fn ask(&self, request: Bytes, whom: Whom) -> Result<Bytes, NameServerError> {
         let gone = || NameServerError::Unreachable("the client has stopped".into());
         let (reply, answer) = oneshot::channel();
         self.questions
-            .send((request, reply))
+            .send((request, whom, reply))
             .await
             .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -70,7 +95,7 @@ impl NameServers {
 /// The half of the client that has the connections; it runs on one thread.
 #[derive(Debug)]
 pub struct NameServerClient {
-    questions: mpsc::Receiver<(Bytes, Reply)>,
+    questions: mpsc::Receiver<Question>,
     servers: Rc<Servers>,
 }
 
@@ -112,12 +137,15 @@ impl NameServerClient {
             tokio::select! {
                 _ = ticks.tick() => self.servers.context.tick(),
                 question = self.questions.recv() => {
-                    let Some((request, reply)) = question else {
+                    let Some((request, whom, reply)) = question else {
                         return;
                     };
                     let servers = self.servers.clone();
                     tokio::task::spawn_local(async move {
-                        let answer = servers.ask(request).await;
+                        let answer = match whom {
+                            Whom::All => servers.ask_all(request).await,
+                            Whom::Any => servers.ask(request).await,
+                        };
                         // Whoever asked may have gone.
                         let _ = reply.send(answer);
                     });
@@ -178,6 +206,31 @@ impl Servers {
             );
         }
         Err(NameServerError::Unreachable(trouble.into()))
+    }
+}
+
+impl Servers {
+    async fn ask_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
+        let unreachable =
+            |error: &dyn std::fmt::Display| NameServerError::Unreachable(error.to_string().into());
+        let mut telling = JoinSet::new();
+        for server in &self.all {
+            let (connection, request) = (server.connection(&self.context), request.clone());
+            telling.spawn_local(async move { connection.call(request, ANSWER_TIME).await });
+        }
+        let mut said = None;
+        let mut refused = None;
+        for answer in telling.join_all().await {
+            let answer = answer.map_err(|error| unreachable(&error))?;
+            if CommandView::decode(&answer)?.code() == ResponseCode::SUCCESS.0 {
+                said = Some(answer);
+            } else {
+                refused = Some(answer);
+            }
+        }
+        refused
+            .or(said)
+            .ok_or_else(|| unreachable(&"none is configured"))
     }
 }
 

@@ -6,4 +6,4 @@ mod topic_route;
 
 pub use advertised::Advertised;
 pub use cache::RouteCache;
-pub use topic_route::TopicRoute;
+pub use topic_route::{MOCK_PREFIX, TopicRoute};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use remoting_codec::body::{BrokerData, TopicRouteData};
+use serde_json::Value;
 
 use super::advertised::Advertised;
 
@@ -36,6 +37,25 @@ impl TopicRoute {
     #[must_use]
     pub fn brokers(&self) -> &[BrokerData] {
         &self.data.broker_datas
+    }
+
+    /// The broker that has a logical queue of a static topic now, of those with that mock name
+    /// (`ClientMetadata.topicRouteData2EndpointsForStaticTopic` in the reference): the one whose mapping
+    /// is the newest.
+    #[must_use]
+    pub fn broker_of_logical_queue(&self, mock_name: &str, queue: i32) -> Option<&str> {
+        let queue = queue.to_string();
+        let mappings = self.data.topic_queue_mapping_by_broker.iter().flatten();
+        mappings
+            .filter(|(_, mapping)| {
+                let scope = mapping.get("scope").and_then(Value::as_str);
+                scope.is_some_and(|scope| is_mock_name_of(mock_name, scope))
+                    && mapping
+                        .get("currIdMap")
+                        .is_some_and(|queues| queues.get(&queue).is_some())
+            })
+            .max_by_key(|(_, mapping)| mapping.get("epoch").and_then(Value::as_i64))
+            .map(|(name, mapping)| mapping.get("bname").and_then(Value::as_str).unwrap_or(name))
     }
 
     pub(super) fn data(&self) -> &TopicRouteData {
@@ -76,6 +96,20 @@ impl TopicRoute {
     }
 }
 
+/// Prefix of the names that stand for whichever broker has a logical queue
+/// (`MixAll.LOGICAL_QUEUE_MOCK_BROKER_PREFIX`).
+pub const MOCK_PREFIX: &str = "__syslo__";
+
+/// `TopicQueueMappingUtils.getMockBrokerName`: the scope `__global__` loses its first underscores.
+fn is_mock_name_of(mock_name: &str, scope: &str) -> bool {
+    let rest = mock_name.strip_prefix(MOCK_PREFIX).unwrap_or(mock_name);
+    let scope = match scope.strip_prefix("__") {
+        Some(global) if scope.starts_with("__global__") => global,
+        _ => scope,
+    };
+    rest == scope
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +135,19 @@ mod tests {
         );
         assert_eq!(route.encoded(&advertised, true), own);
         assert_eq!(route.encoded(&advertised, false), told);
+    }
+
+    #[test]
+    fn a_logical_queue_is_where_the_newest_mapping_says() {
+        let body = br#"{"brokerDatas":[],"queueDatas":[],"topicQueueMappingByBroker":{
+            "broker-a":{"bname":"broker-a","currIdMap":{0:0,1:1},"epoch":1,"scope":"__global__","totalQueues":2},
+            "broker-b":{"bname":"broker-b","currIdMap":{1:0},"epoch":2,"scope":"__global__","totalQueues":2}}}"#;
+        let route = TopicRoute::new(TopicRouteData::decode(body).unwrap());
+        let at = |queue| route.broker_of_logical_queue("__syslo__global__", queue);
+        assert_eq!(
+            [at(0), at(1), at(2)],
+            [Some("broker-a"), Some("broker-b"), None]
+        );
+        assert_eq!(route.broker_of_logical_queue("__syslo__other", 0), None);
     }
 }
