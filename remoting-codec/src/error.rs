@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// A frame that cannot be told from its neighbours: nothing after it on the connection can be read.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FrameError {
     /// The header's announced length is more than the frame holds.
@@ -34,12 +34,12 @@ pub enum FrameError {
 }
 
 /// A header that cannot be read: whose request it was is not known, so it cannot be answered.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// One key of the header is there twice, or spelt so that readers disagree which it is. Cut short.
-    #[error("header key {0:?} is ambiguous")]
-    AmbiguousKey(String),
+    /// The key at that byte of the header is there twice, or spelt so that readers disagree which it is.
+    #[error("header key at byte {0} is ambiguous")]
+    AmbiguousKey(u32),
     /// The frame around the header is wrong.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -51,7 +51,7 @@ pub enum DecodeError {
     NotANumber(&'static str),
     /// The header is not in its serialization's form.
     #[error("header malformed at byte {0}")]
-    Malformed(usize),
+    Malformed(u32),
     /// The header ends before its announced parts do.
     #[error("header ends too early")]
     Truncated,

@@ -3,23 +3,35 @@
 use std::borrow::Cow;
 
 use crate::frame::SerializeType;
-use crate::header::{binary, json};
+use crate::header::{Head, binary, json};
 
 /// The ext fields of a header: text by name, in the order of the wire.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtFields<'a> {
-    pub(crate) bytes: &'a [u8],
+    pub(crate) header: &'a [u8],
+    pub(crate) head: &'a Head,
     pub(crate) serialize_type: SerializeType,
 }
 
 impl<'a> ExtFields<'a> {
     /// Calls `each` with every field that has a value. A name that comes twice is called twice, and
     /// the later value is the one that counts, as it is in the reference's map.
-    pub fn visit(&self, each: impl FnMut(&str, ExtValue<'a>)) {
+    pub fn visit(&self, mut each: impl FnMut(&str, ExtValue<'a>)) {
+        self.visit_bytes(|key, value| each(std::str::from_utf8(key).unwrap_or_default(), value));
+    }
+
+    /// The same, with names as bytes.
+    #[inline]
+    pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&'a [u8], ExtValue<'a>)) {
+        if let Some(entries) = self.head.index.entries(self.header) {
+            entries.for_each(|(key, value)| each(key, value));
+            return;
+        }
+        let bytes = self.head.ext_fields.of(self.header);
         // The bytes have been through the header's decoder, so this cannot fail half way.
         let _ = match self.serialize_type {
-            SerializeType::Json => json::visit(self.bytes, each),
-            SerializeType::RocketMq => binary::visit(self.bytes, each),
+            SerializeType::Json => json::visit(bytes, each),
+            SerializeType::RocketMq => binary::visit(bytes, each),
         };
     }
 
@@ -27,8 +39,8 @@ impl<'a> ExtFields<'a> {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<ExtValue<'a>> {
         let mut found = None;
-        self.visit(|key, value| {
-            if key == name {
+        self.visit_bytes(|key, value| {
+            if key == name.as_bytes() {
                 found = Some(value);
             }
         });
@@ -40,25 +52,24 @@ impl<'a> ExtFields<'a> {
 /// text counts.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtValue<'a> {
-    pub(crate) raw: &'a str,
-    pub(crate) escaped: bool,
+    raw: &'a [u8],
+    escaped: bool,
 }
 
 impl<'a> ExtValue<'a> {
-    pub(crate) fn plain(raw: &'a str) -> Self {
-        Self {
-            raw,
-            escaped: false,
-        }
+    /// Of bytes that the header's decoder has found to be text.
+    pub(crate) fn new(raw: &'a [u8], escaped: bool) -> Self {
+        Self { raw, escaped }
     }
 
     /// The text, its escapes resolved: borrowed unless there are any.
     #[must_use]
     pub fn text(&self) -> Cow<'a, str> {
+        let raw = std::str::from_utf8(self.raw).unwrap_or_default();
         if self.escaped {
-            Cow::Owned(json::unescape(self.raw))
+            Cow::Owned(json::unescape(raw))
         } else {
-            Cow::Borrowed(self.raw)
+            Cow::Borrowed(raw)
         }
     }
 
@@ -83,7 +94,7 @@ impl<'a> ExtValue<'a> {
     /// Whether that is somewhere in the text; for words that need no escapes in JSON.
     #[must_use]
     pub fn contains(&self, word: &str) -> bool {
-        memchr::memmem::find(self.raw.as_bytes(), word.as_bytes()).is_some()
+        memchr::memmem::find(self.raw, word.as_bytes()).is_some()
     }
 
     /// Whether there is no text at all, which the reference takes for no value.

@@ -26,6 +26,20 @@ pub struct FieldSpec {
     pub kind: FieldKind,
     /// Whether the request means nothing without it.
     pub required: bool,
+    /// The first bytes of its name, which tell most names apart.
+    first: u32,
+}
+
+/// The first four bytes as a number; of a shorter name, zeros after it.
+const fn first_bytes(name: &[u8]) -> u32 {
+    let bytes = match name {
+        [] => [0; 4],
+        [a] => [*a, 0, 0, 0],
+        [a, b] => [*a, *b, 0, 0],
+        [a, b, c] => [*a, *b, *c, 0],
+        [a, b, c, d, ..] => [*a, *b, *c, *d],
+    };
+    u32::from_le_bytes(bytes)
 }
 
 impl FieldSpec {
@@ -36,6 +50,7 @@ impl FieldSpec {
             name,
             kind,
             required: true,
+            first: first_bytes(name.as_bytes()),
         }
     }
 
@@ -46,6 +61,7 @@ impl FieldSpec {
             name,
             kind,
             required: false,
+            first: first_bytes(name.as_bytes()),
         }
     }
 }
@@ -70,9 +86,12 @@ impl<'a> Fields<'a> {
         let mut values = [None; MAX_FIELDS];
         // Where fields come in the order of their declaration, the first that is looked at is the one.
         let mut next = 0;
-        ext_fields.visit(|key, value| {
+        ext_fields.visit_bytes(|key, value| {
+            let first = first_bytes(key);
+            let is_declared = |spec: &FieldSpec| {
+                spec.first == first && spec.name.len() == key.len() && spec.name.as_bytes() == key
+            };
             let (before, after) = specs.split_at(next.min(specs.len()));
-            let is_declared = |spec: &FieldSpec| spec.name == key;
             let found = match after.iter().position(is_declared) {
                 Some(at) => before.len() + at,
                 None => match before.iter().position(is_declared) {

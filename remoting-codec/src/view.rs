@@ -121,9 +121,10 @@ impl<'a> CommandView<'a> {
 
     /// The fields that depend on the code.
     #[must_use]
-    pub fn ext_fields(&self) -> ExtFields<'a> {
+    pub fn ext_fields(&self) -> ExtFields<'_> {
         ExtFields {
-            bytes: self.head.ext_fields.of(self.header),
+            header: self.header,
+            head: &self.head,
             serialize_type: self.serialize_type,
         }
     }

@@ -5,7 +5,7 @@
 //! remark length i32, remark | ext length i32, ext: { key length i16, key, value length i32, value }
 //! ```
 
-use super::{Head, Span};
+use super::{Head, Index, Span};
 use crate::error::DecodeError;
 use crate::ext_fields::ExtValue;
 use crate::version::{Language, Version};
@@ -29,7 +29,17 @@ pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
     // Java leaves the map out when its length is not positive.
     let ext_length = i32::from_be_bytes(at.array()?).max(0);
     let ext_fields = at.span(ext_length)?;
-    visit(ext_fields.of(header), |_, _| {})?;
+    let mut index = Index::new(header.len());
+    let ext_bytes = ext_fields.of(header);
+    let from = ext_fields.start;
+    entries(ext_bytes, |key, value| {
+        text(key.of(ext_bytes))?;
+        text(value.of(ext_bytes))?;
+        if value.end > value.start {
+            index.push(key.after(from), value.after(from), false);
+        }
+        Ok(())
+    })?;
     Ok(Head {
         code: unwrapped(code),
         language: Language(language),
@@ -39,6 +49,7 @@ pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
         opaque_at: Span::new(OPAQUE, OPAQUE + 4),
         remark,
         ext_fields,
+        index,
     })
 }
 
@@ -56,7 +67,23 @@ fn unwrapped(code: i16) -> i32 {
 /// then the last one counts (Java writes "fast" headers and the map one after the other).
 pub(crate) fn visit<'a>(
     ext_fields: &'a [u8],
-    mut each: impl FnMut(&'a str, ExtValue<'a>),
+    mut each: impl FnMut(&'a [u8], ExtValue<'a>),
+) -> Result<(), DecodeError> {
+    entries(ext_fields, |key, value| {
+        if value.end > value.start {
+            each(
+                key.of(ext_fields),
+                ExtValue::new(value.of(ext_fields), false),
+            );
+        }
+        Ok(())
+    })
+}
+
+/// Calls `each` with where the name and the value of every ext field are.
+fn entries(
+    ext_fields: &[u8],
+    mut each: impl FnMut(Span, Span) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut at = Cursor {
         bytes: ext_fields,
@@ -64,15 +91,9 @@ pub(crate) fn visit<'a>(
     };
     while at.at < ext_fields.len() {
         let key_length = i32::from(i16::from_be_bytes(at.array()?));
-        let key = at.text(key_length)?;
+        let key = at.span(key_length)?;
         let value_length = i32::from_be_bytes(at.array()?);
-        let value = at.text(value_length)?;
-        if value_length > 0 {
-            each(
-                text(key.of(ext_fields))?,
-                ExtValue::plain(text(value.of(ext_fields))?),
-            );
-        }
+        each(key, at.span(value_length)?)?;
     }
     Ok(())
 }

@@ -5,26 +5,13 @@
 //! read, or that it reads differently. So what is not plainly one object of the known keys is refused
 //! here, where it costs only its sender.
 
-use memchr::memchr2;
-
+use super::index::Index;
+use super::reader::{Kind, Reader, Value, ambiguous};
 use super::{Head, Span};
 use crate::error::{DecodeError, FrameError};
 use crate::ext_fields::ExtValue;
 use crate::frame::MAX_HEADER;
 use crate::version::{Language, Version};
-
-/// How deep a value of no interest may be nested.
-const MAX_DEPTH: u8 = 8;
-
-/// Longest number that is read: room for every 64 bit one. Java's JSON reader fails on one of 39
-/// digits, and on hundreds behind the point.
-const MAX_NUMBER: usize = 32;
-
-/// Most digits of an exponent. Java's JSON reader fails on 2048.
-const MAX_EXPONENT: usize = 3;
-
-/// How much of a string is searched for its end byte by byte.
-const NEAR: usize = 16;
 
 /// Digits and sign of the longest opaque that a header may get instead of its own.
 const LONGEST_OPAQUE: usize = 11;
@@ -50,12 +37,7 @@ const KEYS: [&str; 8] = [
 
 /// Reads the head, and makes sure that the rest is well formed.
 pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
-    let text = std::str::from_utf8(header).map_err(|_| DecodeError::NotText)?;
-    // Looks at every byte, without a branch: four times as fast as stopping at the first.
-    let control = |byte: u8| (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
-    if header.iter().fold(false, |any, byte| any | control(*byte)) {
-        return Err(DecodeError::NotText);
-    }
+    let mut reader = Reader::new(header)?;
     let mut head = Head {
         code: 0,
         language: Language::JAVA,
@@ -65,44 +47,56 @@ pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
         opaque_at: Span::default(),
         remark: Span::default(),
         ext_fields: Span::default(),
+        index: Index::new(header.len()),
     };
     let mut seen = 0_u8;
-    let mut reader = Reader { text, at: 0 };
-    reader.object(|key, value| {
-        let Some(which) = KEYS.iter().position(|known| *known == key) else {
-            return if is_harmless(key) {
-                Ok(())
-            } else {
-                Err(ambiguous(key))
-            };
+    reader.open()?;
+    let mut more = !reader.closes(b'}');
+    while more {
+        let key = reader.key()?;
+        let which: u8 = match reader.slice(key) {
+            "code" => 0,
+            "extFields" => 1,
+            "flag" => 2,
+            "language" => 3,
+            "opaque" => 4,
+            "remark" => 5,
+            "serializeTypeCurrentRPC" => 6,
+            "version" => 7,
+            other if is_harmless(other) => {
+                reader.value(0)?;
+                more = reader.goes_on(b'}')?;
+                continue;
+            }
+            _ => return Err(ambiguous(key)),
         };
         if seen & (1 << which) != 0 {
             return Err(ambiguous(key));
         }
         seen |= 1 << which;
-        match key {
-            "code" => head.code = value.number("code")?,
-            "flag" => head.flag = value.number("flag")?,
-            "opaque" => {
-                head.opaque = value.number("opaque")?;
+        if which == 1 && reader.peek() == b'{' {
+            head.ext_fields = ext_fields(&mut reader, &mut head.index)?;
+            more = reader.goes_on(b'}')?;
+            continue;
+        }
+        let value = reader.value(0)?;
+        match which {
+            0 => head.code = number(&reader, value, "code")?,
+            2 => head.flag = number(&reader, value, "flag")?,
+            4 => {
+                head.opaque = number(&reader, value, "opaque")?;
                 head.opaque_at = value.span;
             }
-            "version" => head.version = Version(value.number("version")?),
-            "language" => head.language = value.language()?,
-            "remark" if value.kind == Kind::Text => head.remark = value.span,
-            "extFields" => match value.kind {
-                Kind::Object => head.ext_fields = value.span,
-                Kind::Null => {}
-                _ => return Err(value.malformed()),
-            },
+            7 => head.version = Version(number(&reader, value, "version")?),
+            3 => head.language = language(&reader, value)?,
+            5 if value.kind == Kind::Text => head.remark = value.span,
+            1 if value.kind != Kind::Null => return Err(value.malformed()),
             // Not read, a frame has its own type byte; but Java's reader fails on other kinds.
-            "serializeTypeCurrentRPC" if !matches!(value.kind, Kind::Text | Kind::Null) => {
-                return Err(value.malformed());
-            }
+            6 if !matches!(value.kind, Kind::Text | Kind::Null) => return Err(value.malformed()),
             _ => {}
         }
-        Ok(())
-    })?;
+        more = reader.goes_on(b'}')?;
+    }
     reader.end()?;
     if head.opaque_at == Span::default() {
         return Err(DecodeError::NotANumber("opaque"));
@@ -114,28 +108,66 @@ pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
     Ok(head)
 }
 
+/// Reads the object of ext fields, and notes where each field that has a value is.
+fn ext_fields(reader: &mut Reader<'_>, index: &mut Index) -> Result<Span, DecodeError> {
+    let start = reader.at();
+    reader.open()?;
+    let mut more = !reader.closes(b'}');
+    while more {
+        let key = reader.key()?;
+        let value = reader.value(1)?;
+        if value.kind != Kind::Null {
+            index.push(key, value.span, value.escaped);
+        }
+        more = reader.goes_on(b'}')?;
+    }
+    Ok(Span::new(start, reader.at()))
+}
+
 /// Calls `each` with every ext field that has a value; a key that comes twice is called twice.
 /// `object` is text that [`decode`] has been through.
 pub(crate) fn visit<'a>(
     object: &'a [u8],
-    mut each: impl FnMut(&'a str, ExtValue<'a>),
+    mut each: impl FnMut(&'a [u8], ExtValue<'a>),
 ) -> Result<(), DecodeError> {
     if object.is_empty() {
         return Ok(());
     }
-    let text = std::str::from_utf8(object).map_err(|_| DecodeError::NotText)?;
-    Reader { text, at: 0 }.object(|key, value| {
+    let mut reader = Reader::new(object)?;
+    reader.open()?;
+    let mut more = !reader.closes(b'}');
+    while more {
+        let key = reader.key()?;
+        let value = reader.value(1)?;
         if value.kind != Kind::Null {
-            each(
-                key,
-                ExtValue {
-                    raw: value.text,
-                    escaped: value.kind == Kind::Text && value.escaped,
-                },
-            );
+            let raw = value.span.of(object);
+            each(key.of(object), ExtValue::new(raw, value.escaped));
         }
-        Ok(())
-    })
+        more = reader.goes_on(b'}')?;
+    }
+    Ok(())
+}
+
+fn number(reader: &Reader<'_>, value: Value, key: &'static str) -> Result<i32, DecodeError> {
+    if value.kind != Kind::Number {
+        return Err(DecodeError::NotANumber(key));
+    }
+    let number = reader.slice(value.span).parse();
+    number.map_err(|_| DecodeError::NotANumber(key))
+}
+
+/// Java writes the name and reads the ordinal too. A name that it does not know is none to it; a
+/// number or anything else that it does not know, it fails on.
+fn language(reader: &Reader<'_>, value: Value) -> Result<Language, DecodeError> {
+    match value.kind {
+        Kind::Text => Ok(Language::from_name(reader.slice(value.span))),
+        Kind::Null => Ok(Language::JAVA),
+        Kind::Number => match reader.slice(value.span).parse() {
+            Ok(number @ 0..=MAX_LANGUAGE_NUMBER) => Ok(Language(number)),
+            _ => Err(value.malformed()),
+        },
+        _ => Err(value.malformed()),
+    }
 }
 
 /// Whether a key that is not one of [`KEYS`] is none of them to a broker either. Java's JSON reader
@@ -154,11 +186,6 @@ fn is_harmless(key: &str) -> bool {
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && !known(key)
         && !known(without_is)
-}
-
-/// What is said of a key, however long it is.
-fn ambiguous(key: &str) -> DecodeError {
-    DecodeError::AmbiguousKey(key.chars().take(40).collect())
 }
 
 /// What a JSON string stands for.
@@ -269,267 +296,4 @@ fn encode_text(text: &str, out: &mut Vec<u8>) {
         }
     }
     out.push(b'"');
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Array,
-    Bool,
-    Null,
-    Number,
-    Object,
-    Text,
-}
-
-struct Value<'a> {
-    kind: Kind,
-    /// Without its quotes, when it is a string.
-    text: &'a str,
-    span: Span,
-    escaped: bool,
-}
-
-impl Value<'_> {
-    fn number(&self, key: &'static str) -> Result<i32, DecodeError> {
-        if self.kind != Kind::Number {
-            return Err(DecodeError::NotANumber(key));
-        }
-        self.text.parse().map_err(|_| DecodeError::NotANumber(key))
-    }
-
-    /// Java writes the name and reads the ordinal too. A name that it does not know is none to it; a
-    /// number or anything else that it does not know, it fails on.
-    fn language(&self) -> Result<Language, DecodeError> {
-        match self.kind {
-            Kind::Text => Ok(Language::from_name(self.text)),
-            Kind::Null => Ok(Language::JAVA),
-            Kind::Number => match self.text.parse() {
-                Ok(number @ 0..=MAX_LANGUAGE_NUMBER) => Ok(Language(number)),
-                _ => Err(self.malformed()),
-            },
-            _ => Err(self.malformed()),
-        }
-    }
-
-    fn malformed(&self) -> DecodeError {
-        DecodeError::Malformed(self.span.start as usize)
-    }
-}
-
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// Reads one object and calls `each` with its entries.
-    fn object(
-        &mut self,
-        mut each: impl FnMut(&'a str, Value<'a>) -> Result<(), DecodeError>,
-    ) -> Result<(), DecodeError> {
-        self.expect(b'{')?;
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            let (key, value) = self.entry(0)?;
-            each(key, value)?;
-            match self.next()? {
-                b',' => {}
-                b'}' => return Ok(()),
-                _ => return Err(self.malformed()),
-            }
-        }
-    }
-
-    /// Nothing but white space may follow the object (C++ ends its header with a newline).
-    fn end(&mut self) -> Result<(), DecodeError> {
-        match self.peek() {
-            None => Ok(()),
-            Some(_) => Err(self.malformed()),
-        }
-    }
-
-    /// A key that Java's JSON readers do not all take for the same name is refused wherever it stands.
-    /// They stumble over some keys with escapes, and take `@type` and `$ref` for instructions: to build
-    /// an object of some class, or to put another part of the header here.
-    // Its result is large, so returning it costs: inlined, a header is read in three quarters of the time.
-    #[inline(always)]
-    fn entry(&mut self, depth: u8) -> Result<(&'a str, Value<'a>), DecodeError> {
-        self.expect(b'"')?;
-        let (key, escaped) = self.string()?;
-        if escaped || matches!(key, "@type" | "$ref") {
-            return Err(ambiguous(key));
-        }
-        self.expect(b':')?;
-        Ok((key, self.value(depth)?))
-    }
-
-    fn value(&mut self, depth: u8) -> Result<Value<'a>, DecodeError> {
-        let first = self.peek().ok_or(DecodeError::Truncated)?;
-        let start = self.at;
-        let mut escaped = false;
-        let kind = match first {
-            b'"' => {
-                self.at += 1;
-                let (text, with_escapes) = self.string()?;
-                return Ok(Value {
-                    kind: Kind::Text,
-                    text,
-                    span: Span::new(start + 1, self.at - 1),
-                    escaped: with_escapes,
-                });
-            }
-            b'{' => {
-                escaped = true;
-                self.nested(b'}', depth)?;
-                Kind::Object
-            }
-            b'[' => {
-                self.nested(b']', depth)?;
-                Kind::Array
-            }
-            b't' => self.literal("true", Kind::Bool)?,
-            b'f' => self.literal("false", Kind::Bool)?,
-            b'n' => self.literal("null", Kind::Null)?,
-            _ => self.number()?,
-        };
-        Ok(Value {
-            kind,
-            text: self.text.get(start..self.at).unwrap_or_default(),
-            span: Span::new(start, self.at),
-            escaped,
-        })
-    }
-
-    fn nested(&mut self, close: u8, depth: u8) -> Result<(), DecodeError> {
-        if depth >= MAX_DEPTH {
-            return Err(self.malformed());
-        }
-        self.at += 1;
-        if self.peek() == Some(close) {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            if close == b'}' {
-                self.entry(depth + 1)?;
-            } else {
-                self.value(depth + 1)?;
-            }
-            match self.next()? {
-                b',' => {}
-                byte if byte == close => return Ok(()),
-                _ => return Err(self.malformed()),
-            }
-        }
-    }
-
-    /// The text up to the closing quote, the opening one being behind us, and whether it has escapes.
-    // As with `entry`.
-    #[inline(always)]
-    fn string(&mut self) -> Result<(&'a str, bool), DecodeError> {
-        let start = self.at;
-        let mut escaped = false;
-        loop {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            // Most strings are shorter than it takes to call a search that is made for long ones.
-            let (near, far) = rest.split_at(rest.len().min(NEAR));
-            let stops = |byte: &u8| matches!(byte, b'"' | b'\\');
-            let offset = near
-                .iter()
-                .position(stops)
-                .or_else(|| Some(near.len() + memchr2(b'"', b'\\', far)?))
-                .ok_or(DecodeError::Truncated)?;
-            self.at += offset + 1;
-            if rest.get(offset) == Some(&b'"') {
-                let text = self.text.get(start..self.at - 1).unwrap_or_default();
-                return Ok((text, escaped));
-            }
-            escaped = true;
-            match rest.get(offset + 1) {
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-                Some(b'u') => {
-                    let digits = rest
-                        .get(offset + 2..offset + 6)
-                        .ok_or(DecodeError::Truncated)?;
-                    if !digits.iter().all(u8::is_ascii_hexdigit) {
-                        return Err(self.malformed());
-                    }
-                    self.at += 5;
-                }
-                Some(_) => return Err(self.malformed()),
-                None => return Err(DecodeError::Truncated),
-            }
-        }
-    }
-
-    fn literal(&mut self, literal: &str, kind: Kind) -> Result<Kind, DecodeError> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        if !rest.starts_with(literal) {
-            return Err(self.malformed());
-        }
-        self.at += literal.len();
-        Ok(kind)
-    }
-
-    fn number(&mut self) -> Result<Kind, DecodeError> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let digits = |bytes: &[u8]| bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-        let mut length = usize::from(rest.first() == Some(&b'-'));
-        let whole = digits(rest.get(length..).unwrap_or_default());
-        let leading_zero = whole > 1 && rest.get(length) == Some(&b'0');
-        length += whole;
-        let mut fraction = 1;
-        if rest.get(length) == Some(&b'.') {
-            fraction = digits(rest.get(length + 1..).unwrap_or_default());
-            length += 1 + fraction;
-        }
-        if matches!(rest.get(length), Some(b'e' | b'E')) {
-            length += 1;
-            length += usize::from(matches!(rest.get(length), Some(b'+' | b'-')));
-            let exponent = digits(rest.get(length..).unwrap_or_default());
-            if exponent > MAX_EXPONENT {
-                return Err(self.malformed());
-            }
-            fraction = fraction.min(exponent);
-            length += exponent;
-        }
-        if whole == 0 || leading_zero || fraction == 0 || length > MAX_NUMBER {
-            return Err(self.malformed());
-        }
-        self.at += length;
-        Ok(Kind::Number)
-    }
-
-    /// The next byte that is not white space, left where it is.
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return Some(*byte);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
-    fn next(&mut self) -> Result<u8, DecodeError> {
-        let byte = self.peek().ok_or(DecodeError::Truncated)?;
-        self.at += 1;
-        Ok(byte)
-    }
-
-    fn expect(&mut self, wanted: u8) -> Result<(), DecodeError> {
-        if self.next()? == wanted {
-            Ok(())
-        } else {
-            Err(self.malformed())
-        }
-    }
-
-    fn malformed(&self) -> DecodeError {
-        DecodeError::Malformed(self.at)
-    }
 }

@@ -1,8 +1,11 @@
 //! The two header serializations: where the fields of a header lie in its bytes.
 
 pub(crate) mod binary;
+mod index;
 pub(crate) mod json;
+mod reader;
 
+pub(crate) use self::index::Index;
 use crate::version::{Language, Version};
 
 /// A stretch of a header's bytes.
@@ -17,6 +20,14 @@ impl Span {
         Self {
             start: start as u32,
             end: end as u32,
+        }
+    }
+
+    /// The same stretch of something that lies `by` bytes into the header.
+    pub(crate) fn after(self, by: u32) -> Self {
+        Self {
+            start: self.start + by,
+            end: self.end + by,
         }
     }
 
@@ -41,4 +52,6 @@ pub(crate) struct Head {
     pub(crate) remark: Span,
     /// The ext fields' bytes: in JSON from brace to brace, empty when absent.
     pub(crate) ext_fields: Span,
+    /// Where in the header each of them is.
+    pub(crate) index: Index,
 }
