@@ -6,7 +6,9 @@
 //! messages, whose outcome the broker may ask for, and requests, which are replied to.
 
 use std::rc::Rc;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
 use route_cache::Broker;
 use route_cache::transport::Frame;
@@ -23,7 +25,8 @@ const TRANSACTION: i32 = 0xC;
 const PREPARED: i32 = 0x4;
 
 /// The property of a request (`MessageConst.PROPERTY_MESSAGE_REPLY_TO_CLIENT`).
-const REPLY_TO_CLIENT: &str = "REPLY_TO_CLIENT";
+static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("REPLY_TO_CLIENT"));
 
 pub(crate) fn process(
     session: &Rc<Session>,
@@ -90,7 +93,7 @@ fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
         RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2
     ) && fields
         .value(send_field::PROPERTIES)
-        .is_some_and(|properties| properties.contains(REPLY_TO_CLIENT))
+        .is_some_and(|properties| properties.contains(&REPLY_TO_CLIENT))
 }
 
 /// Has the broker know the producer of a half message before it gets that. One that has not said who it

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem::Finder;
+
 use crate::frame::SerializeType;
 use crate::header::{Head, binary, json};
 
@@ -91,10 +93,10 @@ impl<'a> ExtValue<'a> {
         self.text().eq_ignore_ascii_case("true")
     }
 
-    /// Whether that is somewhere in the text; for words that need no escapes in JSON.
+    /// Whether what `finder` looks for is somewhere in the text; for words that need no escapes in JSON.
     #[must_use]
-    pub fn contains(&self, word: &str) -> bool {
-        memchr::memmem::find(self.raw, word.as_bytes()).is_some()
+    pub fn contains(&self, finder: &Finder<'_>) -> bool {
+        finder.find(self.raw).is_some()
     }
 
     /// Whether there is no text at all, which the reference takes for no value.

@@ -34,8 +34,8 @@ pub(crate) struct Context {
     pub(crate) config: UpstreamConfig,
     /// A connection has ended, or none came about, since this was last looked at.
     lost: Cell<bool>,
-    /// All connections that may have something outstanding.
-    connections: RefCell<Vec<Weak<Connection>>>,
+    /// Connections that may have something outstanding. Most lanes have not, most of the time.
+    busy: RefCell<Vec<Weak<Connection>>>,
 }
 
 impl Context {
@@ -45,7 +45,7 @@ impl Context {
             clock: Clock::default(),
             config,
             lost: Cell::new(false),
-            connections: RefCell::default(),
+            busy: RefCell::default(),
         }
     }
 
@@ -58,16 +58,11 @@ impl Context {
     pub(crate) fn tick(&self) {
         self.clock.tick();
         // Whoever is told may open connections, so the list is not held meanwhile.
-        let connections = self.connections.take();
-        for connection in &connections {
-            if let Some(connection) = connection.upgrade() {
-                connection.expire();
-            }
-        }
-        let mut now = self.connections.borrow_mut();
-        let new = std::mem::replace(&mut *now, connections);
+        let mut busy = self.busy.take();
+        busy.retain(|connection| connection.upgrade().is_some_and(|it| it.expire()));
+        let mut now = self.busy.borrow_mut();
+        let new = std::mem::replace(&mut *now, busy);
         now.extend(new);
-        now.retain(|connection| connection.strong_count() > 0);
     }
 }
 
@@ -89,6 +84,8 @@ pub struct Connection {
     answered: Cell<bool>,
     /// It has never done so, and says that it goes away.
     turned_away: Cell<bool>,
+    /// It is in the context's list of busy ones.
+    is_listed: Cell<bool>,
     this: Weak<Self>,
 }
 
@@ -108,7 +105,7 @@ impl Connection {
         context: Rc<Context>,
         push_target: Option<Weak<dyn PushTarget>>,
     ) -> Rc<Self> {
-        let connection = Rc::new_cyclic(|this| Self {
+        Rc::new_cyclic(|this| Self {
             peer,
             outbox: Outbox::new(context.buffers.clone()),
             context,
@@ -118,12 +115,9 @@ impl Connection {
             retired: Cell::new(false),
             answered: Cell::new(false),
             turned_away: Cell::new(false),
+            is_listed: Cell::new(false),
             this: this.clone(),
-        });
-        let mut connections = connection.context.connections.borrow_mut();
-        connections.push(Rc::downgrade(&connection));
-        drop(connections);
-        connection
+        })
     }
 
     /// Connects and runs the connection until it ends. `false` when it was never established, or was
@@ -287,11 +281,15 @@ impl Connection {
         if self.outbox.is_closed() {
             return Err(UpstreamError::Closed(self.peer.clone()));
         }
+        if !self.is_listed.replace(true) {
+            self.context.busy.borrow_mut().push(self.this.clone());
+        }
         let opaque = self.pending.borrow_mut().insert(deadline, completion);
         opaque.ok_or_else(|| UpstreamError::Busy(self.peer.clone()))
     }
 
-    fn expire(&self) {
+    /// Answers what is over its time. False when nothing is outstanding any more.
+    fn expire(&self) -> bool {
         let expired = self
             .pending
             .borrow_mut()
@@ -305,6 +303,9 @@ impl Connection {
         } else {
             self.close_if_done();
         }
+        let is_busy = !self.pending.borrow().is_done();
+        self.is_listed.set(is_busy);
+        is_busy
     }
 
     fn end(&self, error: &UpstreamError) {

@@ -181,6 +181,11 @@ impl Pending {
         self.slots.len() - self.free.len() - self.abandoned
     }
 
+    /// Whether no answer is to come any more, not even a late one.
+    pub(crate) fn is_done(&self) -> bool {
+        self.slots.len() == self.free.len()
+    }
+
     /// How many requests are over their time and still without an answer.
     pub(crate) fn abandoned(&self) -> usize {
         self.abandoned
