@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use integration_tests::fake::{RawClient, request};
-use integration_tests::ports::free_port;
+use integration_tests::ports::{free_port, free_ports};
 use remoting_codec::body::TopicRouteData;
 use remoting_codec::{Language, RemotingCommand, RequestCode, Version};
 
@@ -108,5 +108,22 @@ async fn what_arrives_there_is_for_that_broker() -> Result<()> {
             .len(),
         1
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn old_clients_habit_of_the_port_minus_two_is_served_where_wanted() -> Result<()> {
+    let vip = free_ports(3)?;
+    let file = format!(
+        "[[broker_listener]]\nbroker = \"broker-b\"\nbind = \"127.0.0.1:{}\"\nvip = true\n",
+        vip + 2
+    );
+    let world = World::with(&file).await?;
+    for port in [vip, vip + 2] {
+        let mut client = client_of(port).await?;
+        assert_eq!(client.call(&send(1, "both", "")).await?.code, 0);
+    }
+    assert_eq!(world.b.received(RequestCode::SEND_MESSAGE_V2).len(), 2);
+    assert!(world.a.received(RequestCode::SEND_MESSAGE_V2).is_empty());
     Ok(())
 }
