@@ -9,6 +9,7 @@ mod produce;
 mod query;
 mod rebalance;
 mod requests;
+mod static_topic;
 mod transactions;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             produce::TESTS,
             requests::TESTS,
             query::TESTS,
+            static_topic::TESTS,
             load::TESTS,
         ]
         .concat(),
