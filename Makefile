@@ -2,13 +2,14 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test test-clients java go
+.PHONY: help run test test-clients bench java go
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
 	@echo "make run NAME_SERVER=host:port  Remora alone, in front of an existing cluster"
 	@echo "make test                       all tests: unit, property, and real clients on a real cluster"
 	@echo "make test-clients               every generation of client, directly and through Remora, and the table of both"
+	@echo "make bench                      Remora beside its peers; benches/README.md tells of PART and ARGS"
 	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
 
 ifdef NAME_SERVER
@@ -27,6 +28,12 @@ test: java go
 test-clients: java go
 	REMORA_IT_CLIENTS=all cargo test --package integration-tests --no-fail-fast --test java_versions \
 		--test go_client --test python_client
+
+# Measurements, each into its section of benches/RESULTS.md.
+PART ?= side-by-side sinks
+bench: java
+	benches/scripts/install.sh haproxy setpriv=util-linux
+	cargo run --release --package benches --bin bench -- $(PART) $(ARGS)
 
 # A JDK and Maven, when they are absent.
 java:

@@ -1,1 +1,23 @@
-//! Measurements of Remora. `cargo bench -p benches` runs them.
+//! Measurements of Remora.
+//!
+//! `cargo bench -p benches` runs the micro-benches, `make bench` the whole proxy beside its peers, and
+//! `benches/scripts/instructions.sh` counts the instructions of the hot path. How the side by side measures is told in
+//! [`rounds`], what it asks of Remora in [`checks`].
+
+pub mod checks;
+pub mod inbox;
+pub mod load;
+pub mod machine;
+pub mod parts;
+pub mod plot;
+pub mod procfs;
+pub mod report;
+pub mod requests;
+pub mod rounds;
+pub mod shape;
+pub mod sink;
+pub mod stack;
+pub mod stats;
+pub mod tables;
+pub mod template;
+pub mod wire;

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Makes sure that these of Debian's packages are there, each given as COMMAND or as COMMAND=PACKAGE. Installs what is
+# absent when this runs as root; otherwise says what to install.
+set -euo pipefail
+
+packages=()
+for wanted in "$@"; do
+    # Debian keeps daemons out of a user's path.
+    PATH=$PATH:/usr/sbin command -v "${wanted%%=*}" >/dev/null || packages+=("${wanted##*=}")
+done
+if [[ ${#packages[@]} -eq 0 ]]; then
+    exit 0
+fi
+if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+    echo "the measurements need more than is there; install: ${packages[*]}" >&2
+    exit 1
+fi
+
+echo "installing ${packages[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update && apt-get install -y --no-install-recommends "${packages[@]}"; } </dev/null >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "could not install ${packages[*]}" >&2
+    exit 1
+fi

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Counts the instructions of the hot path (src/bin/hot-path.rs) per request with callgrind, and fails when they have grown
+# by more than the tolerance over those in instructions.txt. A count is the same on a busy machine.
+#   instructions.sh           compares
+#   instructions.sh --accept  writes the counts down as those to compare with
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+baseline=$here/instructions.txt
+tolerance=5 # per cent
+few=1000
+many=11000
+
+"$here/scripts/install.sh" valgrind
+target=${CARGO_TARGET_DIR:-$here/../target}
+(cd "$here/.." && cargo build --quiet --release --package benches --bin hot-path)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# All instructions of a run with so many requests.
+count() {
+    valgrind --tool=callgrind --callgrind-out-file="$work/out" "$target/release/hot-path" "$1" "$2" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        exit 1
+    }
+    sed -n 's/^\(summary\|totals\): \([0-9]*\).*/\2/p' "$work/out" | head -n 1
+}
+
+status=0
+for kind in json binary; do
+    # What two runs share is the start, which is of no interest.
+    first=$(count "$kind" "$few")
+    second=$(count "$kind" "$many")
+    now=$(((second - first) / (many - few)))
+    echo "$kind $now" >>"$work/now"
+    before=$(sed -n "s/^$kind //p" "$baseline" 2>/dev/null || true)
+    if [[ -z $before ]]; then
+        echo "$kind: $now instructions per request, nothing to compare with"
+        [[ ${1:-} == --accept ]] || status=1
+        continue
+    fi
+    awk -v kind="$kind" -v now="$now" -v before="$before" -v tolerance="$tolerance" 'BEGIN {
+        change = (now - before) * 100 / before
+        grown = change > tolerance
+        printf "%s: %d instructions per request, %+.1f %% against %d%s\n", kind, now, change, before,
+            grown ? ": more than " tolerance " %" : ""
+        if (change < -tolerance) print kind ": fewer; --accept writes that down"
+        exit grown
+    }' || status=1
+done
+
+if [[ ${1:-} == --accept ]]; then
+    cp "$work/now" "$baseline"
+    status=0
+fi
+exit $status

@@ -1,0 +1,79 @@
+//! Thousands of clients that only say that they are there.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use super::fleet::{Fleet, GROUPS, HEARTBEAT};
+use super::{Options, start_remora};
+use crate::checks::{Bound, Outcome};
+use crate::procfs::{CpuTimes, descriptors};
+use crate::report::Section;
+use crate::stack::Sinks;
+use crate::tables;
+
+/// How long the proxy gets to come to rest after the start.
+const SETTLE: Duration = Duration::from_secs(3);
+
+pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
+    let sinks = Sinks::start(dir, 1)?;
+    let remora = start_remora(dir, sinks.name_server())?;
+    let pid = remora.process().pid();
+    let lanes = descriptors(sinks.pid())?;
+    let address = *remora.target().allowed.first().context("it listens")?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let outcomes = LocalSet::new().block_on(&runtime, async {
+        let starting = CpuTimes::now(pid)?;
+        let fleet = Fleet::start(address, options.clients, options.clients).await?;
+        let start_cpu = CpuTimes::now(pid)?.micros_since(&starting) / 1e3;
+        let lanes = descriptors(sinks.pid())?.saturating_sub(lanes);
+        ensure!(
+            lanes >= options.clients,
+            "{} clients have only {lanes} lanes",
+            options.clients
+        );
+        tokio::time::sleep(SETTLE).await;
+        let before = CpuTimes::now(pid)?;
+        tokio::time::sleep(Duration::from_secs(options.watch)).await;
+        let spent = CpuTimes::now(pid)?.micros_since(&before);
+        let share = spent / 1e6 / options.watch as f64 * 100.0;
+        let seconds = fleet.registered_in.as_secs_f64();
+        let start = format!("s until all are registered ({start_cpu:.0} ms of CPU time)");
+        let idle = format!("% of a core ({} heartbeats)", fleet.answered.get());
+        let refused = match fleet.refusal.as_str() {
+            "" => "errors".to_owned(),
+            last => format!("errors (last: {last})"),
+        };
+        let failed = fleet.failed.get() as f64;
+        anyhow::Ok(vec![
+            Outcome::single("all at once", &start, seconds, Bound::AtMost(10.0)),
+            Outcome::single(
+                "all at once",
+                &refused,
+                fleet.refused as f64,
+                Bound::AtMost(0.0),
+            ),
+            Outcome::single("idle", &idle, share, Bound::AtMost(3.0)),
+            Outcome::single("idle", "heartbeats that failed", failed, Bound::AtMost(0.0)),
+        ])
+    })?;
+    drop(runtime);
+    remora.stop(&[""])?;
+    Section {
+        part: "idle",
+        title: "Clients that are idle".to_owned(),
+        peers: Vec::new(),
+        method: format!(
+            "{} clients in {GROUPS} groups on one sink broker, a heartbeat every {} s, watched for {} s. At the start \
+             each connects, asks for a route and registers, all at once; one that gets an error tries again.",
+            options.clients,
+            HEARTBEAT.as_secs(),
+            options.watch
+        ),
+        body: tables::outcomes(&outcomes),
+    }
+    .publish(&options.results)
+}

@@ -1,0 +1,50 @@
+//! What is measured: a broker, and what may stand in front of it.
+
+mod cluster;
+mod haproxy;
+mod java_proxy;
+mod sinks;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+pub use cluster::{BROKER, Cluster, wait_until_served};
+pub use haproxy::{Haproxy, version as haproxy_version};
+pub use java_proxy::JavaProxy;
+pub use sinks::Sinks;
+
+/// One way to the broker.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What it is called in tables.
+    pub name: &'static str,
+    /// Where clients connect: one address, or one for each broker.
+    pub addresses: Vec<SocketAddr>,
+    /// The process in between, if there is one.
+    pub proxy: Option<u32>,
+}
+
+/// The names of targets, which checks go by.
+pub const DIRECT: &str = "direct";
+/// A pass-through that understands nothing.
+pub const HAPROXY: &str = "HAProxy";
+/// The peer.
+pub const JAVA: &str = "Java proxy";
+/// Ours.
+pub const REMORA: &str = "Remora";
+
+/// An address of this machine.
+#[must_use]
+pub fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// What makes a virtual machine as fast as it gets, after `integration_tests` has made one that starts quickly.
+pub(crate) const FULL_SPEED: &[&str] = &[
+    "-XX:TieredStopAtLevel=4",
+    "-XX:-UseSerialGC",
+    "-XX:+UseG1GC",
+    "-Dtls.server.mode=disabled",
+    "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+];

@@ -1,0 +1,62 @@
+//! Tables in Markdown.
+
+use crate::checks::Outcome;
+use crate::rounds::{Measured, Metric};
+use crate::stats::Spread;
+
+/// A table of cells, under these heads.
+#[must_use]
+pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut text = format!(
+        "| {} |\n|{}\n",
+        heads.join(" | "),
+        "---|".repeat(heads.len())
+    );
+    for row in rows {
+        text.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    text
+}
+
+/// A figure of every target in every shape.
+#[must_use]
+pub fn figures(all: &[Measured], metric: Metric) -> String {
+    let names: Vec<&str> = all
+        .first()
+        .map(|first| first.targets.iter().map(|(name, _)| *name).collect())
+        .unwrap_or_default();
+    // A proxy's figures are none of the direct way.
+    let told = |name: &&str| {
+        all.iter()
+            .any(|measured| measured.spread(name, metric).is_some())
+    };
+    let names: Vec<&str> = names.into_iter().filter(told).collect();
+    let rows = all.iter().map(|measured| {
+        let cells = names
+            .iter()
+            .map(|name| shown(measured.spread(name, metric)));
+        [measured.shape.name()].into_iter().chain(cells).collect()
+    });
+    let heads: Vec<&str> = ["shape"].into_iter().chain(names.iter().copied()).collect();
+    table(&heads, &rows.collect::<Vec<_>>())
+}
+
+/// What is asked for, and what became of it.
+#[must_use]
+pub fn outcomes(all: &[Outcome]) -> String {
+    let rows = all.iter().map(|outcome| {
+        vec![
+            outcome.shape.clone(),
+            outcome.what.clone(),
+            outcome.figure.to_string(),
+            outcome.bound.to_string(),
+            outcome.verdict().to_owned(),
+        ]
+    });
+    let heads = ["shape", "figure", "median (quarters)", "to reach", ""];
+    table(&heads, &rows.collect::<Vec<_>>())
+}
+
+fn shown(spread: Option<Spread>) -> String {
+    spread.map_or("–".to_owned(), |spread| spread.to_string())
+}
