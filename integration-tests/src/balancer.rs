@@ -46,10 +46,7 @@ impl Balancer {
                 }
             }
         });
-        let target = Target {
-            name_server: address.to_string(),
-            allowed: vec![address],
-        };
+        let target = Target::new(address, []);
         Ok(Self {
             target,
             address,

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     sync::{Arc, LazyLock, Weak},
     thread,
     time::Duration,
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use crate::{target::Target, wait::Deadline};
 
 /// How often connections are looked at: a look costs milliseconds, a connection that a client uses lives for seconds.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Watches the connections of one process, from its start until [`finish`](Self::finish).
 #[derive(Debug)]
@@ -59,10 +60,10 @@ impl ConnectionWatch {
         }
     }
 
-    /// Waits until a connection has been seen, or for as long as some looks take: a client that is stopped as soon as it
-    /// has done its work may have lived between two of them.
+    /// Waits until a connection has been seen, or for as long as some looks take on a busy machine: a client that is
+    /// stopped as soon as it has done its work may have lived between two of them.
     pub fn wait_seen(&self) {
-        let deadline = Deadline::after(10 * INTERVAL);
+        let deadline = Deadline::after(50 * INTERVAL);
         while self.watched.seen.lock().is_empty() && deadline.remaining().is_some() {
             thread::sleep(INTERVAL / 4);
         }
@@ -100,11 +101,16 @@ fn look_for_ever(all: &Mutex<Vec<Weak<Watched>>>) {
             all.retain(|watched| watched.strong_count() > 0);
             all.iter().filter_map(Weak::upgrade).collect()
         };
-        if !watched.is_empty() {
-            let connections = connections();
-            for watched in watched {
-                watched.seen.lock().extend(peers(watched.pid, &connections));
-            }
+        // Each network namespace has tables of its own, and clients in it share them.
+        let mut tables = HashMap::new();
+        for watched in watched {
+            let Some(namespace) = namespace(watched.pid) else {
+                continue;
+            };
+            let connections = tables
+                .entry(namespace)
+                .or_insert_with(|| connections(watched.pid));
+            watched.seen.lock().extend(peers(watched.pid, connections));
         }
         thread::sleep(INTERVAL);
     }
@@ -130,11 +136,16 @@ fn peers(pid: u32, connections: &HashMap<u64, SocketAddr>) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// The remote ends of all TCP connections of this machine by the inode of their socket.
-fn connections() -> HashMap<u64, SocketAddr> {
+/// The network namespace of the process; `None` once it has ended.
+fn namespace(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/net")).ok()
+}
+
+/// The remote ends of all TCP connections of the process's network namespace by the inode of their socket.
+fn connections(pid: u32) -> HashMap<u64, SocketAddr> {
     // The Java client's sockets are IPv6 ones, also for IPv4 addresses.
     let tables = ["tcp", "tcp6"]
-        .map(|table| fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default());
+        .map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default());
     tables
         .iter()
         .flat_map(|table| table.lines().skip(1))
@@ -183,7 +194,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _connection = TcpStream::connect(address).unwrap();
-        assert!(peers(std::process::id(), &connections()).contains(&address));
+        let own = std::process::id();
+        assert!(peers(own, &connections(own)).contains(&address));
     }
 
     #[test]
@@ -191,10 +203,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _connection = TcpStream::connect(address).unwrap();
-        let target = Target {
-            name_server: String::new(),
-            allowed: Vec::new(),
-        };
+        let target = Target::default();
         let watch = ConnectionWatch::start("test", std::process::id(), &target);
         wait_until("a look at the connections", Duration::from_secs(10), || {
             Ok(watch.watched.seen.lock().contains(&address).then_some(()))
@@ -205,10 +214,7 @@ mod tests {
 
     #[test]
     fn process_without_connections_fails_the_watch() {
-        let target = Target {
-            name_server: String::new(),
-            allowed: Vec::new(),
-        };
+        let target = Target::default();
         // No process has this id.
         assert!(
             ConnectionWatch::start("test", u32::MAX, &target)

@@ -69,6 +69,32 @@ pub fn wait_exactly_once(consumers: &[&JavaClient], bodies: &[String]) -> Result
     exactly_once(&received, bodies)
 }
 
+/// Waits until each body has arrived this often, each time with one more failure behind it, and not more often.
+///
+/// # Errors
+/// When that does not happen.
+pub fn wait_tries(consumer: &JavaClient, bodies: &[String], tries: u32) -> Result<()> {
+    let wanted: BTreeMap<String, Vec<u32>> = bodies
+        .iter()
+        .map(|body| (body.clone(), (0..tries).collect()))
+        .collect();
+    let tried = || {
+        let mut tried: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for message in consumer.received() {
+            let times = tried.entry(message.body).or_default();
+            times.push(message.reconsume_times);
+        }
+        tried
+    };
+    let waited = wait_until("every message to be tried anew", 2 * DELIVERY_LIMIT, || {
+        let tried = tried();
+        let too_often = tried.values().any(|times| times.len() > tries as usize);
+        ensure!(!too_often, "tried too often");
+        Ok((tried == wanted).then_some(()))
+    });
+    waited.map_err(|e| e.context(format!("tried: {:?}", tried())))
+}
+
 /// Whether each of these bodies is there exactly once, unharmed, and nothing else is.
 ///
 /// # Errors

@@ -23,6 +23,15 @@ pub fn free_port() -> Result<u16> {
     free_ports(1)
 }
 
+/// Finds a free port whose number plus or minus two is never that of another such port: clients before 4.5 also use the
+/// port minus two, and Remora refuses what could mislead them.
+///
+/// # Errors
+/// When there is none.
+pub fn lone_port() -> Result<u16> {
+    free_ports(3).map(|first| first + 1)
+}
+
 /// Finds `count` free ports in a row and returns the first.
 ///
 /// # Errors

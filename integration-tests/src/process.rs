@@ -30,6 +30,27 @@ pub fn mortal(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The same command in a network namespace (see [`network`](crate::network)). `ip` becomes the program, as `setpriv` does.
+#[must_use]
+pub fn in_namespace(namespace: &str, command: &Command) -> Command {
+    let mut inside = Command::new("ip");
+    inside
+        .args(["netns", "exec", namespace])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .process_group(0);
+    if let Some(dir) = command.get_current_dir() {
+        inside.current_dir(dir);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => inside.env(name, value),
+            None => inside.env_remove(name),
+        };
+    }
+    inside
+}
+
 /// A running child process. It is killed when dropped.
 #[derive(Debug)]
 pub struct Process {

@@ -51,6 +51,58 @@ pub fn remora_binary() -> Result<PathBuf> {
     Ok(target_dir().join("release/remora"))
 }
 
+/// Where a proxy listens, and what it tells clients.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// The name servers (`host:port;host:port`).
+    pub name_servers: &'a str,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where it says whether it is ready.
+    pub admin: SocketAddr,
+    /// What it tells clients to be the address of every broker, if not the one that they have connected to.
+    pub advertise: Option<SocketAddr>,
+    /// The brokers that have a port of their own.
+    pub brokers: Vec<BrokerPort<'a>>,
+}
+
+/// A port that belongs to one broker.
+#[derive(Debug)]
+pub struct BrokerPort<'a> {
+    /// The broker's name.
+    pub broker: &'a str,
+    /// Where the proxy listens.
+    pub bind: SocketAddr,
+    /// What it tells clients, if not the same.
+    pub advertise: Option<SocketAddr>,
+}
+
+impl Setup<'_> {
+    /// As a configuration file.
+    fn render(&self) -> String {
+        let name_servers: Vec<&str> = self.name_servers.split(';').collect();
+        let advertised = |address: Option<SocketAddr>| {
+            let line = address.map(|address| format!("advertise = \"{address}\"\n"));
+            line.unwrap_or_default()
+        };
+        let mut file = format!(
+            "name_servers = {name_servers:?}\nadmin = \"{}\"\n\n[[listener]]\nbind = \"{}\"\n{}",
+            self.admin,
+            self.listen,
+            advertised(self.advertise)
+        );
+        for port in &self.brokers {
+            file.push_str(&format!(
+                "\n[[broker_listener]]\nbroker = \"{}\"\nbind = \"{}\"\n{}",
+                port.broker,
+                port.bind,
+                advertised(port.advertise)
+            ));
+        }
+        file
+    }
+}
+
 /// A running proxy.
 #[derive(Debug)]
 pub struct Remora {
@@ -106,11 +158,9 @@ impl Remora {
         brokers: &[(&str, u16)],
         arguments: &[&str],
     ) -> Result<Self> {
-        fs::create_dir_all(dir)?;
         let admin = local(free_port()?);
         let mut command = mortal(binary);
         command
-            .current_dir(dir)
             .args(["--name-server", name_servers])
             .args(["--listen", &listen.to_string()])
             .args(["--admin", &admin.to_string()])
@@ -118,6 +168,34 @@ impl Remora {
         for (broker, port) in brokers {
             command.arg(format!("--broker-listen={broker}={}", local(*port)));
         }
+        // A proxy that listens everywhere is reached here.
+        let reached = if listen.ip().is_unspecified() {
+            local(listen.port())
+        } else {
+            listen
+        };
+        let target = Target::new(reached, brokers.iter().map(|(_, port)| local(*port)));
+        Self::launch(command, dir, admin, target)
+    }
+
+    /// Starts the proxy from a configuration file, with all the addresses of this setup.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_setup(binary: &Path, dir: &Path, setup: &Setup<'_>) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let file = dir.join("remora.toml");
+        fs::write(&file, setup.render())?;
+        let mut command = mortal(binary);
+        command.arg("--config").arg(file);
+        let ports = setup.brokers.iter().map(|port| port.bind);
+        let target = Target::new(setup.listen, ports);
+        Self::launch(command, dir, setup.admin, target)
+    }
+
+    fn launch(mut command: Command, dir: &Path, admin: SocketAddr, target: Target) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        command.current_dir(dir);
         let mut process = Process::spawn("remora", &mut command, &dir.join("remora.log"))?;
         wait_until("remora to be ready", READY_LIMIT, || {
             if let Some(status) = process.exited()? {
@@ -126,17 +204,6 @@ impl Remora {
             Ok(is_ready(admin).then_some(()))
         })
         .with_context(|| tail(process.log(), 20))?;
-        // A proxy that listens everywhere is reached here.
-        let reached = if listen.ip().is_unspecified() {
-            local(listen.port())
-        } else {
-            listen
-        };
-        let ports = brokers.iter().map(|(_, port)| local(*port));
-        let target = Target {
-            name_server: reached.to_string(),
-            allowed: [reached].into_iter().chain(ports).collect(),
-        };
         Ok(Self { process, target })
     }
 

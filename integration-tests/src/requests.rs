@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{java_client::JavaClient, wait::wait_until};
 
 /// A requester can only be answered once the brokers know it, and a replier only hears once it holds queues.
-const FIRST_LIMIT: Duration = Duration::from_secs(40);
+pub const FIRST_LIMIT: Duration = Duration::from_secs(40);
 
 /// Sends one request and checks the reply.
 ///
@@ -36,26 +36,31 @@ pub fn request(
     Ok(())
 }
 
-/// Sends requests until the first is answered, as it need not be right after the start of either side.
+/// Answers in a row after which a requester is known to every broker: repliers take one after the other.
+const IN_A_ROW: usize = 4;
+
+/// Sends requests until some in a row are answered, as they need not be right after the start of either side.
 ///
 /// # Errors
 /// When none is.
 pub fn wait_answered(requester: &mut JavaClient, topic: &str) -> Result<()> {
-    wait_answered_within(requester, topic, FIRST_LIMIT)
+    wait_answered_within(requester, topic, "sync", FIRST_LIMIT)
 }
 
-/// Like [`wait_answered`], with a limit of its own.
+/// Like [`wait_answered`], with a limit and a mode of its own.
 ///
 /// # Errors
 /// When none is answered.
 pub fn wait_answered_within(
     requester: &mut JavaClient,
     topic: &str,
+    mode: &str,
     limit: Duration,
 ) -> Result<()> {
     let mut last = String::new();
     wait_until("the first reply", limit, || {
-        match request(requester, topic, "first", "sync", 0) {
+        let mut each = (0..IN_A_ROW).map(|_| request(requester, topic, "first", mode, 0));
+        match each.try_for_each(|answered| answered) {
             Ok(()) => Ok(Some(())),
             Err(e) => {
                 last = format!("{e:#}");

@@ -45,14 +45,7 @@ impl Cluster {
         for broker in &brokers {
             broker.start()?;
         }
-        let addresses = [address]
-            .into_iter()
-            .chain(brokers.iter().map(Server::address))
-            .collect();
-        let target = Target {
-            name_server: address.to_string(),
-            allowed: addresses,
-        };
+        let target = Target::new(address, brokers.iter().map(Server::address));
         let admin = Admin::start(java, &dir.join("admin"), &target)?;
         let cluster = Self {
             name_server,

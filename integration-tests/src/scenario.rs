@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 
 use crate::{
+    compare::Program,
     java::{Java, NEWEST_CLIENT},
     java_client::JavaClient,
     mqadmin::mqadmin,
@@ -88,6 +89,12 @@ impl<'a> Scenario<'a> {
     #[must_use]
     pub fn java(&self) -> &'a Java {
         &self.environment.java
+    }
+
+    /// The version of the Java client.
+    #[must_use]
+    pub fn client_version(&self) -> &'a str {
+        self.client
     }
 
     /// The proxy's binary; `None` when clients are to be connected directly.
@@ -196,6 +203,8 @@ impl<'a> Scenario<'a> {
         ClientBuilder {
             scenario: self,
             role,
+            version: self.client,
+            program: None,
             target: self.target().clone(),
             options: Vec::new(),
             flags: Vec::new(),
@@ -242,16 +251,19 @@ impl<'a> Scenario<'a> {
 }
 
 /// A client that is not started yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientBuilder<'a> {
     scenario: &'a Scenario<'a>,
     role: &'static str,
+    version: &'a str,
+    /// `None` for the Java client.
+    program: Option<&'a dyn Program>,
     target: Target,
     options: Vec<String>,
     flags: Vec<String>,
 }
 
-impl ClientBuilder<'_> {
+impl<'a> ClientBuilder<'a> {
     /// Sets an option of the role; the last one of a name wins.
     #[must_use]
     pub fn option(mut self, name: &str, value: impl Display) -> Self {
@@ -263,6 +275,20 @@ impl ClientBuilder<'_> {
     #[must_use]
     pub fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Takes a version of the Java client other than the test's; the suite must have it (`java_versions`).
+    #[must_use]
+    pub fn version(mut self, version: &'a str) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Takes another client than the Java one.
+    #[must_use]
+    pub fn program(mut self, program: &'a dyn Program) -> Self {
+        self.program = Some(program);
         self
     }
 
@@ -284,13 +310,21 @@ impl ClientBuilder<'_> {
         let number = self.scenario.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", self.role);
         let home = self.scenario.dir(&name)?;
-        let mut command = self.scenario.java().client_of(self.scenario.client, &home);
+        let mut command = match self.program {
+            Some(program) => program.command(&home),
+            None => {
+                let mut java = self.scenario.java().client_of(self.version, &home);
+                java.arg("-Xmx128m")
+                    .args(&self.flags)
+                    .arg("remora.client.Main");
+                java
+            }
+        };
         command
-            .arg("-Xmx128m")
-            .args(&self.flags)
-            .args(["remora.client.Main", self.role])
+            .arg(self.role)
             .arg(format!("name-server={}", self.target.name_server))
             .args(&self.options);
+        let mut command = self.target.place(command);
         let _starting = STARTING.lock();
         let mut client =
             JavaClient::spawn(&name, &mut command, &home.join("output.log"), &self.target)?;

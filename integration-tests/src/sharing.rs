@@ -4,7 +4,26 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::{java_client::JavaClient, scenario::Scenario, wait::wait_until};
+use crate::{
+    delivery::DELIVERY_LIMIT,
+    java_client::{Event, JavaClient},
+    scenario::Scenario,
+    wait::wait_until,
+};
+
+/// Waits until the consumer holds this many queues.
+///
+/// # Errors
+/// When it does not.
+pub fn wait_assigned(consumer: &mut JavaClient, queues: usize) -> Result<()> {
+    consumer.wait_for("its queues", DELIVERY_LIMIT, |events| {
+        let last = events.iter().rev().find_map(|event| match event {
+            Event::Assignment(assignment) => Some(assignment.queues.len()),
+            _ => None,
+        });
+        (last == Some(queues)).then_some(())
+    })
+}
 
 /// Waits until the members hold all queues of the topic, each queue once, evenly.
 ///

@@ -26,12 +26,14 @@ pub struct Suite {
     pub name: &'static str,
     /// The brokers of the cluster.
     pub brokers: &'static [&'static str],
+    /// Versions of the Java client beside the newest.
+    pub clients: &'static [&'static str],
     /// How many tests run at the same time unless the command line says otherwise.
     pub parallel: usize,
     /// Parts of the warnings that the proxy may log while these tests run.
     pub expected_warnings: &'static [&'static str],
     /// The names of tests in which the proxy does better than a client does directly; skipped when there is none.
-    pub only_through_remora: &'static [&'static str],
+    pub only_through_remora: Vec<&'static str>,
     /// The tests by name, in the order in which they start.
     pub tests: Vec<(&'static str, TestFn)>,
 }
@@ -96,7 +98,7 @@ impl Suite {
             ),
         };
         let binary = if direct { None } else { Some(remora_binary()?) };
-        let java = Java::build()?;
+        let java = Java::build_with(self.clients)?;
         let scratch = Scratch::create(self.name)?;
         let cluster = Cluster::start(&java, scratch.path(), self.brokers)?;
         let remora = match binary {
@@ -142,7 +144,8 @@ fn run_test(name: &'static str, test: TestFn, environment: &Environment) -> Resu
 }
 
 /// Whether the command line selects the test, by the rules of Rust's own test runner.
-pub(crate) fn is_selected(arguments: &Arguments, name: &str) -> bool {
+#[must_use]
+pub fn is_selected(arguments: &Arguments, name: &str) -> bool {
     let matches = |pattern: &String| {
         if arguments.exact {
             name == pattern
@@ -164,10 +167,11 @@ fn last_log_lines(environment: &Environment) -> String {
     environment.cluster.last_log_lines(LOG_LINES) + &remora.unwrap_or_default()
 }
 
+/// Says something to whoever started the test program.
 #[allow(
     clippy::print_stderr,
     reason = "a test program talks to whoever started it"
 )]
-pub(crate) fn report(text: &str) {
+pub fn report(text: &str) {
     eprintln!("{text}");
 }

@@ -21,12 +21,13 @@ fn main() -> ExitCode {
     let suite = Suite {
         name: "failover",
         brokers: &["broker-a", "broker-b"],
+        clients: &[],
         // What one test takes away, another would miss.
         parallel: 1,
         // That one of them is away is worth a warning.
         expected_warnings: &["name server", "broker"],
         // A client may ask the dead one first, and then fails its first send.
-        only_through_remora: &["one_of_two_name_servers_is_dead"],
+        only_through_remora: vec!["one_of_two_name_servers_is_dead"],
         tests: vec![
             (
                 "one_of_two_name_servers_is_dead",

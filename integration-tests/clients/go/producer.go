@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -15,6 +16,9 @@ import (
 // A producer: sends what it is told to and reports every result.
 type producerRole struct {
 	client rocketmq.Producer
+	// Sends in the background until told to stop.
+	stopping   chan struct{}
+	background sync.WaitGroup
 }
 
 func (r *producerRole) start(o options) error {
@@ -54,9 +58,38 @@ func traceConfig(o options) *primitive.TraceConfig {
 }
 
 func (r *producerRole) command(verb string, o options) (interface{}, error) {
-	if verb != "send" {
+	switch verb {
+	case "send":
+		return nil, r.sendAll(o)
+	case "start-sending":
+		r.stopping = make(chan struct{})
+		r.background.Add(1)
+		go r.keepSending(o)
+		return nil, nil
+	case "stop-sending":
+		close(r.stopping)
+		r.background.Wait()
+		return nil, nil
+	default:
 		return nil, noSuchCommand(verb)
 	}
+}
+
+// Sends one message after the other until it is told to stop.
+func (r *producerRole) keepSending(o options) {
+	defer r.background.Done()
+	for i := 0; ; i++ {
+		select {
+		case <-r.stopping:
+			return
+		case <-time.After(o.millis("pause-ms", 0)):
+			// Facts are not asked for: they would differ by run.
+			r.send(o, []*primitive.Message{message(o, i)}, nil)
+		}
+	}
+}
+
+func (r *producerRole) sendAll(o options) error {
 	step := 1
 	if o.text("mode", "sync") == "batch" {
 		step = o.number("batch", 10)
@@ -71,7 +104,7 @@ func (r *producerRole) command(verb string, o options) (interface{}, error) {
 		r.send(o, messages, &outstanding)
 	}
 	outstanding.Wait()
-	return nil, nil
+	return nil
 }
 
 func (r *producerRole) send(o options, messages []*primitive.Message, outstanding *sync.WaitGroup) {

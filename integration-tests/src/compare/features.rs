@@ -1,10 +1,6 @@
 //! Features that every client has, whatever its language.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    thread,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 
@@ -29,8 +25,6 @@ pub const SHARED: &[Feature] = &[
     Feature::new("push_resumes", push_resumes),
 ];
 
-/// For how long Remora remembers that a topic is not there, and somewhat more.
-const NEGATIVE_TTL: Duration = Duration::from_millis(1200);
 /// How much later than due a delayed message may come on a busy machine.
 const LATE_LIMIT_MS: u64 = 10_000;
 
@@ -123,8 +117,6 @@ fn send_to_new_topic(it: &Run<'_>) -> Result<()> {
     wait_until("a broker to have the topic", DELIVERY_LIMIT, || {
         Ok((!it.cluster().queues(&topic)?.is_empty()).then_some(()))
     })?;
-    // Remora remembers for a second that there was no such topic, and some clients look once only.
-    thread::sleep(NEGATIVE_TTL);
     let consumer = it.push_consumer(&topic).start()?;
     // Clients look for queues on brokers that have come later only now and then.
     let first: Vec<String> = bodies.into_iter().take(1).collect();
@@ -230,27 +222,4 @@ fn push_resumes(it: &Run<'_>) -> Result<()> {
     let consumer = it.push_consumer(&topic).start()?;
     wait_exactly_once(&[&consumer], &second)?;
     it.stop([producer, consumer])
-}
-
-/// Waits until each body has arrived this often, each time with one more failure behind it, and not more often.
-///
-/// # Errors
-/// When that does not happen.
-pub fn wait_tries(consumer: &JavaClient, bodies: &[String], tries: u32) -> Result<()> {
-    let wanted: BTreeMap<String, Vec<u32>> = bodies
-        .iter()
-        .map(|body| (body.clone(), (0..tries).collect()))
-        .collect();
-    let tried = || {
-        let mut tried: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        for message in consumer.received() {
-            let times = tried.entry(message.body).or_default();
-            times.push(message.reconsume_times);
-        }
-        tried
-    };
-    let waited = wait_until("every message to be tried anew", 2 * DELIVERY_LIMIT, || {
-        Ok((tried() == wanted).then_some(()))
-    });
-    waited.map_err(|e| e.context(format!("tried: {:?}", tried())))
 }

@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
 
-use super::{Way, folder};
-use crate::{java_client::JavaClient, rocketmq::Cluster, scenario::QUEUES_PER_BROKER};
+use super::folder;
+use crate::{java_client::JavaClient, rocketmq::Cluster, scenario::QUEUES_PER_BROKER, ways::Way};
 
 /// A client that speaks the protocol of the steered clients (see `clients/`).
 pub trait Program: Sync {
@@ -192,6 +192,7 @@ impl ClientBuilder<'_> {
             .arg(self.role)
             .arg(format!("name-server={}", target.name_server))
             .args(&self.options);
+        let mut command = target.place(command);
         let mut client = JavaClient::spawn(&name, &mut command, &home.join("output.log"), target)?;
         client
             .wait_ready()

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    compare::{ClientBuilder, Feature, Run, wait_tries},
-    delivery::{DELIVERY_LIMIT, exactly_once, wait_exactly_once},
+    compare::{ClientBuilder, Feature, Run},
+    delivery::{DELIVERY_LIMIT, exactly_once, wait_exactly_once, wait_tries},
     java_client::{JavaClient, Received},
     wait::wait_until,
 };
@@ -15,10 +15,11 @@ pub(crate) const FEATURES: &[Feature] = &[
     Feature::new("push_dead_letter", push_dead_letter),
     Feature::new("push_retry", push_retry),
     Feature::new("push_orderly_retry", push_orderly_retry),
-    Feature::past_the_proxy(
+    Feature::needs_brokers(
         "push_orderly_dead_letter",
         push_orderly_dead_letter,
-        "the client sends a message that has failed for good to where that is stored",
+        "tried too often",
+        "the client sends a message that has failed for good to where that is stored, and else tries it for ever",
     ),
     Feature::new("push_sql_filter", push_sql_filter),
     Feature::new("pull_poll_resumes", pull_poll_resumes),

@@ -1,71 +1,69 @@
 //! Every generation of the official Java client: each feature directly and through Remora, and the two compared.
 
-#[path = "../java_client/consume.rs"]
 mod consume;
-#[path = "../java_client/offsets.rs"]
 mod offsets;
-#[path = "../java_client/produce.rs"]
+mod pop;
 mod produce;
-#[path = "../java_client/requests.rs"]
 mod requests;
-mod table;
-#[path = "../java_client/transactions.rs"]
+mod trace;
 mod transactions;
 
 use std::{env, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use integration_tests::{
+    compare::BROKERS,
     java::Java,
-    ports::free_port,
-    proxy_process::{Remora, remora_binary},
+    proxy_process::remora_binary,
     rocketmq::Cluster,
     scenario::{Environment, Scenario},
-    suite::TestFn,
-    target::Target,
+    suite::{TestFn, is_selected, report},
+    table::{self, Row},
+    ways::{Way, Ways},
     workspace::Scratch,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use parking_lot::Mutex;
-use table::{Row, Table};
 
 /// Every version that is tested. Those before 4.9.5 and 5.1 do not say which broker a request is for.
 const ALL: &[&str] = &["4.5.2", "4.9.3", "4.9.8", "5.0.0", "5.3.3", "5.5.0"];
 /// Those of a quick run.
 const QUICK: &[&str] = &["4.9.3", "5.5.0"];
-const BROKERS: [&str; 2] = ["broker-a", "broker-b"];
 /// How many features are tried at the same time unless the command line says otherwise.
 const PARALLEL: usize = 3;
 
-/// What is compared. The names are those of the tests of the newest client.
-const FEATURES: &[&str] = &[
-    "transaction_is_checked",
-    "transaction_ends_at_once",
-    "push_dead_letter",
-    "push_retry",
-    "lite_pull_assign_seek_commit",
-    "push_concurrent_resumes",
-    "push_orderly",
-    "push_orderly_retry",
-    "push_broadcasting",
-    "push_tag_filter",
-    "push_sql_filter",
-    "send_sync",
-    "send_async",
-    "send_oneway",
-    "send_batch",
-    "send_with_queue_selector",
-    "send_compressed",
-    "request_and_reply",
+/// How many lines of each log a failed run shows.
+const LOG_LINES: usize = 20;
+
+/// What is compared. Those that take longest come first.
+const FEATURES: &[&[(&str, TestFn)]] = &[
+    transactions::TESTS,
+    offsets::TESTS,
+    consume::TESTS,
+    pop::TESTS,
+    trace::TESTS,
+    produce::TESTS,
+    requests::TESTS,
 ];
 
-/// Features that a version lacks.
-const LACKS: &[(&str, &[&str])] = &[(
-    "4.5.2",
-    &["lite_pull_assign_seek_commit", "request_and_reply"],
-)];
+/// Features that versions lack.
+const LACKS: &[(&str, &[&str])] = &[
+    (
+        "4.5.2",
+        &[
+            "lite_pull_assign_seek_commit",
+            "lite_pull_subscribe_resumes",
+            "request_and_reply",
+            "pop_retry",
+            "pop_members",
+        ],
+    ),
+    ("4.9.3", &["pop_retry", "pop_members"]),
+    ("4.9.8", &["pop_retry", "pop_members"]),
+];
 
-/// Features in which a version goes past any proxy: it sends a failed message back to the address that is in it.
+/// Features in which a version goes past any proxy: it sends a failed message back to the address that is in it. They
+/// are tried from where that leads nowhere, and must end well all the same.
 const PAST_PROXIES: &[(&str, &[&str])] = &[("5.0.0", &["push_retry", "push_dead_letter"])];
 
 fn main() -> ExitCode {
@@ -74,50 +72,66 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(code) => code,
         Err(e) => {
-            table::print(&format!("suite java_versions: {e:#}"));
+            report(&format!("suite java_versions: {e:#}"));
             // What the runner itself returns for a failed test.
             ExitCode::from(101)
         }
     }
 }
 
+/// One feature of one version.
+#[derive(Clone, Copy)]
+struct Pair {
+    version: &'static str,
+    feature: &'static str,
+    test: TestFn,
+}
+
+impl Pair {
+    fn name(&self) -> String {
+        format!("java-{}::{}", self.version, self.feature)
+    }
+
+    fn listed(&self, list: &[(&str, &[&str])]) -> bool {
+        list.iter()
+            .any(|(of, features)| *of == self.version && features.contains(&self.feature))
+    }
+}
+
 fn run(arguments: &Arguments) -> Result<ExitCode> {
     let versions = versions()?;
-    let pairs: Vec<(&'static str, &'static str, TestFn)> = versions
+    let features = FEATURES.concat();
+    let pairs: Vec<Pair> = versions
         .iter()
-        .flat_map(|version| FEATURES.iter().map(move |feature| (*version, *feature)))
-        .filter(|(version, feature)| !listed(LACKS, version, feature))
-        .map(|(version, feature)| Ok((version, feature, test(feature)?)))
-        .collect::<Result<_>>()?;
-    if arguments.list {
+        .flat_map(|version| {
+            features.iter().map(|(feature, test)| Pair {
+                version,
+                feature,
+                test: *test,
+            })
+        })
+        .filter(|pair| !pair.listed(LACKS))
+        .collect();
+    let selected = |pair: &&Pair| is_selected(arguments, &pair.name());
+    let selected: Vec<&Pair> = pairs.iter().filter(selected).collect();
+    if arguments.list || selected.is_empty() {
         let trials = pairs.iter();
-        let trials = trials.map(|(version, feature, _)| nothing(version, feature));
+        let trials = trials.map(|pair| Trial::test(pair.name(), || Ok(())));
         return Ok(libtest_mimic::run(arguments, trials.collect()).exit_code());
     }
-    let environment = Arc::new(start(&versions)?);
-    let table = Arc::new(Mutex::new(Table::default()));
-    let trials = pairs.iter().map(|&(version, feature, test)| {
-        let (environment, table) = (Arc::clone(&environment), Arc::clone(&table));
-        Trial::test(name(version, feature), move || {
-            let row = compare(&environment, version, feature, test);
-            let verdict = row.judge();
-            table.lock().add(row);
-            verdict.map_err(|e| Failed::from(format!("{e:#}")))
+    let hidden = selected.iter().any(|pair| pair.listed(PAST_PROXIES));
+    let suite = Arc::new(Suite::start(&versions, hidden)?);
+    let trials = pairs.iter().map(|&pair| {
+        let suite = Arc::clone(&suite);
+        Trial::test(pair.name(), move || {
+            suite
+                .compare(&pair)
+                .map_err(|e| Failed::from(format!("{e:#}")))
         })
     });
     let conclusion = libtest_mimic::run(arguments, trials.collect());
-    table::print(&table.lock().render(&versions, FEATURES));
-    let environment = Arc::into_inner(environment).context("a test still uses the environment")?;
-    if conclusion.has_failed() {
-        let logs = environment.scratch.path().display();
-        table::print(&format!("all logs are in {logs}"));
-        return Ok(conclusion.exit_code());
-    }
-    if let Some((_, remora)) = environment.remora {
-        remora.stop(&[])?;
-    }
-    environment.cluster.stop()?;
-    environment.scratch.remove();
+    let suite = Arc::into_inner(suite).context("a test still uses the environment")?;
+    suite.finish(&features, conclusion.has_failed())?;
     Ok(conclusion.exit_code())
 }
 
@@ -139,109 +153,106 @@ fn versions() -> Result<Vec<&'static str>> {
     }
 }
 
-fn test(feature: &str) -> Result<TestFn> {
-    let all = [
-        produce::TESTS,
-        consume::TESTS,
-        offsets::TESTS,
-        transactions::TESTS,
-        requests::TESTS,
-    ];
-    let found = all.iter().flat_map(|tests| tests.iter());
-    let mut found = found.filter(|(name, _)| *name == feature);
-    let (_, test) = found
-        .next()
-        .with_context(|| format!("no test is called {feature}"))?;
-    Ok(*test)
+/// Everything that runs while features are compared.
+struct Suite {
+    environment: Environment,
+    ways: Ways,
+    /// Those of features that lead past proxies.
+    hidden: Option<Ways>,
+    rows: Mutex<Vec<Row>>,
 }
 
-fn listed(list: &[(&str, &[&str])], version: &str, feature: &str) -> bool {
-    list.iter()
-        .any(|(of, features)| *of == version && features.contains(&feature))
-}
-
-fn name(version: &str, feature: &str) -> String {
-    format!("java-{version}::{feature}")
-}
-
-fn nothing(version: &str, feature: &str) -> Trial {
-    Trial::test(name(version, feature), || Ok(()))
-}
-
-fn start(versions: &[&str]) -> Result<Environment> {
-    if env::var_os("REMORA_IT_TARGET").is_some() {
-        bail!("REMORA_IT_TARGET means nothing here: every feature is tried in both ways");
-    }
-    let binary = remora_binary()?;
-    let java = Java::build_with(versions)?;
-    let scratch = Scratch::create("java_versions")?;
-    let cluster = Cluster::start(&java, scratch.path(), &BROKERS)?;
-    let listeners = BROKERS
-        .iter()
-        .map(|broker| Ok((*broker, free_port()?)))
-        .collect::<Result<Vec<_>>>()?;
-    let remora = Remora::start_with_broker_listeners(
-        &binary,
-        &scratch.path().join("remora"),
-        &cluster.target().name_server,
-        &listeners,
-    )?;
-    Ok(Environment {
-        java,
-        scratch,
-        cluster,
-        remora: Some((binary, remora)),
-    })
-}
-
-/// Tries a feature in both ways, one after the other.
-fn compare(
-    environment: &Environment,
-    version: &'static str,
-    feature: &'static str,
-    test: TestFn,
-) -> Row {
-    let direct = environment.cluster.target();
-    let proxied = match &environment.remora {
-        Some((_, remora)) => remora.target().clone(),
-        None => direct.clone(),
-    };
-    let past_proxies = listed(PAST_PROXIES, version, feature);
-    let proxied = Target {
-        allowed: if past_proxies {
-            [proxied.allowed, direct.allowed.clone()].concat()
-        } else {
-            proxied.allowed
-        },
-        ..proxied
-    };
-    let attempt = |way: &str, target: &Target| -> Result<()> {
-        // A topic's name has no dots.
-        let name = format!("{feature}-{}-{way}", version.replace('.', "_"));
-        let scenario = Scenario::with_client(&name, environment, version, target);
-        test(&scenario)?;
-        scenario.finish()
-    };
-    Row {
-        version,
-        feature,
-        // Not what is tested: where it fails once, a busy machine may be to blame.
-        direct: attempt("direct", direct).or_else(|_| attempt("direct-again", direct)),
-        proxied: attempt("remora", &proxied),
-        past_proxies,
-    }
-}
-
-impl Row {
-    /// Whether both ways did what the feature is to do.
-    fn judge(&self) -> Result<()> {
-        match (&self.direct, &self.proxied) {
-            (Ok(()), Ok(())) => Ok(()),
-            (Ok(()), Err(e)) => Err(anyhow!("through Remora, and not directly: {e:#}")),
-            (Err(e), proxied) => {
-                ensure!(proxied.is_err(), "directly, and not through Remora: {e:#}");
-                Err(anyhow!("directly and through Remora: {e:#}"))
-            }
+impl Suite {
+    fn start(versions: &[&str], hidden: bool) -> Result<Self> {
+        if env::var_os("REMORA_IT_TARGET").is_some() {
+            bail!("REMORA_IT_TARGET means nothing here: every feature is tried in all ways");
         }
+        let binary = remora_binary()?;
+        let java = Java::build_with(versions)?;
+        let scratch = Scratch::create("java_versions")?;
+        let cluster = Cluster::start(&java, scratch.path(), &BROKERS)?;
+        let ways = Ways::start(&binary, scratch.path(), &cluster)?;
+        let dir = scratch.path().join("hidden");
+        let hidden = hidden.then(|| Ways::start_hidden(&binary, &dir, &cluster));
+        Ok(Self {
+            hidden: hidden.transpose()?,
+            ways,
+            environment: Environment {
+                java,
+                scratch,
+                cluster,
+                remora: None,
+            },
+            rows: Mutex::default(),
+        })
     }
+
+    /// Tries a feature on all ways, one after the other, each once.
+    fn compare(&self, pair: &Pair) -> Result<()> {
+        let past_proxies = pair.listed(PAST_PROXIES);
+        let ways = match &self.hidden {
+            Some(hidden) if past_proxies => hidden,
+            _ => &self.ways,
+        };
+        let ways = ways.all();
+        let outcomes: Vec<Result<()>> = ways.iter().map(|way| self.attempt(pair, way)).collect();
+        let cells = outcomes.iter().enumerate().map(|(number, outcome)| {
+            let note = if past_proxies && number > 0 {
+                ", brokers out of reach"
+            } else {
+                ""
+            };
+            let works = if outcome.is_ok() { "works" } else { "FAILS" };
+            format!("{works}{note}")
+        });
+        self.rows.lock().push(Row {
+            client: format!("Java {}", pair.version),
+            feature: pair.feature,
+            cells: cells.collect(),
+        });
+        judge(ways, outcomes)
+    }
+
+    fn attempt(&self, pair: &Pair, way: &Way) -> Result<()> {
+        // A topic's name has no dots.
+        let version = pair.version.replace('.', "_");
+        let name = format!("{}-{version}-{}", pair.feature, way.name);
+        let scenario = Scenario::with_client(&name, &self.environment, pair.version, &way.target);
+        (pair.test)(&scenario)?;
+        scenario.finish()
+    }
+
+    /// Prints the table and stops everything, or shows the logs.
+    fn finish(self, features: &[(&str, TestFn)], failed: bool) -> Result<()> {
+        let titles: Vec<&str> = self.ways.all().iter().map(|way| way.title).collect();
+        let order: Vec<&str> = features.iter().map(|(name, _)| *name).collect();
+        report(&table::render(&titles, &order, &self.rows.into_inner()));
+        let Environment {
+            scratch, cluster, ..
+        } = self.environment;
+        if failed {
+            report(&cluster.last_log_lines(LOG_LINES));
+            report(&self.ways.last_log_lines(LOG_LINES));
+            report(&format!("all logs are in {}", scratch.path().display()));
+            return Ok(());
+        }
+        if let Some(hidden) = self.hidden {
+            hidden.stop()?;
+        }
+        self.ways.stop()?;
+        cluster.stop()?;
+        scratch.remove();
+        Ok(())
+    }
+}
+
+/// Whether every way did what the feature is to do.
+fn judge(ways: &[Way], outcomes: Vec<Result<()>>) -> Result<()> {
+    let failures: Vec<String> = ways
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(way, outcome)| Some(format!("{}: {:#}", way.title, outcome.err()?)))
+        .collect();
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
 }

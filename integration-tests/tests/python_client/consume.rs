@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use integration_tests::{
-    compare::{Feature, Run, wait_tries},
-    delivery::{exactly_once, wait_arrived, wait_arrived_within},
+    compare::{Feature, Run},
+    delivery::{exactly_once, wait_arrived, wait_arrived_within, wait_tries},
     java_client::{JavaClient, Received},
     scenario::QUEUES_PER_BROKER,
     wait::wait_until,
 };
 
 pub(crate) const FEATURES: &[Feature] = &[
-    Feature::past_the_proxy(
+    Feature::needs_brokers(
         "push_retry",
         push_retry,
-        "the client sends a message back to where that is stored",
+        "in vain for every message to be tried anew",
+        "the client sends a message back to where that is stored, and forgets it when it cannot",
     ),
     Feature::new("push_broadcasting", push_broadcasting),
     Feature::new("pull", pull),

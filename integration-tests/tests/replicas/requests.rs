@@ -1,16 +1,19 @@
 //! Requests and replies that take different ways.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use integration_tests::{
+    balancer::Balancer,
+    ports::free_port,
     proxy_process::Remora,
     requests::{request, wait_answered, wait_answered_within},
     scenario::Scenario,
     suite::TestFn,
 };
-
-use crate::Replicas;
 
 pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("requests_cross_replicas", requests_cross_replicas),
@@ -60,18 +63,32 @@ fn requests_cross_replicas(it: &Scenario<'_>) -> Result<()> {
 
 /// The replica that a requester has left takes its leave of the brokers; they must know it all the same.
 fn requester_moves_to_another_replica(it: &Scenario<'_>) -> Result<()> {
-    let replicas = Replicas::start(it)?;
+    let binary = it.remora_binary().context("the test is about Remora")?;
+    // This one moves connections when it is told to.
+    let balancer = Balancer::start()?;
+    let advertise = ["--advertise", &balancer.address().to_string()];
+    let (mut remoras, mut listen) = (Vec::new(), Vec::new());
+    for name in ["first", "second"] {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let name_server = &it.cluster().target().name_server;
+        let dir = it.dir(name)?;
+        let remora = Remora::start_with(binary, &dir, name_server, address, &[], &advertise)?;
+        remoras.push(remora);
+        listen.push(address);
+    }
     let topic = it.topic()?;
     let replier = it.replier(&topic).target(it.cluster().target()).start()?;
-    let [first, second] = replicas.listen;
-    replicas.balancer.serve(&[first]);
-    let target = replicas.balancer.target();
+    let [first, second] = listen[..] else {
+        bail!("there are two");
+    };
+    balancer.serve(&[first]);
+    let target = balancer.target();
     let mut requester = it.requester().target(target).start()?;
     wait_answered(&mut requester, &topic)?;
     for (round, server) in [second, first, second].into_iter().enumerate() {
-        replicas.balancer.serve(&[server]);
-        replicas.balancer.disconnect();
-        wait_answered_within(&mut requester, &topic, MOVE_LIMIT)
+        balancer.serve(&[server]);
+        balancer.disconnect();
+        wait_answered_within(&mut requester, &topic, "sync", MOVE_LIMIT)
             .with_context(|| format!("move {round}"))?;
         for number in 0..20 {
             request(
@@ -85,5 +102,5 @@ fn requester_moves_to_another_replica(it: &Scenario<'_>) -> Result<()> {
         }
     }
     it.stop([requester, replier])?;
-    replicas.stop()
+    remoras.into_iter().try_for_each(|remora| remora.stop(&[]))
 }

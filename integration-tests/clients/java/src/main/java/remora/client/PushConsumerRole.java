@@ -13,6 +13,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
+import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.client.impl.consumer.RebalanceImpl;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -34,7 +35,9 @@ final class PushConsumerRole implements Role {
         failTimes = options.number("fail-times", 0);
         delayLevel = options.number("delay-level", 0);
         consumeMs = options.number("consume-ms", 0);
-        consumer = new DefaultMQPushConsumer(options.text("group"));
+        consumer = options.flag("trace")
+            ? new DefaultMQPushConsumer(options.text("group"), null, new AllocateMessageQueueAveragely(), true, null)
+            : new DefaultMQPushConsumer(options.text("group"));
         options.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.valueOf("CONSUME_FROM_" + options.text("from", "FIRST_OFFSET")));
         if (options.flag("broadcasting")) {

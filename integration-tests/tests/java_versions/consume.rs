@@ -1,12 +1,12 @@
 //! Push consumers: every kind, filters, retries and dead letters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use integration_tests::{
-    delivery::{DELIVERY_LIMIT, in_queue_order, unharmed, wait_arrived, wait_exactly_once},
-    java_client::{Event, JavaClient},
+    delivery::{DELIVERY_LIMIT, in_queue_order, unharmed, wait_exactly_once, wait_tries},
     scenario::{QUEUES_PER_BROKER, Scenario},
+    sharing::wait_assigned,
     suite::TestFn,
     wait::wait_until,
 };
@@ -182,40 +182,4 @@ fn push_dead_letter(it: &Scenario<'_>) -> Result<()> {
     wait_exactly_once(&[&reader], &bodies)?;
     wait_tries(&consumer, &bodies, 2)?;
     it.stop([producer, consumer, reader])
-}
-
-/// Waits until the consumer holds this many queues.
-pub(crate) fn wait_assigned(consumer: &mut JavaClient, queues: usize) -> Result<()> {
-    consumer.wait_for("its queues", DELIVERY_LIMIT, |events| {
-        let last = events.iter().rev().find_map(|event| match event {
-            Event::Assignment(assignment) => Some(assignment.queues.len()),
-            _ => None,
-        });
-        (last == Some(queues)).then_some(())
-    })
-}
-
-/// Waits until each body has arrived this often, each time with one more failure behind it, and not more often.
-pub(crate) fn wait_tries(consumer: &JavaClient, bodies: &[String], tries: u32) -> Result<()> {
-    wait_arrived(&[consumer], bodies)?;
-    let wanted: BTreeMap<&str, Vec<u32>> = bodies
-        .iter()
-        .map(|body| (body.as_str(), (0..tries).collect()))
-        .collect();
-    wait_until("every message to be tried anew", DELIVERY_LIMIT, || {
-        let received = consumer.received();
-        let mut tried: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for message in &received {
-            tried
-                .entry(&message.body)
-                .or_default()
-                .push(message.reconsume_times);
-        }
-        let too_often: Vec<_> = tried
-            .iter()
-            .filter(|(_, times)| times.len() > tries as usize)
-            .collect();
-        ensure!(too_often.is_empty(), "tried too often: {too_often:?}");
-        Ok((tried == wanted).then_some(()))
-    })
 }

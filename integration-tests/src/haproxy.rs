@@ -1,0 +1,103 @@
+//! HAProxy, as it stands in front of replicas: it balances connections and looks into none.
+
+use std::{fs, net::SocketAddr, net::TcpStream, path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    process::{Process, mortal, tail},
+    wait::wait_until,
+};
+
+const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// One address that is balanced between servers.
+#[derive(Debug)]
+pub struct Frontend {
+    /// Where clients connect.
+    pub bind: SocketAddr,
+    /// Where they are taken, in turn.
+    pub servers: Vec<Backend>,
+}
+
+/// One of the servers behind an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Where it answers `GET /readyz` while it is to get connections.
+    pub admin: SocketAddr,
+}
+
+/// A running HAProxy.
+#[derive(Debug)]
+pub struct HaProxy {
+    process: Process,
+}
+
+impl HaProxy {
+    /// Starts it and waits until it takes connections.
+    ///
+    /// # Errors
+    /// When it does not, for example because it was not installed (`scripts/install-haproxy.sh` does that).
+    pub fn start(dir: &Path, frontends: &[Frontend]) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let config = dir.join("haproxy.cfg");
+        fs::write(&config, render(frontends))?;
+        // Debian keeps it where only root's PATH leads.
+        let installed = Path::new("/usr/sbin/haproxy");
+        let program = if installed.exists() {
+            installed
+        } else {
+            Path::new("haproxy")
+        };
+        let mut command = mortal(program);
+        command.current_dir(dir).args(["-db", "-f"]).arg(&config);
+        let mut process = Process::spawn("haproxy", &mut command, &dir.join("haproxy.log"))?;
+        let addresses = frontends.iter().map(|frontend| frontend.bind);
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        wait_until("haproxy to take connections", READY_LIMIT, || {
+            if let Some(status) = process.exited()? {
+                bail!("haproxy ended: {status}");
+            }
+            let open = |address: &SocketAddr| TcpStream::connect(address).is_ok();
+            Ok(addresses.iter().all(open).then_some(()))
+        })
+        .with_context(|| tail(process.log(), 20))?;
+        Ok(Self { process })
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// When it has gone already.
+    pub fn stop(mut self) -> Result<()> {
+        if let Some(status) = self.process.exited()? {
+            bail!("haproxy ended: {status}\n{}", tail(self.process.log(), 20));
+        }
+        self.process.kill()
+    }
+}
+
+/// The configuration: plain TCP, in turn, to whoever is ready.
+fn render(frontends: &[Frontend]) -> String {
+    let mut config = String::from(
+        "global\n    maxconn 4000\n\
+         defaults\n    mode tcp\n    balance roundrobin\n    retries 3\n    option redispatch 1\n    \
+         timeout connect 1s\n    timeout client 1h\n    timeout server 1h\n    timeout check 1s\n",
+    );
+    for (number, frontend) in frontends.iter().enumerate() {
+        config.push_str(&format!(
+            "listen f{number}\n    bind {}\n    option httpchk GET /readyz\n",
+            frontend.bind
+        ));
+        for (server, Backend { address, admin }) in frontend.servers.iter().enumerate() {
+            config.push_str(&format!(
+                "    server s{server} {address} check addr {} port {} inter 200ms fall 2 rise 1\n",
+                admin.ip(),
+                admin.port()
+            ));
+        }
+    }
+    config
+}
