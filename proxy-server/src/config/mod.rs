@@ -258,27 +258,19 @@ fn refuse_vip_collisions(
     listeners: &[ListenerConfig],
     brokers: &[BrokerListenerConfig],
 ) -> Result<(), ConfigError> {
-    let port = |bind: &SocketAddr, advertise: &Option<HostPort>| {
+    let told = |bind: &SocketAddr, advertise: &Option<HostPort>| {
         advertise.as_ref().map_or(bind.port(), HostPort::port)
     };
-    let shared = listeners
-        .iter()
-        .map(|l| (l.bind.port(), port(&l.bind, &l.advertise)));
-    let own = brokers
-        .iter()
-        .map(|l| (l.bind.port(), port(&l.bind, &l.advertise)));
-    let ports: Vec<_> = shared.chain(own).collect();
+    let shared = listeners.iter().map(|l| told(&l.bind, &l.advertise));
+    let own = brokers.iter().map(|l| told(&l.bind, &l.advertise));
+    let all: Vec<_> = shared.chain(own).collect();
     for broker in brokers {
-        let vip = [broker.bind.port(), port(&broker.bind, &broker.advertise)]
-            .map(|port| port.wrapping_sub(VIP_OFFSET));
-        if ports
-            .iter()
-            .any(|(bound, told)| vip.contains(bound) || vip.contains(told))
-        {
+        let vip = told(&broker.bind, &broker.advertise).checked_sub(VIP_OFFSET);
+        if vip.is_some_and(|vip| all.contains(&vip)) {
             return Err(ConfigError::value(
                 "broker_listener.bind",
                 broker.bind,
-                "a port that is not another listener's plus two: old clients also use the port minus two",
+                "a port that clients do not know as another listener's plus two: old ones also use the port minus two",
             ));
         }
     }

@@ -183,6 +183,13 @@ fn a_vip_channel_may_not_end_at_another_listener() {
         assert!(refusal.starts_with("broker_listener.bind: "), "{refusal}");
         assert!(refusal.contains("plus two"), "{refusal}");
     }
+    // What counts is what clients are told.
+    let apart = [
+        listener("a", 10910) + "advertise = \"mq:10910\"\n",
+        listener("b", 10912) + "advertise = \"mq:10920\"\n",
+    ];
+    let (args, _file) = with_file(&with(&apart));
+    assert!(Config::load(&args).is_ok());
     let twice = refusal(&with(&[listener("a", 1), listener("a", 5)]));
     assert!(
         twice.starts_with("broker_listener.broker: \"a\""),
