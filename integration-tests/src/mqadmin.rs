@@ -35,7 +35,7 @@ pub fn mqadmin(java: &Java, home: &Path, target: &Target, arguments: &[&str]) ->
         "mqadmin {arguments:?}: {status}\n{output}"
     );
     watch
-        .finish()
+        .finish_brief()
         .with_context(|| format!("mqadmin {arguments:?}: {output}"))?;
     Ok(output)
 }
