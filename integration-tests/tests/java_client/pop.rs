@@ -1,20 +1,17 @@
-//! POP in order, and what it hands out for a member that is dead.
+//! What POP hands out for a member that is dead.
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    delivery::{in_queue_order, wait_arrived, wait_exactly_once},
+    delivery::{wait_arrived, wait_exactly_once},
     pop::{pop_member, pop_topic, start_pop},
     scenario::Scenario,
     suite::TestFn,
 };
 
-pub(crate) const TESTS: &[(&str, TestFn)] = &[
-    (
-        "pop_member_dies_while_it_waits",
-        pop_member_dies_while_it_waits,
-    ),
-    ("pop_orderly", pop_orderly),
-];
+pub(crate) const TESTS: &[(&str, TestFn)] = &[(
+    "pop_member_dies_while_it_waits",
+    pop_member_dies_while_it_waits,
+)];
 
 /// How soon what was handed out for a member that is dead must come to another: much sooner than it is visible by itself.
 const REDELIVERY_MS: u64 = 5_000;
@@ -40,15 +37,4 @@ fn pop_member_dies_while_it_waits(it: &Scenario<'_>) -> Result<()> {
         ensure!(took <= REDELIVERY_MS, "{} took {took} ms", message.body);
     }
     it.stop([producer, survivor])
-}
-
-/// A member gets the messages of a queue one after the other.
-fn pop_orderly(it: &Scenario<'_>) -> Result<()> {
-    let topic = pop_topic(it)?;
-    let consumer = start_pop(&pop_member(it, &topic).option("orderly", true))?;
-    let mut producer = it.producer().start()?;
-    let bodies = producer.send(&topic, "m", 60, &[("mode", "selector"), ("shards", "5")])?;
-    wait_exactly_once(&[&consumer], &bodies)?;
-    in_queue_order(&consumer.received())?;
-    it.stop([producer, consumer])
 }
