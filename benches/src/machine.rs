@@ -16,7 +16,8 @@ pub fn describe() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
         "{cores} cores ({model}), {memory:.0} GB, Linux {}",
-        kernel.trim()
+        // What follows is whoever built it.
+        kernel.trim().split('-').next().unwrap_or_default()
     )
 }
 

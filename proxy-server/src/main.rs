@@ -8,11 +8,6 @@ use proxy_server::{Args, Config, LogFormat, Proxy};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Clients come and go in thousands: this allocator gives their memory back, where that of the C library
-/// keeps most of it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Exit code for what is wrong with flags, variables or the file (`EX_USAGE`).
 const USAGE: u8 = 64;
 
