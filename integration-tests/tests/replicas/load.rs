@@ -104,8 +104,8 @@ fn replica_dies<'a>(
             no_pause("a consumer", consumer_limit, times, killed_at, ended_at)?;
         }
     }
-    // Members in Go hand a queue over without unlocking it and without saying how far they have come: some of it is
-    // repeated at the next.
+    // As its source reads, Go hands a queue over without unlocking it. A message came to two of its members; that this is so
+    // without Remora has not been tried.
     if hands_over {
         locks_held(&orderly)?;
     }
