@@ -34,7 +34,14 @@ impl Balancer {
     /// # Errors
     /// When it cannot listen.
     pub fn start() -> Result<Self> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)))
+    }
+
+    /// The same at an address of the caller's choice.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_at(address: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
         let state = Arc::<Mutex<State>>::default();
         thread::spawn({

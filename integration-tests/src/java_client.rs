@@ -305,6 +305,9 @@ impl JavaClient {
     /// # Errors
     /// When it had a connection that leads past its target.
     pub fn kill(&mut self) -> Result<()> {
+        if let Some(watch) = &self.watch {
+            watch.wait_seen();
+        }
         self.process.kill()?;
         self.judge_connections()
     }

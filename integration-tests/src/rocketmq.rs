@@ -3,11 +3,17 @@
 mod admin;
 mod server;
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 
 use crate::{
+    balancer::Balancer,
     java::Java,
     ports::{free_port, free_ports},
     target::Target,
@@ -27,7 +33,12 @@ pub struct Cluster {
     brokers: Vec<Server>,
     target: Target,
     admin: Admin,
+    /// What stands before each server; empty in a plain cluster.
+    fronts: Vec<Balancer>,
 }
+
+/// Where the brokers of a cluster with fronts say that they are; a front has its broker's port there.
+const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 impl Cluster {
     /// Starts a name server and a broker with each of these names, below `dir`, and waits until all of them can be used.
@@ -35,23 +46,42 @@ impl Cluster {
     /// # Errors
     /// When one of them does not start.
     pub fn start(java: &Java, dir: &Path, broker_names: &[&str]) -> Result<Self> {
+        Self::start_at(java, dir, broker_names, Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same with something before each server that can [break](Self::disconnect) the connections to it.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_with_fronts(java: &Java, dir: &Path, broker_names: &[&str]) -> Result<Self> {
+        Self::start_at(java, dir, broker_names, FRONT)
+    }
+
+    fn start_at(java: &Java, dir: &Path, broker_names: &[&str], at: Ipv4Addr) -> Result<Self> {
         let name_server = name_server(java, &dir.join("name-server"))?;
         let address = name_server.address();
         let brokers = broker_names
             .iter()
-            .map(|name| broker(java, &dir.join(name), name, address))
+            .map(|name| broker(java, &dir.join(name), name, address, at))
             .collect::<Result<Vec<_>>>()?;
         name_server.start()?;
         for broker in &brokers {
             broker.start()?;
         }
-        let target = Target::new(address, brokers.iter().map(Server::address));
+        let (target, fronts) = match at {
+            FRONT => fronts(&name_server, &brokers)?,
+            _ => {
+                let target = Target::new(address, brokers.iter().map(Server::address));
+                (target, Vec::new())
+            }
+        };
         let admin = Admin::start(java, &dir.join("admin"), &target)?;
         let cluster = Self {
             name_server,
             brokers,
             target,
             admin,
+            fronts,
         };
         cluster
             .wait_registered()
@@ -75,6 +105,11 @@ impl Cluster {
     #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Breaks every connection that clients have to a server; new ones are taken at once. Nothing happens without fronts.
+    pub fn disconnect(&self) {
+        self.fronts.iter().for_each(Balancer::disconnect);
     }
 
     /// Makes a topic with this many queues on every broker and waits until the name server knows all of them.
@@ -145,11 +180,28 @@ impl Cluster {
     }
 }
 
+/// What stands before each server, and the target of clients that are to go through it.
+fn fronts(name_server: &Server, brokers: &[Server]) -> Result<(Target, Vec<Balancer>)> {
+    let servers = [name_server].into_iter().chain(brokers);
+    let fronts = servers.map(|server| {
+        let front = Balancer::start_at(SocketAddr::from((FRONT, server.address().port())))?;
+        front.serve(&[server.address()]);
+        Ok(front)
+    });
+    let fronts: Vec<Balancer> = fronts.collect::<Result<_>>()?;
+    let (first, others) = fronts.split_first().context("there is a name server")?;
+    let target = Target::new(first.address(), others.iter().map(Balancer::address));
+    Ok((target, fronts))
+}
+
 fn name_server(java: &Java, home: &Path) -> Result<Server> {
     let port = free_port()?;
     fs::create_dir_all(home)?;
     let config = home.join("namesrv.conf");
-    fs::write(&config, format!("listenPort={port}\n"))?;
+    fs::write(
+        &config,
+        format!("bindAddress=127.0.0.1\nlistenPort={port}\n"),
+    )?;
     let mut command = java.cluster(home);
     command
         .arg("-Xmx256m")
@@ -159,7 +211,13 @@ fn name_server(java: &Java, home: &Path) -> Result<Server> {
     Ok(Server::new("name-server", port, home, command))
 }
 
-fn broker(java: &Java, home: &Path, name: &str, name_server: SocketAddr) -> Result<Server> {
+fn broker(
+    java: &Java,
+    home: &Path,
+    name: &str,
+    name_server: SocketAddr,
+    at: Ipv4Addr,
+) -> Result<Server> {
     // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
     let first = free_ports(4)?;
     let (port, replica_port) = (first + 2, first + 3);
@@ -171,13 +229,20 @@ fn broker(java: &Java, home: &Path, name: &str, name_server: SocketAddr) -> Resu
             "brokerClusterName=DefaultCluster\n\
              brokerName={name}\n\
              brokerId=0\n\
-             brokerIP1=127.0.0.1\n\
+             brokerIP1={at}\n\
+             bindAddress={bind}\n\
              namesrvAddr={name_server}\n\
              listenPort={port}\n\
              haListenPort={replica_port}\n\
              storePathRootDir={store}\n\
              storePathCommitLog={store}/commitlog\n\
              {BROKER_SETTINGS}",
+            // A front has the same port elsewhere; others may reach a broker from any network of the machine.
+            bind = if at == FRONT {
+                Ipv4Addr::LOCALHOST
+            } else {
+                Ipv4Addr::UNSPECIFIED
+            },
             store = home.join("store").display(),
         ),
     )?;

@@ -183,6 +183,14 @@ impl<'a> Scenario<'a> {
             .option("topic", topic)
     }
 
+    /// A client of the test's group that pops a topic when it is told to, not yet started.
+    #[must_use]
+    pub fn popper(&self, topic: &str) -> ClientBuilder<'_> {
+        self.client("popper")
+            .option("group", self.name("poppers"))
+            .option("topic", topic)
+    }
+
     /// A client for an administrator's questions, not yet started.
     #[must_use]
     pub fn admin(&self) -> ClientBuilder<'_> {

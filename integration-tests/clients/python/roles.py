@@ -57,8 +57,26 @@ class Producer:
         self.settled = False
 
     def command(self, verb, options):
-        if verb != "send":
+        if verb == "send":
+            self._send_all(options)
+        elif verb == "start-sending":
+            self.sending = threading.Event()
+            self.sender = threading.Thread(target=self._send_until_told, args=(options,))
+            self.sender.start()
+        elif verb == "stop-sending":
+            self.sending.set()
+            self.sender.join()
+        else:
             raise ValueError("no such command: " + verb)
+
+    def _send_until_told(self, options):
+        number = 0
+        while not self.sending.wait(options.number("pause-ms") / 1000):
+            self._send("sync", options, number, [self._message(options, number)])
+            self._settle()
+            number += 1
+
+    def _send_all(self, options):
         mode = options.get("mode", "sync")
         step = options.number("batch", 10) if mode == "batch" else 1
         self.outstanding = threading.Semaphore(0)

@@ -1,67 +1,232 @@
-//! A replica that is killed while messages flow.
+//! Connections that break while messages flow: those of a replica that is killed, and the same directly.
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
 use anyhow::{Result, ensure};
 use integration_tests::{
+    compare::{BROKERS, Program},
     delivery::{DELIVERY_LIMIT, in_queue_order, unharmed, wait_arrived},
     go::Go,
-    java::NEWEST_CLIENT,
-    java_client::JavaClient,
-    scenario::{ClientBuilder, Scenario},
-    suite::TestFn,
+    java_client::{JavaClient, Received},
+    python::Python,
+    replicas::Replicas,
+    rocketmq::Cluster,
+    scenario::{ClientBuilder, QUEUES_PER_BROKER, Scenario},
+    suite::{TestFn, report},
+    target::Target,
     wait::{now_ms, wait_until},
 };
 
-use crate::{OLD, replicas};
+use crate::replicas;
 
-pub(crate) const TESTS: &[(&str, TestFn)] = &[
-    ("replica_dies_under_load", |it| {
-        replica_dies(it, LIMIT, true, |client| client.version(NEWEST_CLIENT))
+/// What clients do when their connections break. Each kind is tried with a replica that dies, and directly: what is not
+/// as it should be must be so there, too.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    client: Client,
+    /// How soon consumers go on.
+    limit: Duration,
+    /// Whether members that are orderly wait for each other's locks.
+    locks: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Client {
+    Java(&'static str),
+    Go,
+    Python,
+}
+
+const JAVA_5_5_0: Kind = kind(Client::Java("5.5.0"), LIMIT, true);
+const JAVA_5_3_3: Kind = kind(Client::Java("5.3.3"), LIMIT, true);
+const JAVA_5_0_0: Kind = kind(Client::Java("5.0.0"), DEAF_LIMIT, true);
+const JAVA_4_9_8: Kind = kind(Client::Java("4.9.8"), DEAF_LIMIT, true);
+const JAVA_4_9_3: Kind = kind(Client::Java("4.9.3"), DEAF_LIMIT, true);
+const JAVA_4_5_2: Kind = kind(Client::Java("4.5.2"), DEAF_LIMIT, true);
+const GO: Kind = kind(Client::Go, DEAF_LIMIT, false);
+const PYTHON: Kind = kind(Client::Python, DEAF_LIMIT, true);
+
+const fn kind(client: Client, limit: Duration, locks: bool) -> Kind {
+    Kind {
+        client,
+        limit,
+        locks,
+    }
+}
+
+/// In a quick run.
+pub(crate) const QUICK: &[(&str, TestFn)] = &[
+    ("replica_dies_under_load::java-5.5.0", |it| {
+        replica_dies(it, JAVA_5_5_0)
     }),
-    ("replica_dies_under_load_of_old_clients", |it| {
-        replica_dies(it, DEAF_LIMIT, true, |client| client.version(OLD))
+    ("replica_dies_under_load::java-4.9.3", |it| {
+        replica_dies(it, JAVA_4_9_3)
     }),
-    ("replica_dies_under_load_of_go_clients", |it| {
-        let go = Go::build()?;
-        replica_dies(it, DEAF_LIMIT, false, |client| client.program(&go))
+];
+
+/// With all clients.
+pub(crate) const ALL: &[(&str, TestFn)] = &[
+    ("replica_dies_under_load::java-5.3.3", |it| {
+        replica_dies(it, JAVA_5_3_3)
+    }),
+    ("replica_dies_under_load::java-5.0.0", |it| {
+        replica_dies(it, JAVA_5_0_0)
+    }),
+    ("replica_dies_under_load::java-4.9.8", |it| {
+        replica_dies(it, JAVA_4_9_8)
+    }),
+    ("replica_dies_under_load::java-4.5.2", |it| {
+        replica_dies(it, JAVA_4_5_2)
+    }),
+    ("replica_dies_under_load::go", |it| replica_dies(it, GO)),
+    ("replica_dies_under_load::python", |it| {
+        replica_dies(it, PYTHON)
+    }),
+    ("direct_connections_break::java-5.5.0", |it| {
+        connections_break(it, JAVA_5_5_0)
+    }),
+    ("direct_connections_break::java-4.9.3", |it| {
+        connections_break(it, JAVA_4_9_3)
+    }),
+    ("direct_connections_break::java-5.3.3", |it| {
+        connections_break(it, JAVA_5_3_3)
+    }),
+    ("direct_connections_break::java-5.0.0", |it| {
+        connections_break(it, JAVA_5_0_0)
+    }),
+    ("direct_connections_break::java-4.9.8", |it| {
+        connections_break(it, JAVA_4_9_8)
+    }),
+    ("direct_connections_break::java-4.5.2", |it| {
+        connections_break(it, JAVA_4_5_2)
+    }),
+    ("direct_connections_break::go", |it| {
+        connections_break(it, GO)
+    }),
+    ("direct_connections_break::python", |it| {
+        connections_break(it, PYTHON)
     }),
 ];
 
 /// How soon clients must go on after a replica has gone.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// The same for consumers that do not hear of the end of a connection: a pull that was on it is given up after the 30 s
-/// that any pull may take (4.9.3 overrides no `channelInactive`), and directly it is the same with a broker.
+/// that any pull may take (Java before 5.1.3 overrides no `channelInactive`).
 const DEAF_LIMIT: Duration = Duration::from_secs(40);
-/// How long messages flow before a replica dies, and after clients must have gone on.
+/// How long messages flow before connections break, and after clients must have gone on.
 const FLOW: Duration = Duration::from_secs(5);
 const PAUSE_MS: &str = "5";
 
-/// Groups of two members, concurrent and orderly, and two producers, all of one kind of client.
-fn replica_dies<'a>(
-    it: &'a Scenario<'_>,
-    consumer_limit: Duration,
-    hands_over: bool,
-    kind: impl Fn(ClientBuilder<'a>) -> ClientBuilder<'a>,
-) -> Result<()> {
-    let mut replicas = replicas(it)?;
+/// What clients are connected to, and lose connections to.
+enum Place<'a> {
+    Replicas(Box<Replicas>),
+    Brokers(&'a Cluster),
+}
+
+impl Place<'_> {
+    fn target(&self) -> &Target {
+        match self {
+            Self::Replicas(replicas) => replicas.target(),
+            Self::Brokers(cluster) => cluster.target(),
+        }
+    }
+
+    fn strike(&mut self) -> Result<()> {
+        match self {
+            Self::Replicas(replicas) => replicas.take(0)?.kill(),
+            Self::Brokers(cluster) => {
+                cluster.disconnect();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn replica_dies(it: &Scenario<'_>, kind: Kind) -> Result<()> {
     let topic = it.topic()?;
-    let target = replicas.target().clone();
-    let member = kind(it.push_consumer(&topic)).target(&target);
+    let mut place = Place::Replicas(Box::new(replicas(it)?));
+    let found = break_under_load(it, &topic, kind, &mut place)?;
+    report(&format!("{:?}, a replica killed: {found:?}", kind.client));
+    found.judge_consumers(kind.limit)?;
+    if kind.locks {
+        found.judge_locks()?;
+    }
+    match place {
+        Place::Replicas(replicas) => replicas.stop(&[]),
+        Place::Brokers(_) => Ok(()),
+    }
+}
+
+/// What a client is excused for when a replica dies happens here, too.
+fn connections_break(it: &Scenario<'_>, kind: Kind) -> Result<()> {
+    let cluster = Cluster::start_with_fronts(it.java(), &it.dir("cluster")?, &BROKERS)?;
+    let topic = it.name("topic");
+    cluster.create_topic(&topic, QUEUES_PER_BROKER)?;
+    let found = break_under_load(it, &topic, kind, &mut Place::Brokers(&cluster))?;
+    report(&format!("{:?}, directly: {found:?}", kind.client));
+    if kind.limit > LIMIT {
+        ensure!(
+            found.judge_consumers(LIMIT).is_err(),
+            "its consumers go on within {LIMIT:?} and need not be excused"
+        );
+    }
+    found.judge_consumers(kind.limit)?;
+    if kind.locks {
+        found.judge_locks()?;
+    }
+    cluster.stop()
+}
+
+/// How clients went on.
+#[derive(Debug)]
+struct Found {
+    /// The longest time in which a consumer got nothing.
+    longest_pause_ms: u64,
+    /// Messages that came to both orderly members, or to one of them out of order.
+    lock_errors: Vec<String>,
+}
+
+impl Found {
+    fn judge_consumers(&self, limit: Duration) -> Result<()> {
+        let longest = self.longest_pause_ms;
+        ensure!(
+            u128::from(longest) <= limit.as_millis(),
+            "a consumer paused for {longest} ms"
+        );
+        Ok(())
+    }
+
+    fn judge_locks(&self) -> Result<()> {
+        ensure!(self.lock_errors.is_empty(), "{:?}", self.lock_errors);
+        Ok(())
+    }
+}
+
+/// Groups of two members, concurrent and orderly, and two producers, all of one kind of client. Producers must go on
+/// within the limit, and no message that was acknowledged may be lost; the rest is for the caller to judge.
+fn break_under_load(
+    it: &Scenario<'_>,
+    topic: &str,
+    kind: Kind,
+    place: &mut Place<'_>,
+) -> Result<Found> {
+    let program: Option<Box<dyn Program>> = match kind.client {
+        Client::Java(_) => None,
+        Client::Go => Some(Box::new(Go::build()?)),
+        Client::Python => Some(Box::new(Python::rocketmq()?)),
+    };
+    let target = place.target().clone();
+    let member = of_kind(it.push_consumer(topic), kind, program.as_deref()).target(&target);
     let members = [member.clone().start()?, member.clone().start()?];
     let orderly = member
         .option("group", it.name("orderly"))
         .option("orderly", true);
     let orderly = [orderly.clone().start()?, orderly.start()?];
-    let producer = kind(it.producer()).target(&target);
+    let producer = of_kind(it.producer(), kind, program.as_deref()).target(&target);
     let mut producers = [producer.clone().start()?, producer.start()?];
     for (number, producer) in producers.iter_mut().enumerate() {
         let name = number.to_string();
-        let options = [
-            ("topic", topic.as_str()),
-            ("name", &name),
-            ("pause-ms", PAUSE_MS),
-        ];
+        let options = [("topic", topic), ("name", &name), ("pause-ms", PAUSE_MS)];
         producer.run("start-sending", &options)?;
     }
     let all: Vec<&JavaClient> = members.iter().chain(&orderly).collect();
@@ -71,77 +236,90 @@ fn replica_dies<'a>(
         Ok(each.then_some(()))
     })?;
     thread::sleep(FLOW);
-    let killed_at = now_ms();
-    replicas.take(0)?.kill()?;
-    thread::sleep(consumer_limit + FLOW);
-    let ended_at = now_ms();
+    let from = now_ms();
+    place.strike()?;
+    thread::sleep(kind.limit.max(LIMIT) + FLOW);
+    let to = now_ms();
     for producer in &mut producers {
         producer.run("stop-sending", &[])?;
     }
 
     let limit_ms = LIMIT.as_millis() as u64;
     for producer in &producers {
-        let times: Vec<u64> = producer.sent().iter().map(|sent| sent.at).collect();
-        no_pause("a producer", LIMIT, times, killed_at, ended_at)?;
-        let late: Vec<_> = producer
-            .send_failures()
-            .into_iter()
-            .filter(|failed| !(killed_at..killed_at + limit_ms).contains(&failed.at))
+        let times = producer.sent().iter().map(|sent| sent.at).collect();
+        let longest = longest_pause(times, from, to);
+        ensure!(longest <= limit_ms, "a producer paused for {longest} ms");
+        let failures = producer.send_failures().into_iter();
+        let late: Vec<_> = failures
+            .filter(|failed| !(from..from + limit_ms).contains(&failed.at))
             .collect();
         ensure!(late.is_empty(), "sends failed: {late:?}");
     }
-    let acknowledged: Vec<String> = producers
-        .iter()
-        .flat_map(|producer| producer.sent())
-        .map(|sent| sent.body)
-        .collect();
+    let sent = producers.iter().flat_map(JavaClient::sent);
+    let acknowledged: Vec<String> = sent.map(|sent| sent.body).collect();
+    let mut longest_pause_ms = 0;
     for group in [[&members[0], &members[1]], [&orderly[0], &orderly[1]]] {
         wait_arrived(&group, &acknowledged)?;
         for member in group {
             let received = member.received();
             unharmed(&received)?;
             let times = received.iter().map(|message| message.at).collect();
-            no_pause("a consumer", consumer_limit, times, killed_at, ended_at)?;
+            longest_pause_ms = longest_pause_ms.max(longest_pause(times, from, to));
         }
     }
-    // As its source reads, Go hands a queue over without unlocking it. A message came to two of its members; that this is so
-    // without Remora has not been tried.
-    if hands_over {
-        locks_held(&orderly)?;
-    }
+    let lock_errors = lock_errors(&orderly.each_ref().map(JavaClient::received), from);
     it.stop(members.into_iter().chain(orderly).chain(producers))?;
-    replicas.stop(&[])
+    Ok(Found {
+        longest_pause_ms,
+        lock_errors,
+    })
 }
 
-/// Whether something went on within the limit after the death, and on until the end.
-fn no_pause(who: &str, limit: Duration, mut times: Vec<u64>, from: u64, to: u64) -> Result<()> {
+fn of_kind<'a>(
+    builder: ClientBuilder<'a>,
+    kind: Kind,
+    program: Option<&'a dyn Program>,
+) -> ClientBuilder<'a> {
+    match (program, kind.client) {
+        (Some(program), _) => builder.program(program),
+        (None, Client::Java(version)) => builder.version(version),
+        (None, _) => builder,
+    }
+}
+
+/// The longest time without anything between two moments.
+fn longest_pause(mut times: Vec<u64>, from: u64, to: u64) -> u64 {
     times.retain(|at| (from..to).contains(at));
     times.extend([from, to]);
     times.sort_unstable();
-    let longest = times
-        .windows(2)
-        .filter_map(|pair| Some(pair.last()? - pair.first()?))
-        .max()
-        .unwrap_or_default();
-    ensure!(
-        u128::from(longest) <= limit.as_millis(),
-        "{who} paused for {longest} ms"
-    );
-    Ok(())
+    let pauses = times.windows(2).filter_map(|pair| match pair {
+        [first, second] => Some(second - first),
+        _ => None,
+    });
+    pauses.max().unwrap_or_default()
 }
 
-/// Whether every queue kept its order at each member, and nothing came to two members.
-fn locks_held(orderly: &[JavaClient]) -> Result<()> {
+/// Every queue keeps its order at each member, and nothing comes to two members.
+fn lock_errors(orderly: &[Vec<Received>], from: u64) -> Vec<String> {
+    let mut errors = Vec::new();
     let mut seen = BTreeSet::new();
-    for member in orderly {
-        let received = member.received();
-        in_queue_order(&received)?;
+    for received in orderly {
+        // Python's library does not tell a message's broker, so that there is no order to be seen.
+        if !received
+            .iter()
+            .any(|message| message.queue.starts_with('?'))
+        {
+            errors.extend(in_queue_order(received).err().map(|e| format!("{e:#}")));
+        }
         for message in received {
-            ensure!(
-                seen.insert((message.queue.clone(), message.offset)),
-                "came to both members: {message:?}"
-            );
+            if !seen.insert((&message.queue, message.offset, &message.id)) {
+                let after = message.at.saturating_sub(from);
+                errors.push(format!(
+                    "{} of {} came to both members, {after} ms after the break",
+                    message.offset, message.queue
+                ));
+            }
         }
     }
-    Ok(())
+    errors
 }

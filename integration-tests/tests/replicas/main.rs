@@ -17,23 +17,26 @@ use integration_tests::{
 /// The newest client that does not say which broker a request is for; it uses the brokers' own ports.
 const OLD: &str = "4.9.3";
 
-/// What a quick run leaves out: the restart with an old member among the others says more than that without.
-const ONLY_WITH_ALL_CLIENTS: &[&str] = &[
-    "replica_dies_under_load_of_go_clients",
-    "replicas_restart_in_turn",
-];
+/// Of the tests of whole restarts, what a quick run leaves out: the one with an old member among the others says more.
+const ONLY_WITH_ALL_CLIENTS: &str = "replicas_restart_in_turn";
+
+/// The versions of the Java client that a run with all clients needs beside the newest.
+const ALL_VERSIONS: &[&str] = &["4.5.2", OLD, "4.9.8", "5.0.0", "5.3.3"];
 
 fn main() -> ExitCode {
     let mut tests: Vec<(&'static str, TestFn)> =
-        [load::TESTS, restart::TESTS, requests::TESTS].concat();
-    if env::var("REMORA_IT_CLIENTS").as_deref() != Ok("all") {
-        tests.retain(|(name, _)| !ONLY_WITH_ALL_CLIENTS.contains(name));
+        [load::QUICK, restart::TESTS, requests::TESTS].concat();
+    let all = env::var("REMORA_IT_CLIENTS").as_deref() == Ok("all");
+    if all {
+        tests.extend(load::ALL);
+    } else {
+        tests.retain(|(name, _)| *name != ONLY_WITH_ALL_CLIENTS);
     }
     let names: Vec<&'static str> = tests.iter().map(|(name, _)| *name).collect();
     let suite = Suite {
         name: "replicas",
         brokers: &BROKERS,
-        clients: &[OLD],
+        clients: if all { ALL_VERSIONS } else { &[OLD] },
         // Each test has replicas of its own, and some of them keep the machine busy.
         parallel: 1,
         expected_warnings: &[],

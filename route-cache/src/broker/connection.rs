@@ -188,8 +188,12 @@ impl Connection {
             Some(gate) => gate.acquire().await.ok(),
             None => None,
         };
+        // Nobody's request waits for a lane, and one of many that connect at once may have to ask again: a lost
+        // SYN is repeated after 1 s.
+        let attempts = if gate.is_some() { 3 } else { 1 };
+        let time = self.context.config.connect_timeout * attempts;
         let connecting = TcpStream::connect(address);
-        let stream = tokio::time::timeout(self.context.config.connect_timeout, connecting)
+        let stream = tokio::time::timeout(time, connecting)
             .await
             .map_err(|_| failed(format!("{address} does not answer")))?
             .map_err(|error| failed(format!("{address}: {error}")))?;

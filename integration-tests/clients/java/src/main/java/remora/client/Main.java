@@ -14,7 +14,8 @@ public final class Main {
         "requester", "remora.client.RequesterRole",
         "replier", "remora.client.ReplierRole",
         "push-consumer", "remora.client.PushConsumerRole",
-        "lite-pull-consumer", "remora.client.LitePullConsumerRole");
+        "lite-pull-consumer", "remora.client.LitePullConsumerRole",
+        "popper", "remora.client.PopperRole");
 
     private Main() {
     }
