@@ -80,11 +80,24 @@ impl Balancer {
 
     /// Closes every connection; clients come back by new ones.
     pub fn disconnect(&self) {
-        for (client, server) in self.state.lock().connections.drain(..) {
-            let _ = client.shutdown(Shutdown::Both);
-            let _ = server.shutdown(Shutdown::Both);
-        }
+        self.state.lock().connections.drain(..).for_each(end);
     }
+
+    /// Closes every second connection, as when one of two servers dies.
+    pub fn disconnect_half(&self) {
+        let mut chosen = false;
+        let half = |_: &mut (TcpStream, TcpStream)| {
+            chosen = !chosen;
+            chosen
+        };
+        let mut state = self.state.lock();
+        state.connections.extract_if(.., half).for_each(end);
+    }
+}
+
+fn end((client, server): (TcpStream, TcpStream)) {
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = server.shutdown(Shutdown::Both);
 }
 
 fn hand_on(client: TcpStream, state: &Mutex<State>) -> io::Result<()> {

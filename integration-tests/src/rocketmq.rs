@@ -112,6 +112,11 @@ impl Cluster {
         self.fronts.iter().for_each(Balancer::disconnect);
     }
 
+    /// The same with every second connection, as when one of two servers dies.
+    pub fn disconnect_half(&self) {
+        self.fronts.iter().for_each(Balancer::disconnect_half);
+    }
+
     /// Makes a topic with this many queues on every broker and waits until the name server knows all of them.
     ///
     /// # Errors

@@ -1,17 +1,18 @@
 //! HEART_BEAT (34): relayed, byte for byte, to every broker that must know the client.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use remoting_codec::body::Heartbeat;
 use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
 use route_cache::{Broker, Lane, UpstreamError};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
+use crate::membership::Said;
 use crate::request::Request;
 use crate::session::Session;
 use crate::{relay, reply};
@@ -24,14 +25,11 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     if view.frame().len() > FRAME_MAX {
         return Err(ProcessError::TooLong("heartbeat", FRAME_MAX));
     }
-    let heartbeat = Heartbeat::decode(view.body())?;
-    let client_id = heartbeat.client_id.clone();
-    let topics: Vec<String> = heartbeat.topics().map(str::to_owned).collect();
-    let told = {
-        let mut membership = session.membership.borrow_mut();
-        membership.update(heartbeat, request.bytes(), view.body_offset())?;
-        membership.told(&client_id)
-    };
+    let Said {
+        client_id,
+        topics,
+        told,
+    } = take_in(&session, &request, &view)?;
     if told.is_some_and(|told| told.elapsed() < session.settings.heartbeat_repeat) {
         session.answer(&view, success(Version::V5_5_0));
         return Ok(());
@@ -55,28 +53,43 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     Ok(())
 }
 
+/// Takes in what the client says of itself.
+fn take_in(
+    session: &Session,
+    request: &Request,
+    view: &CommandView<'_>,
+) -> Result<Said, ProcessError> {
+    let mut membership = session.membership.borrow_mut();
+    // Most of the time it says what it has said before.
+    if let Some(said) = membership.said(view.body()) {
+        return Ok(said);
+    }
+    let heartbeat = Heartbeat::decode(view.body())?;
+    membership.update(heartbeat, request.bytes(), view.body_offset())
+}
+
 /// The brokers that have these topics, as far as can be told without keeping the client waiting.
 pub(crate) async fn brokers_of(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
     if let Some(name) = &session.broker {
         let broker = session.upstream.broker(name).await;
         return broker.into_iter().collect();
     }
-    let mut loading = JoinSet::new();
-    for topic in topics {
-        let (routes, topic) = (session.upstream.routes().clone(), topic.clone());
-        loading.spawn_local(async move { routes.route(&topic).await });
-    }
+    let routes = session.upstream.routes();
+    let loading = topics.iter().map(|topic| routes.route(topic));
+    let mut loading: FuturesUnordered<_> = loading.collect();
     let deadline = Instant::now() + session.settings.heartbeat_time / 2;
-    let mut names = BTreeSet::new();
-    while let Ok(Some(loaded)) = timeout_at(deadline, loading.join_next()).await {
+    let mut brokers: Vec<Rc<Broker>> = Vec::new();
+    while let Ok(Some(loaded)) = timeout_at(deadline, loading.next()).await {
         // A topic may not exist yet: that of a group's retries begins with the first heartbeat.
-        if let Ok(Ok(route)) = loaded {
-            let brokers = route.brokers().iter();
-            names.extend(brokers.map(|broker| broker.broker_name.clone()));
+        let Ok(route) = loaded else {
+            continue;
+        };
+        for broker in route.brokers() {
+            let known = session.upstream.known_broker(&broker.broker_name);
+            brokers.extend(known.filter(|new| !brokers.iter().any(|b| Rc::ptr_eq(b, new))));
         }
     }
-    let known = |name: &String| session.upstream.known_broker(name);
-    names.iter().filter_map(known).collect()
+    brokers
 }
 
 /// Opens the lanes that are missing: to these brokers, their replicas too, for consumers may read there
@@ -126,11 +139,7 @@ pub(crate) fn lane_to(
 async fn tell_all(session: &Session) -> Vec<Result<Bytes, UpstreamError>> {
     let time = session.settings.heartbeat_time;
     let lanes = session.membership.borrow().lanes().to_vec();
-    let mut telling = JoinSet::new();
-    for lane in lanes {
-        telling.spawn_local(async move { lane.heartbeat(time).await });
-    }
-    telling.join_all().await
+    join_all(lanes.iter().map(|lane| lane.heartbeat(time))).await
 }
 
 /// One answer out of many: success if any broker took it, else what the first that answered says. A

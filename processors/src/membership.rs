@@ -56,20 +56,45 @@ struct Client {
     told: Option<Instant>,
 }
 
+/// What a heartbeat says, as far as lanes depend on it.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) client_id: String,
+    /// What its consumer groups subscribe to.
+    pub(crate) topics: Vec<String>,
+    /// When brokers were told the same last, and took it.
+    pub(crate) told: Option<Instant>,
+}
+
 impl Client {
+    fn said(&self) -> Said {
+        Said {
+            client_id: self.heartbeat.client_id.clone(),
+            topics: self.heartbeat.topics().map(str::to_owned).collect(),
+            told: self.told,
+        }
+    }
+
     fn body(&self) -> &[u8] {
         self.frame.get(self.body_at..).unwrap_or_default()
     }
 }
 
 impl Membership {
+    /// What a heartbeat with that body says, if it says nothing new.
+    pub(crate) fn said(&self, body: &[u8]) -> Option<Said> {
+        let mut clients = self.clients.iter();
+        let same = clients.find(|c| c.unregistered.is_empty() && c.body() == body)?;
+        Some(same.said())
+    }
+
     /// Takes in a heartbeat; its body begins in `frame` at `body_at`.
     pub(crate) fn update(
         &mut self,
         heartbeat: Heartbeat,
         frame: Bytes,
         body_at: usize,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<Said, ProcessError> {
         let id = &heartbeat.client_id;
         let known = self
             .clients
@@ -78,20 +103,16 @@ impl Membership {
         if known.is_none() && self.clients.len() == CLIENT_IDS_MAX {
             return Err(ProcessError::ClientIds(CLIENT_IDS_MAX));
         }
-        let mut client = Client {
+        let client = Client {
             heartbeat,
             frame,
             body_at,
             unregistered: Vec::new(),
             told: None,
         };
+        let said = client.said();
         match known.and_then(|at| self.clients.get_mut(at)) {
-            Some(known) => {
-                if known.unregistered.is_empty() && known.body() == client.body() {
-                    client.told = known.told;
-                }
-                *known = client;
-            }
+            Some(known) => *known = client,
             None => self.clients.push(client),
         }
         if !std::mem::take(&mut self.stand_in).is_empty() {
@@ -101,7 +122,7 @@ impl Membership {
             }
         }
         self.register();
-        Ok(())
+        Ok(said)
     }
 
     /// Whether lanes say that the client is in the group, before it has said who it is.
@@ -139,11 +160,6 @@ impl Membership {
         let clients = self.clients.iter();
         let clients = clients.map(|c| (c.heartbeat.client_id.clone(), c.frame.clone()));
         (self.reply_round, clients.collect())
-    }
-
-    /// When brokers were last told what the client's latest heartbeat says.
-    pub(crate) fn told(&self, client_id: &str) -> Option<Instant> {
-        self.client(client_id)?.told
     }
 
     /// Brokers have been told.
@@ -268,11 +284,6 @@ impl Membership {
         self.retain_lanes(|_| false);
         self.clients.clear();
         self.sent_to.clear();
-    }
-
-    fn client(&self, client_id: &str) -> Option<&Client> {
-        let mut clients = self.clients.iter();
-        clients.find(|client| client.heartbeat.client_id == client_id)
     }
 
     /// Has new lanes begin with what the client says now.

@@ -33,6 +33,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Clients that start at the same time: it is not their start that is measured here.
 const AT_ONCE: usize = 32;
 
+/// Clients that come and go, or pull, before memory is looked at as it was before a load: the pages of the code that
+/// serves them stay, however many there were.
+const WARM_UP: usize = 64;
+
 /// How long pulls run at full speed.
 const PULLING: Duration = Duration::from_secs(10);
 
@@ -46,7 +50,8 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         peers: Vec::new(),
         method: format!(
             "{} clients in {GROUPS} groups, each with a lane to one sink broker; then 64 connections that pull 12 KB \
-             for {} s. Memory afterwards is looked at for {} s.",
+             for {} s. Memory before is that after {WARM_UP} clients have come and gone, or pulled for a moment; memory \
+             afterwards is looked at for {} s.",
             options.clients,
             PULLING.as_secs(),
             AFTER.as_secs()
@@ -60,11 +65,14 @@ fn idle_clients(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outc
     let remora = start_remora(dir, sinks.name_server())?;
     let pid = remora.process().pid();
     thread::sleep(QUIET);
-    let before = resident(pid)?;
-    let lanes = descriptors(sinks.pid())?;
+    let started = resident(pid)?;
     let address = *remora.target().allowed.first().context("it listens")?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let held = LocalSet::new().block_on(&runtime, async {
+    let lanes = descriptors(sinks.pid())?;
+    let (before, held) = LocalSet::new().block_on(&runtime, async {
+        drop(Fleet::start(address, WARM_UP, AT_ONCE).await?);
+        tokio::time::sleep(QUIET).await;
+        let before = resident(pid)?;
         let fleet = Fleet::start(address, options.clients, AT_ONCE).await?;
         ensure!(
             fleet.refused == 0,
@@ -80,7 +88,7 @@ fn idle_clients(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outc
             options.clients
         );
         drop(fleet);
-        anyhow::Ok(held)
+        anyhow::Ok((before, held))
     })?;
     drop(runtime);
     let after = least_after(pid)?;
@@ -95,7 +103,7 @@ fn idle_clients(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outc
         Outcome::single(
             "after start",
             "MB",
-            before as f64 / 1e6,
+            started as f64 / 1e6,
             Bound::AtMost(20.0),
         ),
         Outcome::single("idle clients", "KB for each", each, Bound::AtMost(12.0)),
@@ -106,16 +114,17 @@ fn idle_clients(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outc
 fn pulling(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outcome>> {
     let remora = start_remora(dir, sinks.name_server())?;
     let pid = remora.process().pid();
-    thread::sleep(QUIET);
-    let before = resident(pid)?;
-    let load = Shape::new(Work::Pull, 64, 1).load(&through(&remora), &[broker_name(0)]);
-    let timing = Timing {
-        measure: PULLING,
-        ..options.timing()
-    };
     let watched = Watched {
         proxy: Some(pid),
         broker: sinks.pid(),
+    };
+    let load = Shape::new(Work::Pull, WARM_UP, 1).load(&through(&remora), &[broker_name(0)]);
+    run_load(&load, options.timing(), watched)?;
+    thread::sleep(QUIET);
+    let before = resident(pid)?;
+    let timing = Timing {
+        measure: PULLING,
+        ..options.timing()
     };
     let (running, most) = (Arc::new(AtomicBool::new(true)), Arc::<AtomicU64>::default());
     let watcher = {
