@@ -34,7 +34,7 @@ impl Upstream {
         routes: RouteCache,
     ) -> Rc<Self> {
         Rc::new(Self {
-            context: Rc::new(Context::new(buffers, config)),
+            context: Rc::new(Context::new(buffers, config, table.gates().clone())),
             table,
             routes,
             brokers: RefCell::default(),

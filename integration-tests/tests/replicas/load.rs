@@ -45,6 +45,7 @@ const JAVA_5_0_0: Kind = kind(Client::Java("5.0.0"), DEAF_LIMIT, true);
 const JAVA_4_9_8: Kind = kind(Client::Java("4.9.8"), DEAF_LIMIT, true);
 const JAVA_4_9_3: Kind = kind(Client::Java("4.9.3"), DEAF_LIMIT, true);
 const JAVA_4_5_2: Kind = kind(Client::Java("4.5.2"), DEAF_LIMIT, true);
+/// It unlocks no queue that it hands over: 75 s after connections broke, messages came to two members directly, too.
 const GO: Kind = kind(Client::Go, DEAF_LIMIT, false);
 /// After a rebalance that took a queue from a member and gave it back, the C++ library may wait for ever for a pull that
 /// it has dropped ("has unfinished pullMsgEvent" in its log, 20 times a second).
@@ -142,7 +143,7 @@ impl Place<'_> {
     fn strike(&mut self, kind: Kind) -> Result<()> {
         match self {
             Self::Replicas(replicas) => return replicas.take(0)?.kill(),
-            // Members that lose everything at once do not take each other's queues, after which some hang.
+            // Members that lose everything at once do not take each other's queues, with which these go wrong.
             Self::Brokers(cluster) if !kind.locks => cluster.disconnect_half(),
             Self::Brokers(cluster) => cluster.disconnect(),
         }
@@ -170,7 +171,7 @@ fn connections_break(it: &Scenario<'_>, kind: Kind) -> Result<()> {
     let found = break_under_load(it, &topic, kind, &mut Place::Brokers(&cluster))?;
     report(&format!("{:?}, directly: {found:?}", kind.client));
     ensure!(
-        kind.limit == LIMIT || found.hung || found.longest_pause_ms > millis(LIMIT),
+        kind.limit == LIMIT || !kind.locks || found.longest_pause_ms > millis(LIMIT),
         "its consumers go on within {LIMIT:?} and need not be excused"
     );
     found.judge(kind)?;

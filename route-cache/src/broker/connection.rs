@@ -1,7 +1,6 @@
 //! One connection to a broker or name server.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -10,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use remoting_codec::{CommandView, DecodeError, ResponseCode};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tracing::debug;
 
+use super::gates::Gates;
 use super::pending::{Completion, Origin, Pending, RelayTarget};
 use crate::clock::{Clock, Deadline};
 use crate::config::UpstreamConfig;
@@ -21,9 +21,6 @@ use crate::transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump};
 
 /// Requests without an answer after which a connection is given up.
 const ABANDONED_MAX: usize = 10_000;
-
-/// Most lanes of one worker that connect to one address at the same time. Brokers queue 1,024.
-const CONNECTING_MAX: usize = 64;
 
 /// Whoever gets what a broker asks of its own accord.
 pub trait PushTarget {
@@ -41,34 +38,19 @@ pub(crate) struct Context {
     lost: Cell<bool>,
     /// Connections that may have something outstanding. Most lanes have not, most of the time.
     busy: RefCell<Vec<Weak<Connection>>>,
-    /// By address, who may connect a lane now.
-    gates: RefCell<HashMap<Arc<str>, Rc<Semaphore>>>,
+    pub(crate) gates: Arc<Gates>,
 }
 
 impl Context {
-    pub(crate) fn new(buffers: Rc<Buffers>, config: UpstreamConfig) -> Self {
+    pub(crate) fn new(buffers: Rc<Buffers>, config: UpstreamConfig, gates: Arc<Gates>) -> Self {
         Self {
             buffers,
             clock: Clock::default(),
             config,
             lost: Cell::new(false),
             busy: RefCell::default(),
-            gates: RefCell::default(),
+            gates,
         }
-    }
-
-    /// Lanes to one address connect a few at a time: when thousands of clients come at once, as after a
-    /// restart, a broker's queue of connections to accept would overflow, and the rest time out.
-    fn gate(&self, address: &str) -> Rc<Semaphore> {
-        let mut gates = self.gates.borrow_mut();
-        if let Some(gate) = gates.get(address) {
-            return gate.clone();
-        }
-        // Brokers come and go.
-        gates.retain(|_, gate| Rc::strong_count(gate) > 1);
-        let gate = Rc::new(Semaphore::new(CONNECTING_MAX));
-        gates.insert(address.into(), gate.clone());
-        gate
     }
 
     /// Whether a broker was lost since the last call: it may have moved.
@@ -180,17 +162,9 @@ impl Connection {
             peer: self.peer.clone(),
             reason: reason.into(),
         };
-        let gate = self
-            .push_target
-            .is_some()
-            .then(|| self.context.gate(address));
-        let _turn = match &gate {
-            Some(gate) => gate.acquire().await.ok(),
-            None => None,
-        };
         // Nobody's request waits for a lane, and one of many that connect at once may have to ask again: a lost
         // SYN is repeated after 1 s.
-        let attempts = if gate.is_some() { 3 } else { 1 };
+        let attempts = if self.push_target.is_some() { 3 } else { 1 };
         let time = self.context.config.connect_timeout * attempts;
         let connecting = TcpStream::connect(address);
         let stream = tokio::time::timeout(time, connecting)

@@ -213,11 +213,20 @@ impl Lane {
 
     async fn run(self: Rc<Self>) {
         let mut backoff = Backoff::default();
-        while !self.closed.get() {
+        loop {
+            let gate = self.context.gates.at(&self.address);
+            let turn = gate.acquire().await;
+            if self.closed.get() {
+                return;
+            }
             let target = Some(self.push_target.clone());
             let connection = Connection::new(label(&self.broker), self.context.clone(), target);
             *self.connection.borrow_mut() = Some(connection.clone());
-            let join = self.join(&connection);
+            let join = async {
+                let joined = self.join(&connection).await;
+                drop(turn);
+                joined
+            };
             let (established, joined) = tokio::join!(connection.run(&self.address), join);
             self.connection.take();
             if self.closed.get() {

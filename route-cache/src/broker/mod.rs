@@ -2,6 +2,7 @@
 
 mod backoff;
 mod connection;
+mod gates;
 mod lane;
 mod link;
 mod pending;

@@ -10,6 +10,7 @@ use remoting_codec::body::{BrokerData, ClusterInfo};
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode};
 use tokio::time::Instant;
 
+use super::gates::Gates;
 use crate::error::NameServerError;
 use crate::name_server::NameServers;
 
@@ -80,6 +81,7 @@ pub struct BrokerTable {
     /// Held while the list is loaded; when that was begun last.
     loading: tokio::sync::Mutex<Option<Instant>>,
     name_servers: NameServers,
+    gates: Arc<Gates>,
 }
 
 impl BrokerTable {
@@ -91,7 +93,13 @@ impl BrokerTable {
             epoch: AtomicU64::new(1),
             loading: tokio::sync::Mutex::default(),
             name_servers,
+            gates: Arc::default(),
         }
+    }
+
+    /// Before each broker's address, who may make a lane.
+    pub(crate) fn gates(&self) -> &Arc<Gates> {
+        &self.gates
     }
 
     /// Loads the list, unless that was done a moment ago or is being done: then waits for that.

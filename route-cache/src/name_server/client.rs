@@ -16,7 +16,6 @@ use crate::broker::{Connection, Context};
 use crate::clock::TICK;
 use crate::config::UpstreamConfig;
 use crate::error::{NameServerError, UpstreamError};
-use crate::transport::Buffers;
 
 /// How long one name server may take to answer before the next is asked.
 const ANSWER_TIME: Duration = Duration::from_millis(1500);
@@ -117,7 +116,7 @@ pub fn name_servers(
         servers: Rc::new(Servers {
             all: servers.collect(),
             current: Cell::new(0),
-            context: Rc::new(Context::new(Rc::new(Buffers::default()), config)),
+            context: Rc::new(Context::new(Rc::default(), config, Arc::default())),
             answered: answered.clone(),
             reachable: Cell::new(true),
         }),
