@@ -5,12 +5,15 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// Below the range from which Linux takes the ports of outgoing connections, so that no client sits on a port between
 /// our look at it and the server's bind.
 const FIRST: u16 = 12_000;
 const LAST: u16 = 32_000;
+
+/// Most ports in a row that anybody asks for.
+const COUNT_MAX: u16 = 8;
 
 /// No port is given twice by one process, even when its first taker has stopped.
 static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -37,8 +40,10 @@ pub fn lone_port() -> Result<u16> {
 /// # Errors
 /// When there are none.
 pub fn free_ports(count: u16) -> Result<u16> {
-    let range = LAST - FIRST - count;
+    // The same for every count, or ports that one call has given would come again in another.
+    let range = LAST - FIRST - COUNT_MAX;
     // Runs at the same time, whose process ids are close, start at places that are not.
+    ensure!(count <= COUNT_MAX, "at most {COUNT_MAX} ports in a row");
     let offset = (std::process::id().wrapping_mul(101) % u32::from(range)) as u16;
     for _ in 0..range {
         let position = (NEXT.fetch_add(count, Ordering::Relaxed) % range + offset) % range;
@@ -54,4 +59,23 @@ pub fn free_ports(count: u16) -> Result<u16> {
 #[must_use]
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind(("0.0.0.0", port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let mut given = BTreeSet::new();
+        for round in 0..300 {
+            let count = [1, 4, 3][round % 3];
+            let first = free_ports(count).unwrap();
+            for port in first..first + count {
+                assert!(given.insert(port), "{port} was given before");
+            }
+        }
+    }
 }
