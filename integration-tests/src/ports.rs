@@ -42,8 +42,8 @@ pub fn lone_port() -> Result<u16> {
 pub fn free_ports(count: u16) -> Result<u16> {
     // The same for every count, or ports that one call has given would come again in another.
     let range = LAST - FIRST - COUNT_MAX;
-    // Runs at the same time, whose process ids are close, start at places that are not.
     ensure!(count <= COUNT_MAX, "at most {COUNT_MAX} ports in a row");
+    // Runs at the same time, whose process ids are close, start at places that are not.
     let offset = (std::process::id().wrapping_mul(101) % u32::from(range)) as u16;
     for _ in 0..range {
         let position = (NEXT.fetch_add(count, Ordering::Relaxed) % range + offset) % range;

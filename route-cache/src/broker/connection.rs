@@ -38,6 +38,7 @@ pub(crate) struct Context {
     lost: Cell<bool>,
     /// Connections that may have something outstanding. Most lanes have not, most of the time.
     busy: RefCell<Vec<Weak<Connection>>>,
+    /// Before each broker's address, who may make a lane.
     pub(crate) gates: Arc<Gates>,
 }
 

@@ -215,10 +215,12 @@ impl Lane {
         let mut backoff = Backoff::default();
         loop {
             let gate = self.context.gates.at(&self.address);
-            let turn = gate.acquire().await;
-            if self.closed.get() {
-                return;
-            }
+            // A lane whose client has gone does not wait for its turn: clients may come and go faster than turns.
+            let turn = tokio::select! {
+                biased;
+                () = self.closed() => return,
+                turn = gate.acquire() => turn,
+            };
             let target = Some(self.push_target.clone());
             let connection = Connection::new(label(&self.broker), self.context.clone(), target);
             *self.connection.borrow_mut() = Some(connection.clone());

@@ -130,7 +130,7 @@ final class PopperRole implements Role {
         header.setBrokerName(broker);
         Answer answer = new Answer();
         api().changeInvisibleTimeAsync(broker, address(broker), header, TIMEOUT_MS, answer);
-        return ((AckResult) answer.result()).getExtraInfo();
+        return Objects.requireNonNull(((AckResult) answer.result()).getExtraInfo(), "it is not out any more");
     }
 
     private MQClientAPIImpl api() {
