@@ -11,6 +11,7 @@ pub mod machine;
 pub mod parts;
 pub mod plot;
 pub mod procfs;
+pub mod relay;
 pub mod report;
 pub mod requests;
 pub mod rounds;

@@ -9,7 +9,15 @@ use anyhow::{Context, Result};
 use crate::machine;
 
 /// The sections that runs write, in the order of the file.
-const SECTIONS: &[&str] = &["side-by-side", "sinks", "memory", "idle", "growth", "start"];
+const SECTIONS: &[&str] = &[
+    "side-by-side",
+    "sinks",
+    "memory",
+    "idle",
+    "growth",
+    "start",
+    "variants",
+];
 
 const INTRODUCTION: &str = "\
 # Results
@@ -19,7 +27,7 @@ How it is measured: [README.md](README.md).
 ";
 
 /// Where the notes begin.
-const NOTES: &str = "## Tried, kept, rejected";
+const NOTES: &str = "## What is not reached, and why";
 
 const NO_NOTES: &str = "Nothing yet.\n";
 
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn a_run_replaces_its_section_only() {
         let first = renewed("", "memory", "## Memory\nold");
-        assert!(first.ends_with("## Tried, kept, rejected\n\nNothing yet.\n"));
+        assert!(first.ends_with("## What is not reached, and why\n\nNothing yet.\n"));
         let noted = first.replace("Nothing yet.", "Much.");
         let second = renewed(&noted, "side-by-side", "## Side by side\nfigures");
         let third = renewed(&second, "memory", "## Memory\nnew");

@@ -41,6 +41,25 @@ pub fn figures(all: &[Measured], metric: Metric) -> String {
     table(&heads, &rows.collect::<Vec<_>>())
 }
 
+/// A figure of every target over that of the first, in each shape: heads and rows of a table.
+#[must_use]
+pub fn ratios(all: &[Measured], metric: Metric) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut names = all.first().into_iter().flat_map(|first| &first.targets);
+    let Some((base, _)) = names.next() else {
+        return Default::default();
+    };
+    let others: Vec<&str> = names.map(|(name, _)| *name).collect();
+    let rows = others.iter().map(|name| {
+        let cells = all
+            .iter()
+            .map(|measured| shown(measured.ratio(name, base, metric)));
+        [(*name).to_owned()].into_iter().chain(cells).collect()
+    });
+    let shapes = all.iter().map(|measured| measured.shape.name());
+    let heads = [format!("against {base}")].into_iter().chain(shapes);
+    (heads.collect(), rows.collect())
+}
+
 /// What is asked for, and what became of it.
 #[must_use]
 pub fn outcomes(all: &[Outcome]) -> String {

@@ -229,7 +229,7 @@ impl RelayTarget for Session {
         }
         // Even what is short adds up, for a client that reads nothing at all.
         if self.outbox.len()
-            > 2 * self.settings.client_buffer_limit + self.upstream.config().frame_limit
+            > self.settings.client_buffer_limit + self.upstream.config().frame_limit
         {
             self.close();
         }

@@ -1,5 +1,7 @@
 //! Resident memory.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,6 +39,16 @@ const AT_ONCE: usize = 32;
 /// serves them stay, however many there were.
 const WARM_UP: usize = 64;
 
+/// Clients that read nothing, and how many answers each asks for.
+const DEAF: usize = 32;
+const ASKED: usize = 1000;
+
+/// What one of them may have Remora hold: `limits.client_buffer_bytes`, and one frame, which may have 16 MiB.
+const HELD_MAX_KB: f64 = 1024.0 + 16.0 * 1024.0;
+
+/// How long such a client tries to get its questions out.
+const WRITE_TIME: Duration = Duration::from_millis(200);
+
 /// How long pulls run at full speed.
 const PULLING: Duration = Duration::from_secs(10);
 
@@ -44,13 +56,14 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     let sinks = Sinks::start(dir, 1)?;
     let mut outcomes = idle_clients(options, &dir.join("idle"), &sinks)?;
     outcomes.extend(pulling(options, &dir.join("pulls"), &sinks)?);
+    outcomes.push(not_reading(&dir.join("deaf"), &sinks)?);
     Section {
         part: "memory",
         title: "Resident memory".to_owned(),
         peers: Vec::new(),
         method: format!(
             "{} clients in {GROUPS} groups, each with a lane to one sink broker; then 64 connections that pull 12 KB \
-             for {} s. Memory before is that after {WARM_UP} clients have come and gone, or pulled for a moment; memory \
+             for {} s; then {DEAF} that ask for {ASKED} such answers each and read none. Memory before is that after {WARM_UP} clients have come and gone, or pulled for a moment; memory \
              afterwards is looked at for {} s.",
             options.clients,
             PULLING.as_secs(),
@@ -149,6 +162,48 @@ fn pulling(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outcome>>
         Outcome::single("pull 64×1", &what, most, Bound::AtMost(60.0)),
         back("after pulls", before, after),
     ])
+}
+
+/// What is held for clients that ask and do not read.
+fn not_reading(dir: &Path, sinks: &Sinks) -> Result<Outcome> {
+    let remora = start_remora(dir, sinks.name_server())?;
+    let pid = remora.process().pid();
+    let target = through(&remora);
+    let watched = Watched {
+        proxy: Some(pid),
+        broker: sinks.pid(),
+    };
+    let load = Shape::new(Work::Pull, WARM_UP, 1).load(&target, &[broker_name(0)]);
+    let timing = Timing {
+        warm_up: QUIET / 10,
+        measure: QUIET / 10,
+        threads: 1,
+    };
+    run_load(&load, timing, watched)?;
+    thread::sleep(QUIET);
+    let before = resident(pid)?;
+    let requests = load.requests.first().context("a list of requests")?;
+    let asked = requests.iter().cycle().take(ASKED);
+    let asked: Vec<u8> = asked.flat_map(|request| request.to_bytes()).collect();
+    let mut deaf = Vec::new();
+    for _ in 0..DEAF {
+        let mut client = TcpStream::connect(target.addresses.first().context("it listens")?)?;
+        client.set_write_timeout(Some(WRITE_TIME))?;
+        // It is not read any more, some time: then the rest stays here.
+        let _ = client.write_all(&asked);
+        deaf.push(client);
+    }
+    thread::sleep(QUIET);
+    let held = resident(pid)?.saturating_sub(before) as f64 / DEAF as f64 / 1024.0;
+    drop(deaf);
+    remora.stop(&[""])?;
+    let bound = Bound::AtMost(HELD_MAX_KB);
+    Ok(Outcome::single(
+        "clients that do not read",
+        "KB for each",
+        held,
+        bound,
+    ))
 }
 
 /// The least memory that a process has in the time after a load.

@@ -7,7 +7,9 @@ mod memory;
 mod side_by_side;
 mod sinks;
 mod start;
+mod variants;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use integration_tests::workspace::Scratch;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::load::Timing;
+use crate::relay::Runtimes;
 use crate::shape::Shape;
 use crate::stack::{REMORA, Target};
 
@@ -36,9 +39,14 @@ pub enum Part {
     Growth,
     /// From the start to serving.
     Start,
+    /// Other builds of Remora (`--variant`), and two ways to run a relay.
+    Variants,
     /// The process of the sinks; the other parts start it.
     #[value(hide = true)]
     SinkProcess,
+    /// The process of a relay, likewise.
+    #[value(hide = true)]
+    RelayProcess,
 }
 
 /// Measures Remora beside its peers, and writes what it finds into RESULTS.md.
@@ -84,6 +92,18 @@ pub struct Options {
     #[arg(long, default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
     pub results: PathBuf,
 
+    /// Another build of Remora for the part variants; may be given several times.
+    #[arg(long = "variant", value_name = "NAME=FILE")]
+    pub variants: Vec<String>,
+
+    /// How a relay runs.
+    #[arg(long, hide = true)]
+    pub runtimes: Option<Runtimes>,
+
+    /// The relay's broker.
+    #[arg(long, hide = true)]
+    pub relay_to: Option<SocketAddr>,
+
     /// How many sinks.
     #[arg(long, hide = true, default_value_t = 1)]
     pub brokers: usize,
@@ -124,6 +144,9 @@ pub fn run(options: &Options) -> Result<()> {
         if *part == Part::SinkProcess {
             return crate::sink::run(options.brokers);
         }
+        if *part == Part::RelayProcess {
+            return variants::relay(options);
+        }
         let scratch = Scratch::create("bench")?;
         match part {
             Part::SideBySide => side_by_side::run(options, scratch.path()),
@@ -132,7 +155,8 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Idle => idle::run(options, scratch.path()),
             Part::Growth => growth::run(options, scratch.path()),
             Part::Start => start::run(options, scratch.path()),
-            Part::SinkProcess => Ok(()),
+            Part::Variants => variants::run(options, scratch.path()),
+            Part::SinkProcess | Part::RelayProcess => Ok(()),
         }?;
         scratch.remove();
     }
