@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, env = "REMORA_ADMIN_RELAY", value_name = "BOOL")]
     pub admin_relay: Option<String>,
 
-    /// Where /livez and /readyz are served; nowhere unless set.
+    /// Where /livez, /readyz, /metrics, /config and /log are served; nowhere unless set.
     #[arg(long, env = "REMORA_ADMIN", value_name = "IP:PORT")]
     pub admin: Option<String>,
 
@@ -68,6 +68,10 @@ pub struct Args {
     /// How it is written: auto (human on a terminal, else json), human or json [default: auto].
     #[arg(long, env = "REMORA_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
+
+    /// Print a configuration file that has every key, and exit.
+    #[arg(long)]
+    pub example_config: bool,
 
     /// Validate the configuration and exit.
     #[arg(long)]

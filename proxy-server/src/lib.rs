@@ -14,6 +14,7 @@ mod worker;
 
 pub use args::Args;
 pub use config::{
-    BrokerListenerConfig, Config, ConfigError, HostPort, ListenerConfig, LogConfig, LogFormat,
+    Aging, Breaking, BrokerListenerConfig, Config, ConfigError, Draining, HostPort, Limiting,
+    ListenerConfig, LogConfig, LogFormat, MetricLabels, SlowLogging, example, keys, table,
 };
 pub use proxy::Proxy;

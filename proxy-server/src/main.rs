@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use proxy_server::{Args, Config, LogFormat, Proxy};
+use proxy_server::{Args, Config, LogFormat, Proxy, example};
 use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse_flags(&error),
     };
+    if args.example_config {
+        let _ = write!(stdout(), "{}", example());
+        return ExitCode::SUCCESS;
+    }
     let config = match Config::load(&args) {
         Ok(config) => config,
         Err(error) => {

@@ -6,7 +6,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use processors::table::TABLE;
-use proxy_server::{Args, Config};
+use proxy_server::{Args, Config, example, table};
+
+/// How the table of keys begins.
+const INTRODUCTION: &str = "\
+# Configuration
+
+Every key of the file that `--config` names. A flag or variable wins over it (`remora --help` lists them). An unknown key, or
+a value that a key may not have, ends the start with exit code 64 and one line that says what is allowed; `--check-config` says so
+without starting. This file and [the example](../../deploy/remora.example.toml) are made from the code's types.
+
+";
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -45,6 +55,26 @@ fn the_readme_s_configuration_is_valid() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(excerpt.as_bytes()).unwrap();
     load(Some(file.path().to_owned()), None);
+}
+
+#[test]
+fn the_example_and_the_docs_are_what_the_types_say() {
+    for (path, expected) in [
+        ("deploy/remora.example.toml", example()),
+        (
+            "proxy-server/docs/configuration.md",
+            format!("{INTRODUCTION}{}", table()),
+        ),
+    ] {
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(project(path), &expected).unwrap();
+        }
+        let written = std::fs::read_to_string(project(path)).unwrap_or_default();
+        assert!(
+            written == expected,
+            "{path} is out of date: UPDATE=1 cargo test --package proxy-server --test readme"
+        );
+    }
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! What the proxy is to do, from flags, environment variables and a file.
 
 mod address;
+mod document;
 mod file;
+pub mod keys;
+mod tables;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
-use processors::{BrokerAddresses, Settings};
+use processors::Settings;
 use route_cache::{RouteConfig, UpstreamConfig};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -15,13 +19,9 @@ use tracing_subscriber::EnvFilter;
 pub use address::HostPort;
 
 use crate::args::Args;
-use file::{BrokerListener, File, Listener};
+use keys::{BrokerListener, File, Listener, Metrics, Tls, UpstreamTls};
 
-/// Where clients connect unless configured.
-const DEFAULT_LISTEN: &str = "0.0.0.0:8080";
-
-/// What is logged unless configured.
-const DEFAULT_LOG: &str = "info";
+pub use document::{example, table};
 
 /// A client's VIP channel is at its broker's port minus this (`MixAll.brokerVIPChannel`).
 const VIP_OFFSET: u16 = 2;
@@ -92,6 +92,94 @@ pub struct Config {
     pub routes: RouteConfig,
     /// Client connections.
     pub settings: Settings,
+    /// What clients may not exceed.
+    pub limits: Limiting,
+    /// What happens on SIGTERM.
+    pub drain: Draining,
+    /// How old connections get.
+    pub connection_age: Aging,
+    /// When requests to a broker are refused at once.
+    pub breaker: Breaking,
+    /// Which requests are logged.
+    pub slow_log: SlowLogging,
+    /// Labels of metrics.
+    pub metrics: MetricLabels,
+    /// TLS to clients, as the file says it.
+    pub tls: Tls,
+    /// TLS to brokers and name servers, as the file says it.
+    pub upstream_tls: UpstreamTls,
+    /// Networks whose PROXY protocol headers are believed, as the file says them.
+    pub proxy_protocol_from: Vec<String>,
+    /// Whose keys Remora's own requests are signed with, as the file says it.
+    pub credentials: keys::Credentials,
+    /// The file as it is in effect.
+    pub effective: String,
+}
+
+/// What clients may not exceed; what single connections may not is in [`Settings`].
+#[derive(Clone, Debug)]
+pub struct Limiting {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_address: usize,
+    /// From accepting a connection to its first whole frame.
+    pub handshake_time: Duration,
+    /// From a frame's first byte to its last.
+    pub frame_time: Duration,
+    /// Without a sign of life.
+    pub idle_time: Duration,
+}
+
+/// What happens on SIGTERM.
+#[derive(Clone, Copy, Debug)]
+pub struct Draining {
+    /// How long clients are still accepted.
+    pub wait: Duration,
+    /// How long connections are then ended, in slices.
+    pub time: Duration,
+    /// When whatever is left ends, from the signal on.
+    pub deadline: Duration,
+}
+
+/// How old connections get.
+#[derive(Clone, Copy, Debug)]
+pub struct Aging {
+    /// As old as this, unless that is not limited.
+    pub max: Option<Duration>,
+    /// Give or take this part of it.
+    pub jitter: f64,
+}
+
+/// When requests to a broker are refused at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Breaking {
+    /// After so many failures in a row.
+    pub failures: u32,
+    /// How often it is then tried.
+    pub probe: Duration,
+}
+
+/// Which requests are logged.
+#[derive(Clone, Copy, Debug)]
+pub struct SlowLogging {
+    /// Those answered later than this; zero is none.
+    pub threshold: Duration,
+    /// Most of them a second.
+    pub per_second: u32,
+}
+
+/// Labels of metrics.
+#[derive(Clone, Debug)]
+pub struct MetricLabels {
+    /// Of everything.
+    pub cluster: String,
+    /// Of everything; the host's name, if there is none.
+    pub node_id: String,
+    /// Topics that have a label value of their own.
+    pub topics: Vec<String>,
+    /// Consumer groups, likewise.
+    pub groups: Vec<String>,
 }
 
 /// One port for clients.
@@ -101,6 +189,8 @@ pub struct ListenerConfig {
     pub bind: SocketAddr,
     /// What its clients are told; without it, the address that they connected to.
     pub advertise: Option<HostPort>,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
 }
 
 /// One port for one broker's clients.
@@ -114,6 +204,8 @@ pub struct BrokerListenerConfig {
     pub advertise: Option<HostPort>,
     /// Where it listens as well, for the VIP channel of old clients: the port minus two.
     pub vip: Option<SocketAddr>,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
 }
 
 /// What is logged, and how.
@@ -142,33 +234,55 @@ impl Config {
     /// # Errors
     /// Names the key that is unknown, missing or has a value that it may not have.
     pub fn load(args: &Args) -> Result<Self, ConfigError> {
-        let file = match &args.config {
-            Some(path) => File::read(path)?,
-            None => File::default(),
-        };
-        let listeners = listeners(args, &file)?;
-        let broker_listeners = broker_listeners(args, &file)?;
+        let file = File::load(args)?;
+        let listeners = file
+            .listener
+            .iter()
+            .map(listener)
+            .collect::<Result<Vec<_>, _>>()?;
+        let broker_listeners = broker_listeners(&file)?;
         refuse_vip_collisions(&listeners, &broker_listeners)?;
+        let Metrics { topics, groups } = file.metrics.clone();
         Ok(Self {
-            name_servers: name_servers(args, &file)?,
+            name_servers: name_servers(&file)?,
             listeners,
             broker_listeners,
-            admin: admin(args, &file)?,
-            workers: workers(args, &file)?,
-            log: log(args, &file)?,
+            admin: admin(&file)?,
+            workers: workers(&file)?,
+            log: log(&file)?,
             upstream: file.upstream()?,
-            routes: file.routes()?,
-            settings: settings(args, &file)?,
+            routes: file.routing()?,
+            settings: file.settings()?,
+            limits: file.limiting()?,
+            drain: file.draining()?,
+            connection_age: file.aging()?,
+            breaker: file.breaking()?,
+            slow_log: file.slow_logging()?,
+            metrics: MetricLabels {
+                cluster: file.cluster.clone(),
+                node_id: file.node_id.clone().unwrap_or_else(host_name),
+                topics,
+                groups,
+            },
+            tls: file.tls.clone(),
+            upstream_tls: file.upstream_tls.clone(),
+            proxy_protocol_from: file.proxy_protocol_from.clone(),
+            credentials: file.credentials.clone(),
+            effective: document::effective(&file),
         })
     }
 }
 
-fn name_servers(args: &Args, file: &File) -> Result<Vec<HostPort>, ConfigError> {
-    let given: Vec<&str> = match &args.name_server {
-        Some(flag) => flag.split(';').collect(),
-        None => file.name_servers.iter().map(String::as_str).collect(),
-    };
-    let given = given.into_iter().map(str::trim).filter(|s| !s.is_empty());
+/// The host's name, as the kernel has it; a container's is its pod's.
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn name_servers(file: &File) -> Result<Vec<HostPort>, ConfigError> {
+    let given = file.name_servers.iter().map(|text| text.trim());
     let servers = given
         .map(|text| HostPort::parse("name_servers", text))
         .collect::<Result<Vec<_>, _>>()?;
@@ -181,72 +295,45 @@ fn name_servers(args: &Args, file: &File) -> Result<Vec<HostPort>, ConfigError> 
     Ok(servers)
 }
 
-fn listeners(args: &Args, file: &File) -> Result<Vec<ListenerConfig>, ConfigError> {
-    let from_flag = |bind: &str| Listener {
-        bind: bind.to_owned(),
-        advertise: None,
-    };
-    let mut given = match &args.listen {
-        Some(listen) => vec![from_flag(listen)],
-        None if file.listener.is_empty() => vec![from_flag(DEFAULT_LISTEN)],
-        None => file.listener.clone(),
-    };
-    if let Some(advertise) = &args.advertise {
-        for listener in &mut given {
-            listener.advertise = Some(advertise.clone());
-        }
-    }
-    let parse = |listener: &Listener| {
-        let advertise = listener.advertise.as_deref();
-        let advertise = advertise.map(|text| HostPort::parse("listener.advertise", text));
-        Ok(ListenerConfig {
-            bind: socket_address("listener.bind", &listener.bind)?,
-            advertise: advertise.transpose()?,
-        })
-    };
-    given.iter().map(parse).collect()
+fn listener(given: &Listener) -> Result<ListenerConfig, ConfigError> {
+    let advertise = given.advertise.as_deref();
+    let advertise = advertise.map(|text| HostPort::parse("listener.advertise", text));
+    Ok(ListenerConfig {
+        bind: socket_address("listener.bind", &given.bind)?,
+        advertise: advertise.transpose()?,
+        proxy_protocol: given.proxy_protocol,
+    })
 }
 
-fn broker_listeners(args: &Args, file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigError> {
-    let given = if args.broker_listen.is_empty() {
-        file.broker_listener.clone()
-    } else {
-        let parse = |text: &String| {
-            let allowed = "a broker's name and where to listen such as broker-a=0.0.0.0:10910";
-            let invalid = || ConfigError::value("broker_listen", text, allowed);
-            let (broker, bind) = text.split_once('=').ok_or_else(invalid)?;
-            Ok(BrokerListener {
-                broker: broker.to_owned(),
-                bind: bind.to_owned(),
-                advertise: None,
-                vip: false,
-            })
-        };
-        args.broker_listen
-            .iter()
-            .map(parse)
-            .collect::<Result<_, _>>()?
-    };
+fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigError> {
     let mut listeners = Vec::<BrokerListenerConfig>::new();
-    for listener in given {
-        if listener.broker.is_empty() || listeners.iter().any(|l| l.broker == listener.broker) {
+    for listener in &file.broker_listener {
+        let BrokerListener {
+            broker,
+            bind,
+            advertise,
+            vip,
+            proxy_protocol,
+        } = listener;
+        if broker.is_empty() || listeners.iter().any(|l| l.broker == *broker) {
             let allowed = "the name of a broker that has no other listener";
             return Err(ConfigError::value(
                 "broker_listener.broker",
-                &listener.broker,
+                broker,
                 allowed,
             ));
         }
-        let bind = socket_address("broker_listener.bind", &listener.bind)?;
-        let advertise = listener.advertise.as_deref();
+        let bind = socket_address("broker_listener.bind", bind)?;
+        let advertise = advertise.as_deref();
         let advertise = advertise.map(|text| HostPort::parse("broker_listener.advertise", text));
         let vip_port = bind.port().checked_sub(VIP_OFFSET).filter(|port| *port > 0);
-        let vip = vip_port.map(|port| SocketAddr::new(bind.ip(), port));
+        let at_vip = vip_port.map(|port| SocketAddr::new(bind.ip(), port));
         listeners.push(BrokerListenerConfig {
-            broker: listener.broker,
+            broker: broker.clone(),
             bind,
             advertise: advertise.transpose()?,
-            vip: vip.filter(|_| listener.vip),
+            vip: at_vip.filter(|_| *vip),
+            proxy_protocol: *proxy_protocol,
         });
     }
     Ok(listeners)
@@ -277,59 +364,28 @@ fn refuse_vip_collisions(
     Ok(())
 }
 
-fn settings(args: &Args, file: &File) -> Result<Settings, ConfigError> {
-    let which = args
-        .broker_addresses
-        .as_deref()
-        .or(file.broker_addresses.as_deref());
-    let broker_addresses = match which.unwrap_or("auto") {
-        "auto" => BrokerAddresses::Auto,
-        "always" => BrokerAddresses::Always,
-        "never" => BrokerAddresses::Never,
-        other => {
-            let allowed = "auto, always or never";
-            return Err(ConfigError::value("broker_addresses", other, allowed));
-        }
-    };
-    let admin_relay = match args.admin_relay.as_deref() {
-        None => file.admin_relay.unwrap_or_default(),
-        Some("true") => true,
-        Some("false") => false,
-        Some(other) => return Err(ConfigError::value("admin_relay", other, "true or false")),
-    };
-    Ok(Settings {
-        broker_addresses,
-        admin_relay,
-        ..file.settings()?
-    })
-}
-
-fn admin(args: &Args, file: &File) -> Result<Option<SocketAddr>, ConfigError> {
-    let given = args.admin.as_deref().or(file.admin.as_deref());
+fn admin(file: &File) -> Result<Option<SocketAddr>, ConfigError> {
+    let given = file.admin.as_deref();
     given.map(|text| socket_address("admin", text)).transpose()
 }
 
-fn workers(args: &Args, file: &File) -> Result<usize, ConfigError> {
-    let given = args.workers.clone();
-    let Some(given) = given.or_else(|| file.workers.map(|number| number.to_string())) else {
+fn workers(file: &File) -> Result<usize, ConfigError> {
+    let Some(given) = file.workers else {
         return Ok(available_parallelism().map_or(1, NonZeroUsize::get));
     };
-    given
-        .parse()
+    usize::try_from(given)
         .ok()
         .filter(|number| (1..=WORKERS_MAX).contains(number))
-        .ok_or_else(|| ConfigError::value("workers", &given, "a number from 1 to 1024"))
+        .ok_or_else(|| ConfigError::value("workers", given, "a number from 1 to 1024"))
 }
 
-fn log(args: &Args, file: &File) -> Result<LogConfig, ConfigError> {
-    let filter = args.log.as_deref().or(file.log.as_deref());
-    let filter = filter.unwrap_or(DEFAULT_LOG).to_owned();
+fn log(file: &File) -> Result<LogConfig, ConfigError> {
+    let filter = file.log.clone();
     if EnvFilter::try_new(&filter).is_err() {
         let allowed = "a list of directives such as info or remora=debug,info";
         return Err(ConfigError::value("log", &filter, allowed));
     }
-    let format = args.log_format.as_deref().or(file.log_format.as_deref());
-    let format = match format.unwrap_or("auto") {
+    let format = match file.log_format.as_str() {
         "auto" => LogFormat::Auto,
         "human" => LogFormat::Human,
         "json" => LogFormat::Json,

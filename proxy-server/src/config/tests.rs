@@ -1,5 +1,7 @@
 use std::io::Write;
 
+use processors::BrokerAddresses;
+
 use super::*;
 
 fn args(name_server: &str) -> Args {

@@ -1,0 +1,335 @@
+//! Every key that there is, with its default and what it means.
+//!
+//! The example file, the table in the docs and `/config` are made from these types ([`super::document`]).
+
+use serde::Deserialize;
+
+/// A value as the file writes it.
+pub(super) trait Shown {
+    /// Nothing when it is not set.
+    fn shown(&self) -> Option<String>;
+}
+
+impl Shown for u64 {
+    fn shown(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Shown for bool {
+    fn shown(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Shown for String {
+    fn shown(&self) -> Option<String> {
+        Some(format!("{self:?}"))
+    }
+}
+
+impl Shown for Vec<String> {
+    fn shown(&self) -> Option<String> {
+        Some(format!("{self:?}"))
+    }
+}
+
+impl<T: Shown> Shown for Option<T> {
+    fn shown(&self) -> Option<String> {
+        self.as_ref().and_then(T::shown)
+    }
+}
+
+/// A key of the file, and what it is set to.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its name.
+    pub(super) key: &'static str,
+    /// What it means.
+    pub(super) doc: String,
+    /// What it is set to.
+    pub(super) value: Option<String>,
+}
+
+/// Declares a table of the file: its keys in order, each with its meaning, type and default; and the tables within it.
+macro_rules! table {
+    ($(#[doc = $about:literal])+ $name:ident {
+        $($(#[doc = $doc:literal])+ $key:ident: $kind:ty = $default:expr,)*
+    } $(with { $($(#[doc = $sub_doc:literal])+ $sub:ident: $table:ty,)* })?) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $($(#[doc = $doc])+ pub $key: $kind,)*
+            $($($(#[doc = $sub_doc])+ pub $sub: $table,)*)?
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* $($($sub: Default::default(),)*)? }
+            }
+        }
+
+        impl $name {
+            /// What the table is about.
+            pub(super) fn about() -> String {
+                concat!($($about),+).trim().to_owned()
+            }
+
+            /// Its keys.
+            pub(super) fn entries(&self) -> Vec<Entry> {
+                vec![$(Entry {
+                    key: stringify!($key),
+                    doc: concat!($($doc),+).trim().to_owned(),
+                    value: self.$key.shown(),
+                },)*]
+            }
+        }
+    };
+}
+
+table! {
+    /// What stands before any table.
+    File {
+        /// Name servers, host:port; the first that answers is used.
+        name_servers: Vec<String> = Vec::new(),
+        /// Where the admin listener is: /livez, /readyz, /metrics, /config and /log over HTTP. Nowhere unless set.
+        admin: Option<String> = None,
+        /// Threads that serve clients; one for each core unless set.
+        workers: Option<u64> = None,
+        /// What is logged, as directives: "debug", "info,route_cache=debug".
+        log: String = "info".to_owned(),
+        /// How it is written: json (one object a line), human, or auto (human on a terminal, else json).
+        log_format: String = "auto".to_owned(),
+        /// Who is told of brokers' own ports: auto (clients that do not name the broker in requests), always or never.
+        broker_addresses: String = "auto".to_owned(),
+        /// Whether codes that administer are relayed, for mqadmin and dashboards.
+        admin_relay: bool = false,
+        /// The label `cluster` of metrics.
+        cluster: String = "DefaultCluster".to_owned(),
+        /// The label `node_id` of metrics; the host's name unless set.
+        node_id: Option<String> = None,
+        /// Networks whose PROXY protocol headers are believed, as 10.0.0.0/8.
+        proxy_protocol_from: Vec<String> = Vec::new(),
+    } with {
+        /// `[[listener]]`.
+        listener: Vec<Listener>,
+        /// `[[broker_listener]]`.
+        broker_listener: Vec<BrokerListener>,
+        /// `[limits]`.
+        limits: Limits,
+        /// `[routes]`.
+        routes: Routes,
+        /// `[timeouts]`.
+        timeouts: Timeouts,
+        /// `[breaker]`.
+        breaker: Breaker,
+        /// `[drain]`.
+        drain: Drain,
+        /// `[connection_age]`.
+        connection_age: ConnectionAge,
+        /// `[tls]`.
+        tls: Tls,
+        /// `[upstream_tls]`.
+        upstream_tls: UpstreamTls,
+        /// `[credentials]`.
+        credentials: Credentials,
+        /// `[metrics]`.
+        metrics: Metrics,
+        /// `[slow_log]`.
+        slow_log: SlowLog,
+    }
+}
+
+table! {
+    /// Where clients connect. May be given several times.
+    Listener {
+        /// Where it listens, ip:port.
+        bind: String = "0.0.0.0:8080".to_owned(),
+        /// What clients are told to be every broker's address, host:port, the same in all replicas; what they connected
+        /// to unless set.
+        advertise: Option<String> = None,
+        /// Whether connections begin with a PROXY protocol header, version 1 or 2.
+        proxy_protocol: bool = false,
+    }
+}
+
+table! {
+    /// A port of its own for one broker, for clients that do not name the broker in requests. May be given several times.
+    BrokerListener {
+        /// The broker's name.
+        broker: String = String::new(),
+        /// Where it listens, ip:port.
+        bind: String = String::new(),
+        /// What clients are told, host:port; the host that they connected to and this port unless set.
+        advertise: Option<String> = None,
+        /// Whether it listens at the port minus two too, for the VIP channel of clients before 4.5.
+        vip: bool = false,
+        /// Whether connections begin with a PROXY protocol header, version 1 or 2.
+        proxy_protocol: bool = false,
+    }
+}
+
+table! {
+    /// What no client and no broker may exceed.
+    Limits {
+        /// Longest frame, from clients and from brokers; Java's default.
+        frame_bytes: u64 = 16 * 1024 * 1024,
+        /// What may wait to be written to one client before it is read no further.
+        client_buffer_bytes: u64 = 1024 * 1024,
+        /// What may wait to be written to one broker, per worker, before requests to it are refused (2).
+        broker_buffer_bytes: u64 = 32 * 1024 * 1024,
+        /// What may wait to be written to all clients together before answers with bodies are replaced by refusals.
+        buffered_bytes: u64 = 256 * 1024 * 1024,
+        /// Requests of one client that may be outstanding before it is read no further.
+        outstanding_requests: u64 = 16384,
+        /// Requests that may be outstanding at one broker, per worker, before further ones are refused (2).
+        broker_outstanding: u64 = 65536,
+        /// Clients' connections in all; a further one is closed at once.
+        connections: u64 = 50000,
+        /// Clients' connections from one address; a further one is closed at once.
+        connections_per_address: u64 = 10000,
+        /// How long a client may take for PROXY header, TLS handshake and its first frame.
+        handshake_ms: u64 = 10_000,
+        /// How long a frame that has begun to arrive may take to be whole.
+        frame_ms: u64 = 30_000,
+        /// How long a client may be silent; those that are there say something every 30 s.
+        idle_ms: u64 = 120_000,
+    }
+}
+
+table! {
+    /// Routes, which are kept: what a client asks for is answered from memory.
+    Routes {
+        /// Loaded anew in the background when older.
+        refresh_ms: u64 = 10_000,
+        /// Not answered older than this, unless no name server can be reached.
+        expire_ms: u64 = 30_000,
+        /// How long "no such topic" is believed.
+        negative_ms: u64 = 100,
+        /// Most topics that are kept.
+        capacity: u64 = 20_000,
+        /// How often the list of brokers is loaded.
+        broker_refresh_ms: u64 = 10_000,
+    }
+}
+
+table! {
+    /// How long a broker may take: a little less than Java clients wait.
+    Timeouts {
+        /// To take a connection; name servers too.
+        connect_ms: u64 = 1000,
+        /// To answer a send.
+        send_ms: u64 = 2500,
+        /// To answer offsets and messages sent back.
+        offset_ms: u64 = 4500,
+        /// To lock or unlock queues.
+        lock_ms: u64 = 800,
+        /// To answer anything else but pulls, which say themselves how long they wait.
+        general_ms: u64 = 2500,
+    }
+}
+
+table! {
+    /// Brokers that fail.
+    Breaker {
+        /// Failures to connect or to answer in a row after which requests to a broker are refused at once (14).
+        failures: u64 = 5,
+        /// How often it is then tried whether the broker is back.
+        probe_ms: u64 = 1000,
+    }
+}
+
+table! {
+    /// What happens on SIGTERM.
+    Drain {
+        /// Readiness is down at once; clients are still accepted for so long, until balancers have noticed.
+        wait_ms: u64 = 5000,
+        /// Then connections end in slices over this time, each when nothing is outstanding on it.
+        time_ms: u64 = 20_000,
+        /// What is left so long after the signal ends at once.
+        deadline_ms: u64 = 40_000,
+    }
+}
+
+table! {
+    /// How old a client's connection may get, so that added replicas get their share.
+    ConnectionAge {
+        /// Then it ends as in a drain; 0 is for ever.
+        max_ms: u64 = 0,
+        /// By how much the age of each differs, to either side.
+        jitter_percent: u64 = 20,
+    }
+}
+
+table! {
+    /// TLS to clients, on the same ports as plain text.
+    Tls {
+        /// off, permissive (either), or required.
+        mode: String = "off".to_owned(),
+        /// Whether clients show a certificate: none, optional or required.
+        client_auth: String = "none".to_owned(),
+        /// File of the authorities that have signed clients' certificates.
+        client_ca: Option<String> = None,
+    } with {
+        /// `[[tls.certificate]]`.
+        certificate: Vec<Certificate>,
+    }
+}
+
+table! {
+    /// A certificate, chosen by the name that a client asks for; the first is for all others. Read again when a file
+    /// changes.
+    Certificate {
+        /// File of the certificate and its chain, PEM.
+        certificate: String = String::new(),
+        /// File of its key, PEM.
+        key: String = String::new(),
+    }
+}
+
+table! {
+    /// TLS to brokers and name servers.
+    UpstreamTls {
+        /// off or on.
+        mode: String = "off".to_owned(),
+        /// What is checked of their certificates: full, ca (who signed it, not whose it is) or none.
+        verify: String = "full".to_owned(),
+        /// File of the authorities that have signed them.
+        ca: Option<String> = None,
+        /// File of the certificate that is shown to them.
+        certificate: Option<String> = None,
+        /// File of its key.
+        key: Option<String> = None,
+    }
+}
+
+table! {
+    /// What Remora's own requests are signed with, where brokers demand it. Requests of clients are not touched.
+    Credentials {
+        /// The access key, or REMORA_ACCESS_KEY.
+        access_key: Option<String> = None,
+        /// File that holds the secret key, or REMORA_SECRET_KEY holds the key itself.
+        secret_key_file: Option<String> = None,
+    }
+}
+
+table! {
+    /// Labels of metrics.
+    Metrics {
+        /// Topics that have a label value of their own; all others are counted as "other".
+        topics: Vec<String> = Vec::new(),
+        /// Consumer groups, likewise.
+        groups: Vec<String> = Vec::new(),
+    }
+}
+
+table! {
+    /// Requests that take long.
+    SlowLog {
+        /// One that is answered later than this is logged; long polls are not. 0 logs none.
+        threshold_ms: u64 = 1000,
+        /// Most of them that are logged in a second.
+        per_second: u64 = 10,
+    }
+}

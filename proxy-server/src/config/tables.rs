@@ -1,0 +1,179 @@
+//! From the file's tables to settings, each value within its bounds.
+
+use std::time::Duration;
+
+use processors::{BrokerAddresses, Settings};
+use route_cache::{RouteConfig, UpstreamConfig};
+
+use super::keys::File;
+use super::{
+    Aging, Breaking, ConfigError, Draining, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN, Limiting, SlowLogging,
+};
+
+impl File {
+    pub(super) fn upstream(&self) -> Result<UpstreamConfig, ConfigError> {
+        let limits = &self.limits;
+        Ok(UpstreamConfig {
+            connect_timeout: millis("timeouts.connect_ms", self.timeouts.connect_ms)?,
+            frame_limit: bytes("limits.frame_bytes", limits.frame_bytes)?,
+            write_buffer_limit: bytes("limits.broker_buffer_bytes", limits.broker_buffer_bytes)?,
+            ..UpstreamConfig::default()
+        })
+    }
+
+    pub(super) fn routing(&self) -> Result<RouteConfig, ConfigError> {
+        let routes = &self.routes;
+        let expire_after = millis("routes.expire_ms", routes.expire_ms)?;
+        let refresh_after = millis("routes.refresh_ms", routes.refresh_ms)?;
+        if refresh_after > expire_after {
+            let allowed = "at most routes.expire_ms";
+            let given = routes.refresh_ms;
+            return Err(ConfigError::value("routes.refresh_ms", given, allowed));
+        }
+        Ok(RouteConfig {
+            refresh_after,
+            expire_after,
+            negative_ttl: millis("routes.negative_ms", routes.negative_ms)?,
+            capacity: number("routes.capacity", routes.capacity)?,
+            broker_refresh: millis("routes.broker_refresh_ms", routes.broker_refresh_ms)?,
+        })
+    }
+
+    pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
+        let Self {
+            limits, timeouts, ..
+        } = self;
+        let outstanding = "limits.outstanding_requests";
+        Ok(Settings {
+            client_buffer_limit: bytes("limits.client_buffer_bytes", limits.client_buffer_bytes)?,
+            outstanding_limit: number(outstanding, limits.outstanding_requests)? as usize,
+            general_time: millis("timeouts.general_ms", timeouts.general_ms)?,
+            lock_time: millis("timeouts.lock_ms", timeouts.lock_ms)?,
+            offset_time: millis("timeouts.offset_ms", timeouts.offset_ms)?,
+            send_time: millis("timeouts.send_ms", timeouts.send_ms)?,
+            broker_addresses: self.told_addresses()?,
+            admin_relay: self.admin_relay,
+            ..Settings::default()
+        })
+    }
+
+    fn told_addresses(&self) -> Result<BrokerAddresses, ConfigError> {
+        match self.broker_addresses.as_str() {
+            "auto" => Ok(BrokerAddresses::Auto),
+            "always" => Ok(BrokerAddresses::Always),
+            "never" => Ok(BrokerAddresses::Never),
+            other => {
+                let allowed = "auto, always or never";
+                Err(ConfigError::value("broker_addresses", other, allowed))
+            }
+        }
+    }
+
+    pub(super) fn breaking(&self) -> Result<Breaking, ConfigError> {
+        let breaker = &self.breaker;
+        Ok(Breaking {
+            failures: number("breaker.failures", breaker.failures)? as u32,
+            probe: millis("breaker.probe_ms", breaker.probe_ms)?,
+        })
+    }
+
+    pub(super) fn limiting(&self) -> Result<Limiting, ConfigError> {
+        let limits = &self.limits;
+        let per_address = "limits.connections_per_address";
+        Ok(Limiting {
+            connections: number("limits.connections", limits.connections)? as usize,
+            connections_per_address: number(per_address, limits.connections_per_address)? as usize,
+            handshake_time: millis("limits.handshake_ms", limits.handshake_ms)?,
+            frame_time: millis("limits.frame_ms", limits.frame_ms)?,
+            idle_time: millis("limits.idle_ms", limits.idle_ms)?,
+        })
+    }
+
+    pub(super) fn draining(&self) -> Result<Draining, ConfigError> {
+        let drain = &self.drain;
+        let wait = millis_or_none("drain.wait_ms", drain.wait_ms)?;
+        let time = millis_or_none("drain.time_ms", drain.time_ms)?;
+        let deadline = millis("drain.deadline_ms", drain.deadline_ms)?;
+        if wait + time > deadline {
+            let allowed = "at least drain.wait_ms and drain.time_ms together";
+            let given = drain.deadline_ms;
+            return Err(ConfigError::value("drain.deadline_ms", given, allowed));
+        }
+        Ok(Draining {
+            wait,
+            time,
+            deadline,
+        })
+    }
+
+    pub(super) fn aging(&self) -> Result<Aging, ConfigError> {
+        let age = &self.connection_age;
+        let jitter = age.jitter_percent;
+        if jitter > 90 {
+            let allowed = "a number from 0 to 90";
+            return Err(ConfigError::value(
+                "connection_age.jitter_percent",
+                jitter,
+                allowed,
+            ));
+        }
+        let max = match age.max_ms {
+            0 => None,
+            // Less than a second would be a loop of connecting, not a balance.
+            1..1000 => {
+                let allowed = "0 or a number of milliseconds from 1000";
+                return Err(ConfigError::value(
+                    "connection_age.max_ms",
+                    age.max_ms,
+                    allowed,
+                ));
+            }
+            max => Some(Duration::from_millis(max)),
+        };
+        Ok(Aging {
+            max,
+            jitter: jitter as f64 / 100.0,
+        })
+    }
+
+    pub(super) fn slow_logging(&self) -> Result<SlowLogging, ConfigError> {
+        let log = &self.slow_log;
+        Ok(SlowLogging {
+            threshold: millis_or_none("slow_log.threshold_ms", log.threshold_ms)?,
+            per_second: number("slow_log.per_second", log.per_second)? as u32,
+        })
+    }
+}
+
+fn millis(key: &str, given: u64) -> Result<Duration, ConfigError> {
+    if given == 0 {
+        let allowed = "a number of milliseconds from 1 to 3600000";
+        return Err(ConfigError::value(key, given, allowed));
+    }
+    millis_or_none(key, given)
+}
+
+fn millis_or_none(key: &str, given: u64) -> Result<Duration, ConfigError> {
+    const LONGEST: u64 = 3_600_000;
+    if given > LONGEST {
+        let allowed = "a number of milliseconds up to 3600000";
+        return Err(ConfigError::value(key, given, allowed));
+    }
+    Ok(Duration::from_millis(given))
+}
+
+fn bytes(key: &str, given: u64) -> Result<usize, ConfigError> {
+    let allowed = format!("a number of bytes from {FRAME_LIMIT_MIN} to {FRAME_LIMIT_MAX}");
+    match usize::try_from(given) {
+        Ok(bytes) if (FRAME_LIMIT_MIN..=FRAME_LIMIT_MAX).contains(&bytes) => Ok(bytes),
+        _ => Err(ConfigError::value(key, given, &allowed)),
+    }
+}
+
+fn number(key: &str, given: u64) -> Result<u64, ConfigError> {
+    if (1..=u64::from(u32::MAX)).contains(&given) {
+        return Ok(given);
+    }
+    let allowed = format!("a number from 1 to {}", u32::MAX);
+    Err(ConfigError::value(key, given, &allowed))
+}
