@@ -9,6 +9,7 @@
 
 use std::hint::black_box;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use benches::requests::send;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -70,8 +71,8 @@ fn relay(criterion: &mut Criterion) {
         let all = LocalSet::new();
         let (mut client, mut broker) = all.block_on(&runtime, async {
             let buffers = Rc::<Buffers>::default();
-            let to_client = Rc::new(Outbox::new(buffers.clone()));
-            let to_broker = Rc::new(Outbox::new(buffers.clone()));
+            let to_client = Rc::new(Outbox::new(buffers.clone(), Arc::default()));
+            let to_broker = Rc::new(Outbox::new(buffers.clone(), Arc::default()));
             (
                 side(&buffers, &to_client, &to_broker),
                 side(&buffers, &to_broker, &to_client),

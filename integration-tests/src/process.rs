@@ -166,6 +166,17 @@ impl Process {
         }
     }
 
+    /// Asks the process to end at once (SIGINT).
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn interrupt(&mut self) -> Result<()> {
+        match self.exited()? {
+            Some(_) => Ok(()),
+            None => self.signal(Signal::INT),
+        }
+    }
+
     /// Kills the process (SIGKILL): it has no chance to say good-bye.
     ///
     /// # Errors

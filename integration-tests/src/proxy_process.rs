@@ -233,13 +233,14 @@ impl Remora {
         format!("--- remora\n{}\n", tail(self.process.log(), lines))
     }
 
-    /// Stops the proxy by SIGTERM.
+    /// Stops the proxy at once (SIGINT): no client is left that would have to be sent elsewhere first.
     ///
     /// # Errors
     /// When it does not exit with 0, or has logged a warning or an error that contains none of the `expected` texts.
     pub fn stop(mut self, expected: &[&str]) -> Result<()> {
-        let status = self.process.terminate(STOP_LIMIT)?;
-        ensure!(status.success(), "remora ended with {status} after SIGTERM");
+        self.process.interrupt()?;
+        let status = self.process.wait(STOP_LIMIT)?;
+        ensure!(status.success(), "remora ended with {status} after SIGINT");
         let log = BufReader::new(fs::File::open(self.process.log())?);
         let complaints: Vec<String> = log
             .lines()

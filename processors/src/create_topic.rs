@@ -84,6 +84,7 @@ impl Session {
     ) -> Result<(), ProcessError> {
         if !view.is_oneway() {
             let answered = CommandView::decode(answer)?;
+            self.count_passed_on(view.request_code(), answered.code());
             self.outbox()
                 .push_relayed(&Frame::of(answer), &answered, view.opaque());
         }

@@ -65,6 +65,15 @@ fn take_in(
         return Ok(said);
     }
     let heartbeat = Heartbeat::decode(view.body())?;
+    if !membership.is_known() {
+        tracing::info!(
+            peer = %session.peer(),
+            client_id = heartbeat.client_id,
+            language = view.language().name(),
+            version = view.version().name(),
+            "client came"
+        );
+    }
     membership.update(heartbeat, request.bytes(), view.body_offset())
 }
 

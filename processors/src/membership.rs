@@ -198,6 +198,27 @@ impl Membership {
         true
     }
 
+    /// The client's id, the first where there are several.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        let first = self.clients.first()?;
+        Some(&first.heartbeat.client_id)
+    }
+
+    /// Whether the client is in a producer group.
+    pub(crate) fn is_producer(&self) -> bool {
+        let mut clients = self.clients.iter();
+        clients.any(|client| !client.heartbeat.producer_data_set.is_empty())
+    }
+
+    /// The consumer groups that the client is in.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        let groups = self
+            .clients
+            .iter()
+            .flat_map(|client| &client.heartbeat.consumer_data_set);
+        groups.map(|consumer| consumer.group_name.as_str())
+    }
+
     /// How the members of that consumer group divide messages, if the client is one.
     pub(crate) fn consumer(&self, group: &str) -> Option<MessageModel> {
         let mut consumers = self

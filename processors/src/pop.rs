@@ -11,6 +11,7 @@ use route_cache::transport::Frame;
 use route_cache::{Connection, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
+use crate::relay::Counted;
 use crate::request::Request;
 use crate::session::Session;
 use crate::table::{Row, TOPIC, pop_field};
@@ -66,7 +67,13 @@ fn on_connection(
     let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
     let time = Duration::from_millis(wait).min(WAIT_MAX) + MARGIN;
     let text = |place| fields.value(place).map(|value| value.text().into_owned());
-    relay::for_target(session, connection, frame, view, time, 0, || {
+    let counted = Counted {
+        note: 0,
+        tag: session
+            .metrics
+            .tag_pull(fields.value(TOPIC), fields.value(pop_field::GROUP)),
+    };
+    relay::for_target(session, connection, frame, view, time, counted, || {
         Rc::new(Pop {
             session: session.clone(),
             connection: connection.clone(),
@@ -94,6 +101,14 @@ impl RelayTarget for Pop {
 
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
         self.session.on_failure(origin, error);
+    }
+
+    fn gives_up(&self, origin: &Origin) -> bool {
+        self.session.gives_up(origin)
+    }
+
+    fn on_given_up(&self, origin: Origin) {
+        self.session.on_given_up(origin);
     }
 
     fn wants_late(&self) -> bool {

@@ -9,9 +9,10 @@ use route_cache::transport::Frame;
 use route_cache::{Broker, Connection, UpstreamError};
 
 use crate::error::ProcessError;
+use crate::relay::Counted;
 use crate::request::Request;
 use crate::session::Session;
-use crate::table::{Row, pull_field};
+use crate::table::{Row, TOPIC, pull_field};
 use crate::{heartbeat, relay, replica};
 
 /// Bit of `sysFlag`: the broker may wait for messages (`PullSysFlag`).
@@ -70,13 +71,19 @@ fn on_connection(
         .value(pull_field::QUEUE_OFFSET)
         .and_then(|offset| offset.long());
     let offset = offset.unwrap_or_default();
+    let counted = Counted {
+        note: offset,
+        tag: session
+            .metrics
+            .tag_pull(fields.value(TOPIC), fields.value(pull_field::GROUP)),
+    };
     let Some(queue) = replica::queue(broker, fields) else {
         let target = || session.clone();
-        return relay::for_target(session, connection, frame, view, time, offset, target);
+        return relay::for_target(session, connection, frame, view, time, counted, target);
     };
     let moved = replica::connection(session, broker, &queue);
     let connection = moved.as_deref().unwrap_or(connection);
-    relay::for_target(session, connection, frame, view, time, offset, || {
+    relay::for_target(session, connection, frame, view, time, counted, || {
         Rc::new(replica::Pull {
             session: session.clone(),
             queue,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use remoting_codec::{CommandView, Fields, Language, RequestCode, Version};
 use route_cache::transport::Frame;
-use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError};
+use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError, Ticket};
 
 use crate::error::ProcessError;
+use crate::metrics::Tag;
 use crate::request::Request;
 use crate::session::Session;
 use crate::settings::BrokerAddresses;
@@ -133,6 +134,23 @@ pub(crate) fn to_broker(
     on_connection(session, &connection, frame, view, time)
 }
 
+/// The same, counted as `tag`.
+pub(crate) fn to_broker_tagged(
+    session: &Rc<Session>,
+    broker: &Broker,
+    row: &Row,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+    tag: Tag,
+) -> Result<(), ProcessError> {
+    let connection = broker.connection(row.class, row.needs_master)?;
+    let time = session.settings.time(row.patience);
+    let counted = Counted { note: 0, tag };
+    for_target(session, &connection, frame, view, time, counted, || {
+        session.clone()
+    })
+}
+
 /// The broker to ask where any of a topic's will do: the listener's, or the first that can be reached.
 pub(crate) async fn any_broker(session: &Session, topic: &str) -> Result<Rc<Broker>, ProcessError> {
     if let Some(name) = &session.broker {
@@ -162,25 +180,40 @@ pub(crate) fn on_connection(
     view: &CommandView<'_>,
     time: Duration,
 ) -> Result<(), ProcessError> {
-    for_target(session, connection, frame, view, time, 0, || {
+    let counted = Counted::default();
+    for_target(session, connection, frame, view, time, counted, || {
         session.clone()
     })
 }
 
-/// Puts a request into a connection; its answer goes to `target`, with `note`, on behalf of the client.
+/// What comes back with an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    /// A number for whoever gets the answer.
+    pub(crate) note: i64,
+    /// What the request is counted as.
+    pub(crate) tag: Tag,
+}
+
+/// Puts a request into a connection; its answer goes to `target`, on behalf of the client.
 pub(crate) fn for_target<T: RelayTarget + 'static>(
     session: &Session,
     connection: &Connection,
     frame: &Frame<'_>,
     view: &CommandView<'_>,
     time: Duration,
-    note: i64,
+    counted: Counted,
     target: impl FnOnce() -> Rc<T>,
 ) -> Result<(), ProcessError> {
     if view.is_oneway() {
         connection.relay_oneway(frame, view)?;
     } else {
-        connection.relay(frame, view, target(), time, note)?;
+        let ticket = Ticket {
+            begun: session.begun(),
+            note: counted.note,
+            tag: counted.tag.0,
+        };
+        connection.relay(frame, view, target(), time, ticket)?;
         session.begin();
     }
     Ok(())

@@ -95,4 +95,12 @@ impl RelayTarget for Pull {
         self.session.moved.suggest(&self.queue, 0);
         self.session.on_failure(origin, error);
     }
+
+    fn gives_up(&self, origin: &Origin) -> bool {
+        self.session.gives_up(origin)
+    }
+
+    fn on_given_up(&self, origin: Origin) {
+        self.session.on_given_up(origin);
+    }
 }

@@ -14,9 +14,10 @@ use route_cache::Broker;
 use route_cache::transport::Frame;
 
 use crate::error::ProcessError;
+use crate::metrics::{Tag, message_type};
 use crate::request::Request;
 use crate::session::Session;
-use crate::table::{Row, send_field};
+use crate::table::{Row, TOPIC, send_field};
 use crate::{heartbeat, relay, reply};
 
 /// Bits of `sysFlag` about transactions (`MessageSysFlag` in the reference), and their value in a half
@@ -38,7 +39,8 @@ pub(crate) fn process(
     if let Some(broker) = relay::known_broker(session, &fields)
         && !expects_something(session, row, &fields, &broker)
     {
-        relay::to_broker(session, &broker, row, frame, view)?;
+        let tag = tag(session, &fields, view);
+        relay::to_broker_tagged(session, &broker, row, frame, view, tag)?;
         introduce(session, &broker);
         return Ok(());
     }
@@ -53,11 +55,20 @@ pub(crate) fn process(
             session.membership.borrow_mut().note_requester();
             reply::introduce(&session).await;
         }
-        relay::to_broker(&session, &broker, request.row, &frame, &view)?;
+        let tag = tag(&session, &fields, &view);
+        relay::to_broker_tagged(&session, &broker, request.row, &frame, &view, tag)?;
         introduce(&session, &broker);
         Ok(())
     });
     Ok(())
+}
+
+/// What the message is counted as.
+fn tag(session: &Session, fields: &Fields<'_>, view: &CommandView<'_>) -> Tag {
+    let message_type = message_type(is_half(fields), fields.value(send_field::PROPERTIES));
+    session
+        .metrics
+        .tag_send(fields.value(TOPIC), message_type, view)
 }
 
 /// Whether something will come back to the producer and brokers do not know it yet.

@@ -2,24 +2,33 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use remoting_codec::{CommandView, DecodeError, RemotingCommand, RequestCode, ResponseCode};
+use remoting_codec::{
+    CommandView, DecodeError, Language, RemotingCommand, RequestCode, ResponseCode, Version,
+};
+use route_cache::metrics::Meter;
 use route_cache::transport::{Frame, FrameHandler, Outbox};
 use route_cache::{
     Advertised, Connection, Origin, PushTarget, RelayTarget, Upstream, UpstreamError,
 };
+use tokio::time::Instant;
 
 use crate::error::ProcessError;
 use crate::membership::Membership;
+use crate::metrics::{Limit, RequestMetrics, Tag};
 use crate::push::Pushes;
 use crate::query_message::Repeats;
 use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
-use crate::{dispatch, notice, pull, push};
+use crate::slow_log::SlowLog;
+use crate::table::Row;
+use crate::{dispatch, leaving, notice, pull, push};
 
 /// A client connection: whom answers go to, and what the client has said of itself.
 pub struct Session {
@@ -33,9 +42,19 @@ pub struct Session {
     pub(crate) advertised: Arc<Advertised>,
     /// The broker that everything here is for, on a listener that belongs to one.
     pub(crate) broker: Option<Rc<str>>,
-    outbox: Outbox,
+    pub(crate) metrics: Arc<RequestMetrics>,
+    slow_log: Rc<SlowLog>,
+    pub(crate) outbox: Outbox,
+    /// When the request was read whose task runs now.
+    task_begun: Cell<Option<Instant>>,
+    /// When the latest frame came.
+    heard: Cell<Option<Instant>>,
+    /// Who the client is, as its first frame says it.
+    identity: Cell<Option<(Language, Version)>>,
     /// Requests of this client that are not answered yet.
-    outstanding: Cell<usize>,
+    pub(crate) outstanding: Cell<usize>,
+    /// Since when the client is to go.
+    pub(crate) leaving: Cell<Option<Instant>>,
     /// Frames that have come.
     received: Cell<u64>,
     peer: SocketAddr,
@@ -51,6 +70,28 @@ impl fmt::Debug for Session {
     }
 }
 
+/// Where what clients of one listener do is counted.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    /// Their bytes.
+    pub meter: Arc<Meter>,
+    /// Their requests.
+    pub requests: Arc<RequestMetrics>,
+    /// Those of them that take long.
+    pub slow_log: Rc<SlowLog>,
+}
+
+/// A client, as far as gauges tell clients apart.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Its language and version, once it has said something.
+    pub identity: Option<(Language, Version)>,
+    /// Whether it is in a producer group.
+    pub is_producer: bool,
+    /// The consumer groups that it is in.
+    pub groups: Vec<String>,
+}
+
 impl Session {
     /// A client that has just connected from `peer`, that is told `advertised`; to the listener of
     /// `broker`, if it is one's.
@@ -61,9 +102,15 @@ impl Session {
         peer: SocketAddr,
         advertised: Arc<Advertised>,
         broker: Option<&str>,
+        counting: Counting,
     ) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
-            outbox: Outbox::new(upstream.buffers().clone()),
+            outbox: Outbox::new(upstream.buffers().clone(), counting.meter),
+            metrics: counting.requests,
+            slow_log: counting.slow_log,
+            task_begun: Cell::new(None),
+            heard: Cell::new(None),
+            identity: Cell::new(None),
             upstream,
             settings,
             membership: RefCell::default(),
@@ -73,6 +120,7 @@ impl Session {
             advertised,
             broker: broker.map(Rc::from),
             outstanding: Cell::new(0),
+            leaving: Cell::new(None),
             received: Cell::new(0),
             peer,
             this: this.clone(),
@@ -112,6 +160,84 @@ impl Session {
         self.outbox.bytes_written() + self.received.get()
     }
 
+    /// What is to be told of the client.
+    #[must_use]
+    pub fn describe(&self) -> Described {
+        let membership = self.membership.borrow();
+        Described {
+            identity: self.identity.get(),
+            is_producer: membership.is_producer(),
+            groups: membership.groups().map(str::to_owned).collect(),
+        }
+    }
+
+    /// When what is being served now was read.
+    pub(crate) fn begun(&self) -> Instant {
+        self.task_begun
+            .get()
+            .unwrap_or_else(|| self.upstream.buffers().now())
+    }
+
+    /// Counts an answer that Remora gives itself.
+    fn count_own(&self, code: RequestCode, result: i32, begun: Instant) {
+        let time = self
+            .upstream
+            .buffers()
+            .now()
+            .saturating_duration_since(begun);
+        self.metrics.answered(code, result, false, time);
+        self.slow_log.look(self, code, result, time);
+    }
+
+    /// Counts an answer that several brokers had a part in.
+    pub(crate) fn count_passed_on(&self, code: RequestCode, result: i32) {
+        let now = self.upstream.buffers().now();
+        let time = now.saturating_duration_since(self.begun());
+        self.metrics.answered(code, result, true, time);
+        self.slow_log.look(self, code, result, time);
+    }
+
+    /// The client's id, if it has said one.
+    pub(crate) fn client_id(&self) -> Option<String> {
+        self.membership.borrow().client_id().map(str::to_owned)
+    }
+
+    /// When the latest frame came.
+    pub(crate) fn heard(&self) -> Option<Instant> {
+        self.heard.get()
+    }
+
+    /// Frames that have come.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Whether the client is not read further at the moment.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        !self.is_ready()
+    }
+
+    /// A limit ends the client's connection.
+    pub fn end_at(&self, limit: Limit) {
+        self.metrics.limit(limit);
+        tracing::debug!(peer = %self.peer, ?limit, "closed at a limit");
+        self.close();
+    }
+
+    /// Who the client is, as its first frame says it.
+    pub(crate) fn identity(&self) -> Option<(Language, Version)> {
+        self.identity.get()
+    }
+
+    /// The client's id, language and version, once it has said who it is and until it is closed.
+    #[must_use]
+    pub fn known_as(&self) -> Option<(String, &'static str, String)> {
+        let (language, version) = self.identity.get()?;
+        Some((self.client_id()?, language.name(), version.name()))
+    }
+
     /// Whether the client is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.outbox.is_closed()
@@ -123,6 +249,7 @@ impl Session {
 
     /// Answers a request, unless it wants no answer.
     pub(crate) fn answer(&self, view: &CommandView<'_>, response: RemotingCommand) {
+        self.count_own(view.request_code(), response.code, self.begun());
         if !view.is_oneway() {
             let response = RemotingCommand {
                 opaque: view.opaque(),
@@ -158,12 +285,26 @@ impl Session {
         let session = self.clone();
         let served = serve(self.clone(), request.clone());
         session.begin();
+        let begun = self.begun();
         tokio::task::spawn_local(async move {
-            let served = served.await;
+            let served = {
+                let mut served = pin!(served);
+                poll_fn(|cx| {
+                    session.upstream.buffers().stamp();
+                    session.task_begun.set(Some(begun));
+                    let served = served.as_mut().poll(cx);
+                    session.task_begun.set(None);
+                    served
+                })
+                .await
+            };
+            session.task_begun.set(Some(begun));
             session.end();
             if let (Err(error), Ok(view)) = (served, request.view()) {
                 session.refuse(&view, &error);
             }
+            session.task_begun.set(None);
+            session.leave_if_done();
         });
     }
 
@@ -184,17 +325,28 @@ impl Session {
     fn is_congested(&self) -> bool {
         self.outbox.len() > self.settings.client_buffer_limit
     }
+
+    /// Whether too much waits to be written on all connections together.
+    fn is_crowded(&self) -> bool {
+        self.upstream.buffers().waiting() > self.settings.buffered_limit
+    }
 }
 
 impl FrameHandler for Session {
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         let view = CommandView::decode(frame.bytes())?;
+        if self.received.get() == 0 {
+            self.identity.set(Some((view.language(), view.version())));
+        }
         self.received.set(self.received.get() + 1);
+        self.heard.set(Some(self.upstream.buffers().now()));
         let Some(this) = self.this() else {
             return Ok(());
         };
         if view.is_response() {
             push::on_response(self, &frame, &view);
+        } else if let Some(refusal) = self.refusal(&view) {
+            self.answer(&view, refusal);
         } else {
             dispatch::dispatch(&this, &frame, &view);
         }
@@ -209,13 +361,25 @@ impl FrameHandler for Session {
 impl RelayTarget for Session {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
         self.end();
-        if !self.is_congested() || view.body().is_empty() {
+        let now = self.upstream.buffers().now();
+        let time = now.saturating_duration_since(origin.ticket.begun);
+        self.metrics.answered(origin.code, view.code(), true, time);
+        self.slow_log.look(self, origin.code, view.code(), time);
+        if (!self.is_congested() && !self.is_crowded()) || view.body().is_empty() {
+            if view.code() == ResponseCode::SUCCESS.0 {
+                self.metrics.count(Tag(origin.ticket.tag), view.body());
+            }
             self.outbox.push_relayed(&frame, view, origin.opaque);
         } else {
+            let limit = match self.is_congested() {
+                true => Limit::ClientBuffer,
+                false => Limit::Buffered,
+            };
+            self.metrics.limit(limit);
             // There is no room for a body. What was pulled can be pulled again.
             let again = Some(view)
                 .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
-                .map(|view| pull::ask_again(view, origin.note));
+                .map(|view| pull::ask_again(view, origin.ticket.note));
             let busy = || {
                 let busy = ResponseCode::SYSTEM_BUSY;
                 RemotingCommand::response(busy, origin.opaque, origin.serialize_type)
@@ -233,6 +397,19 @@ impl RelayTarget for Session {
         {
             self.close();
         }
+        self.leave_if_done();
+    }
+
+    fn gives_up(&self, origin: &Origin) -> bool {
+        self.leaving.get().is_some() && Row::find(origin.code).is_some_and(Row::is_long_poll)
+    }
+
+    fn on_given_up(&self, origin: Origin) {
+        self.end();
+        let nothing = leaving::nothing_found(&origin);
+        self.count_own(origin.code, nothing.code, origin.ticket.begun);
+        self.outbox.push(&nothing);
+        self.leave_if_done();
     }
 
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
@@ -240,8 +417,10 @@ impl RelayTarget for Session {
         let error = ProcessError::from(error);
         tracing::debug!(peer = %self.peer, code = %origin.code, %error, "not answered");
         let code = error.response_code();
+        self.count_own(origin.code, code.0, origin.ticket.begun);
         let response = RemotingCommand::response(code, origin.opaque, origin.serialize_type);
         self.outbox.push(&response.with_remark(error.to_string()));
+        self.leave_if_done();
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Settings {
     pub client_buffer_limit: usize,
     /// Most requests of one client that may be outstanding; with more, it is not read further.
     pub outstanding_limit: usize,
+    /// Once more than this many bytes wait to be written on all of the worker's connections, requests and answers with bodies
+    /// are refused. Of the proxy's limit, each worker has its share.
+    pub buffered_limit: usize,
     /// How long a heartbeat that says nothing new is answered without asking brokers. A client sends
     /// one per broker of its routes, all to one address.
     pub heartbeat_repeat: Duration,
@@ -46,6 +49,10 @@ pub struct Settings {
     pub introduction_time: Duration,
     /// How long a pull waits until the broker knows its consumer.
     pub registration_time: Duration,
+    /// A request that is answered later than this is logged, unless it is a long poll; zero logs none.
+    pub slow_threshold: Duration,
+    /// Most of them that a worker logs in a second.
+    pub slow_per_second: u32,
 }
 
 impl Default for Settings {
@@ -53,6 +60,7 @@ impl Default for Settings {
         Self {
             client_buffer_limit: 1024 * 1024,
             outstanding_limit: 16 * 1024,
+            buffered_limit: 256 * 1024 * 1024,
             heartbeat_repeat: Duration::from_secs(5),
             heartbeat_time: Duration::from_secs(2),
             general_time: Duration::from_millis(2500),
@@ -63,6 +71,8 @@ impl Default for Settings {
             broker_addresses: BrokerAddresses::default(),
             introduction_time: Duration::from_secs(1),
             registration_time: Duration::from_secs(3),
+            slow_threshold: Duration::from_secs(1),
+            slow_per_second: 10,
         }
     }
 }

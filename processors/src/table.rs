@@ -559,8 +559,19 @@ impl Row {
     /// The row of that code, if it is served.
     #[must_use]
     pub fn find(code: Code) -> Option<&'static Self> {
-        let at = TABLE.binary_search_by_key(&code, |row| row.code).ok()?;
-        TABLE.get(at)
+        TABLE.get(Self::place(code)?)
+    }
+
+    /// Where in the table that row is.
+    #[must_use]
+    pub fn place(code: Code) -> Option<usize> {
+        TABLE.binary_search_by_key(&code, |row| row.code).ok()
+    }
+
+    /// Whether a broker may keep the answer back until there is something to say.
+    #[must_use]
+    pub fn is_long_poll(&self) -> bool {
+        matches!(self.processor, Processor::Pull | Processor::Pop)
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use processors::Session;
 use route_cache::transport::{Buffers, PumpError, pump};
 use tokio::net::TcpStream;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 /// Serves a client until it leaves, or must.
 pub(crate) async fn serve(
@@ -16,11 +16,20 @@ pub(crate) async fn serve(
 ) {
     let outbox = session.outbox();
     let ended = pump(&mut stream, outbox, &buffers, frame_limit, &*session).await;
-    session.close();
     let peer = session.peer();
+    // Told once for each client that has said who it is; whoever has not may be a probe.
+    if let Some(client) = session.known_as() {
+        let (client_id, language, version) = client;
+        let lost = match &ended {
+            Err(PumpError::Io(error)) => Some(error.to_string()),
+            _ => None,
+        };
+        info!(%peer, client_id, language, version, lost, "client left");
+    }
+    session.close();
     match ended {
-        Ok(()) => debug!(%peer, "client left"),
-        Err(PumpError::Io(error)) => debug!(%peer, %error, "client lost"),
+        Ok(()) => debug!(%peer, "connection ended"),
+        Err(PumpError::Io(error)) => debug!(%peer, %error, "connection lost"),
         Err(PumpError::Protocol(error)) => {
             warn!(%peer, %error, "client sent what cannot be read, connection closed");
         }

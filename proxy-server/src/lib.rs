@@ -4,17 +4,22 @@
 //! a runtime of its own that serves its share of the clients, from reading a request to writing the
 //! answer.
 
+mod addresses;
 mod admin;
 mod args;
 mod config;
 mod connection;
 mod listener;
+mod metrics;
 mod proxy;
+mod reload;
+mod sessions;
 mod worker;
 
 pub use args::Args;
 pub use config::{
-    Aging, Breaking, BrokerListenerConfig, Config, ConfigError, Draining, HostPort, Limiting,
-    ListenerConfig, LogConfig, LogFormat, MetricLabels, SlowLogging, example, keys, table,
+    Aging, BrokerListenerConfig, Config, ConfigError, Draining, HostPort, Limiting, ListenerConfig,
+    LogConfig, LogFormat, MetricLabels, example, keys, table,
 };
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Signal, Signals};
+pub use reload::LogFilter;

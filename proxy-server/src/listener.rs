@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use route_cache::Advertised;
@@ -44,6 +44,8 @@ pub(crate) struct Door {
     pub(crate) shared_port: u16,
     /// The broker that everything here is for.
     pub(crate) broker: Option<Arc<str>>,
+    /// Its place among all listeners.
+    pub(crate) number: usize,
 }
 
 impl Door {
@@ -66,7 +68,14 @@ impl Door {
 }
 
 /// Accepts clients for ever, and gives each to the worker that has the fewest.
-pub(crate) async fn accept(listener: TcpListener, door: Door, workers: Rc<[WorkerHandle]>) {
+/// Of more than `limit` clients in all, the last are closed at once.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    door: Door,
+    workers: Arc<[WorkerHandle]>,
+    limit: usize,
+    refused: Arc<AtomicU64>,
+) {
     let mut known = HashMap::new();
     loop {
         let accepted = match listener.accept().await {
@@ -75,6 +84,11 @@ pub(crate) async fn accept(listener: TcpListener, door: Door, workers: Rc<[Worke
         };
         match accepted {
             Ok(accepted) => {
+                let connections = workers.iter().map(WorkerHandle::connections);
+                if connections.sum::<usize>() >= limit {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 let idlest = workers.iter().min_by_key(|worker| worker.connections());
                 if let Some(worker) = idlest {
                     worker.send(accepted).await;
@@ -105,6 +119,7 @@ fn hand_over(
     Ok(Accepted {
         advertised: advertised.clone(),
         broker: door.broker.clone(),
+        listener: door.number,
         stream: stream.into_std()?,
         peer,
     })

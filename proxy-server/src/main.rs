@@ -4,10 +4,11 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use proxy_server::{Args, Config, LogFormat, Proxy, example};
+use proxy_server::{Args, Config, LogFilter, LogFormat, Proxy, Signal, Signals, example};
 use tikv_jemallocator::Jemalloc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 /// Gives memory back to the system a second after it was freed (`.cargo/config.toml` says how), which the C library
 /// does not: decision 0005.
@@ -37,8 +38,8 @@ fn main() -> ExitCode {
         let _ = writeln!(stdout(), "remora: the configuration is valid");
         return ExitCode::SUCCESS;
     }
-    start_log(&config);
-    match run(config) {
+    let filter = start_log(&config);
+    match run(args, config, filter) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(stderr(), "remora: {error:#}");
@@ -47,22 +48,41 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
-    let proxy = Proxy::bind(config)?;
-    proxy.run(|| {
-        // Caught from here on, before anybody is told that the proxy listens.
-        let terminated = signal(SignalKind::terminate());
-        let interrupted = signal(SignalKind::interrupt());
-        async {
-            match (terminated, interrupted) {
-                (Ok(mut terminated), Ok(mut interrupted)) => tokio::select! {
-                    _ = terminated.recv() => {}
-                    _ = interrupted.recv() => {}
-                },
-                _ => std::future::pending().await,
-            }
+fn run(args: Args, config: Config, filter: LogFilter) -> anyhow::Result<()> {
+    // Caught from here on, before anybody is told that the proxy listens.
+    Proxy::bind(config)?.run(args, filter, UnixSignals::catch)
+}
+
+/// What the kernel delivers.
+struct UnixSignals(Option<[unix::Signal; 3]>);
+
+impl UnixSignals {
+    fn catch() -> Self {
+        let kinds = [
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::hangup(),
+        ];
+        let [terminate, interrupt, hangup] = kinds.map(unix::signal);
+        Self(match (terminate, interrupt, hangup) {
+            (Ok(terminate), Ok(interrupt), Ok(hangup)) => Some([terminate, interrupt, hangup]),
+            // They cannot be caught: they end the process as they do by themselves.
+            _ => None,
+        })
+    }
+}
+
+impl Signals for UnixSignals {
+    async fn next(&mut self) -> Signal {
+        let Some([terminate, interrupt, hangup]) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => Signal::Drain,
+            _ = interrupt.recv() => Signal::Stop,
+            _ = hangup.recv() => Signal::Reload,
         }
-    })
+    }
 }
 
 /// Help goes where it was asked for; what is wrong is said in one line.
@@ -78,7 +98,7 @@ fn refuse_flags(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-fn start_log(config: &Config) {
+fn start_log(config: &Config) -> LogFilter {
     let filter = EnvFilter::new(&config.log.filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -88,9 +108,23 @@ fn start_log(config: &Config) {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
+    let now = &config.log.filter;
     if human {
-        builder.with_ansi(stderr().is_terminal()).init();
+        let builder = builder
+            .with_ansi(stderr().is_terminal())
+            .with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        LogFilter::new(now, move |filter| set(&handle, filter))
     } else {
-        builder.json().flatten_event(true).init();
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
+        let handle = builder.reload_handle();
+        builder.init();
+        LogFilter::new(now, move |filter| set(&handle, filter))
     }
+}
+
+fn set<S>(handle: &Handle<EnvFilter, S>, filter: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+    handle.reload(filter).map_err(|error| error.to_string())
 }

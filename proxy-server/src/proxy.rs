@@ -1,22 +1,28 @@
 //! The proxy as a whole.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::Mutex;
+use processors::Settings;
+use processors::metrics::Labels;
 use route_cache::{BrokerTable, NameServers, RouteCache, name_servers};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::time::{Instant, sleep};
-use tracing::{debug, info};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info, warn};
 
-use crate::admin::{self, Health};
-use crate::config::{Config, ListenerConfig};
+use crate::admin::{self, Overview};
+use crate::args::Args;
+use crate::config::{Config, Draining, ListenerConfig};
 use crate::listener::{self, Door};
-use crate::worker::{Setup, WorkerHandle};
+use crate::metrics::{ProxyMetrics, Scrape, Told, WorkerMetrics, expose};
+use crate::reload::{LogFilter, Reloader};
+use crate::worker::{Control, Setup, WorkerHandle};
 
 /// How soon the list of brokers is asked for again while no name server has given it.
 const FIRST_LOAD_PAUSE: Duration = Duration::from_millis(600);
@@ -26,6 +32,12 @@ const PROGRESS_CHECK: Duration = Duration::from_secs(1);
 
 /// A worker that has not made a step for so long is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// How often it is looked at whether all clients have gone.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
+
+/// How long a worker may take to tell of its clients.
+const DESCRIBE_TIME: Duration = Duration::from_secs(1);
 
 /// A proxy that listens; clients that connect wait until it runs.
 #[derive(Debug)]
@@ -75,31 +87,70 @@ impl Proxy {
             .collect()
     }
 
-    /// Serves until what `stop` returns is ready, then ends in an orderly way. `stop` is called first of
-    /// all, on the proxy's runtime.
+    /// Where the admin listener is, if there is one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+            .as_ref()
+            .and_then(|admin| admin.local_addr().ok())
+    }
+
+    /// Serves until `signals` says that it is to end, and does what else that says. `signals` is called first of all, on the
+    /// proxy's runtime; what it returns is asked for the next signal again and again.
     ///
     /// # Errors
     /// When a thread cannot be started.
-    pub fn run<F>(self, stop: impl FnOnce() -> F) -> anyhow::Result<()>
-    where
-        F: Future<Output = ()>,
-    {
-        let Self {
-            config,
-            runtime,
-            listeners,
-            admin,
-        } = self;
-        runtime.block_on(async { serve(config, listeners, admin, stop()).await })
+    pub fn run<S: Signals>(
+        self,
+        args: Args,
+        filter: LogFilter,
+        signals: impl FnOnce() -> S,
+    ) -> anyhow::Result<()> {
+        let runtime = self.runtime;
+        let parts = Parts {
+            reloader: Reloader::new(args, self.config.clone()),
+            config: self.config,
+            listeners: self.listeners,
+            admin: self.admin,
+            filter,
+        };
+        runtime.block_on(async { serve(parts, signals()).await })
     }
 }
 
-async fn serve(
+/// What a running proxy is told from outside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signal {
+    /// End, and lose no request: SIGTERM.
+    Drain,
+    /// End now: SIGINT.
+    Stop,
+    /// Read the configuration again: SIGHUP.
+    Reload,
+}
+
+/// Where signals come from.
+pub trait Signals {
+    /// The next one.
+    fn next(&mut self) -> impl Future<Output = Signal>;
+}
+
+struct Parts {
     config: Config,
     listeners: Vec<(TcpListener, Door)>,
     admin: Option<TcpListener>,
-    stop: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
+    filter: LogFilter,
+    reloader: Reloader,
+}
+
+async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
+    let Parts {
+        config,
+        listeners,
+        admin,
+        filter,
+        mut reloader,
+    } = parts;
     let addresses = config
         .name_servers
         .iter()
@@ -112,60 +163,161 @@ async fn serve(
         brokers.clone(),
         config.routes.broker_refresh,
     ));
+    let routes = RouteCache::new(config.routes.clone(), brokers.clone(), name_servers.clone());
     let setup = Setup {
         upstream: config.upstream.clone(),
-        settings: config.settings.clone(),
-        routes: RouteCache::new(config.routes.clone(), brokers.clone(), name_servers.clone()),
+        settings: share(&config.settings, config.workers),
+        limits: config.limits.clone(),
+        connection_age: config.connection_age,
+        addresses: Arc::default(),
+        routes: routes.clone(),
         brokers,
     };
-    let workers = (0..config.workers)
-        .map(|number| WorkerHandle::start(number, setup.clone()))
-        .collect::<Result<Rc<[_]>, _>>()
+    let topics = Arc::new(Labels::new(&config.metrics.topics));
+    let groups = Arc::new(Labels::new(&config.metrics.groups));
+    let metrics = (0..config.workers)
+        .map(|_| Arc::new(WorkerMetrics::new(&topics, &groups, listeners.len())))
+        .collect::<Vec<_>>();
+    let workers = metrics
+        .iter()
+        .enumerate()
+        .map(|(number, metrics)| WorkerHandle::start(number, setup.clone(), metrics.clone()))
+        .collect::<Result<Arc<[_]>, _>>()
         .context("cannot start a worker")?;
-    let health = Arc::new(ProxyHealth {
+    let listening = listeners
+        .iter()
+        .map(|(listener, _)| Ok(listener.local_addr()?.to_string()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let refused = Arc::<AtomicU64>::default();
+    let overview = Arc::new(ProxyOverview {
         name_servers,
         stuck: AtomicBool::new(false),
+        effective: Mutex::new(config.effective.clone()),
+        workers: workers.clone(),
+        metrics: Arc::new(ProxyMetrics {
+            labels: config.metrics.clone(),
+            groups,
+            workers: metrics,
+            listeners: listening,
+            routes,
+            refused_connections: refused.clone(),
+            draining: AtomicBool::new(false),
+        }),
     });
-    let mut tasks = vec![tokio::task::spawn_local(watch_progress(
-        workers.clone(),
-        health.clone(),
-    ))];
+    let watching = watch_progress(workers.clone(), overview.clone());
+    let watching = tokio::task::spawn_local(watching);
     if let Some(admin) = admin {
         info!(address = %admin.local_addr()?, "admin listener");
-        tokio::task::spawn_local(admin::serve(admin, health));
+        tokio::task::spawn_local(admin::serve(admin, overview.clone(), filter.clone()));
     }
-    for (listener, mut door) in listeners {
+    let mut accepting = Vec::new();
+    for (number, (listener, mut door)) in listeners.into_iter().enumerate() {
         let address = listener.local_addr()?;
         // Port 0 was configured: now it is known which that is.
         if door.broker.is_none() {
             door.shared_port = address.port();
         }
+        door.number = number;
         let advertised = door.advertise.as_deref().unwrap_or("where they connect");
         info!(%address, advertised, broker = door.broker.as_deref(), "listening for clients");
-        let accepting = listener::accept(listener, door, workers.clone());
-        tasks.push(tokio::task::spawn_local(accepting));
+        let limit = config.limits.connections;
+        let accept = listener::accept(listener, door, workers.clone(), limit, refused.clone());
+        accepting.push(tokio::task::spawn_local(accept));
     }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         workers = config.workers,
         "started"
     );
-    stop.await;
+    let mut drain = config.drain;
+    let signal = loop {
+        match signals.next().await {
+            Signal::Reload => {
+                if let Some(new) = reloader.reload() {
+                    drain = new.drain;
+                    new.effective.clone_into(&mut overview.effective.lock());
+                    if let Err(error) = filter.set(&new.log.filter) {
+                        warn!(%error, "the log's filter stays as it is");
+                    }
+                    for worker in &*workers {
+                        let settings = share(&new.settings, config.workers);
+                        let set = (settings, new.limits.clone(), new.connection_age);
+                        worker.tell(Control::Set(Box::new(set)));
+                    }
+                }
+            }
+            end => break end,
+        }
+    };
+    if signal == Signal::Drain {
+        overview.metrics.draining.store(true, Ordering::Relaxed);
+        tokio::select! {
+            () = draining(&drain, &workers, &mut accepting) => {}
+            // Whoever says it twice does not want to wait.
+            () = another_end(&mut signals) => {}
+        }
+    }
     info!("stopping");
-    for task in tasks {
+    accepting.push(watching);
+    for task in accepting {
         task.abort();
         // Aborted, it gives back what it holds of the workers.
         let _ = task.await;
     }
     // All are told to stop before the first is waited for.
     for worker in &*workers {
-        worker.stop();
+        worker.tell(Control::Stop);
     }
     for worker in &*workers {
         worker.join();
     }
     info!("stopped");
     Ok(())
+}
+
+/// Each worker has its share of what all may have.
+fn share(settings: &Settings, workers: usize) -> Settings {
+    Settings {
+        buffered_limit: settings.buffered_limit / workers,
+        ..settings.clone()
+    }
+}
+
+/// Has clients go, until all have or the time is up.
+async fn draining(
+    drain: &Draining,
+    workers: &[WorkerHandle],
+    accepting: &mut Vec<tokio::task::JoinHandle<()>>,
+) {
+    let begun = Instant::now();
+    info!(
+        ?drain,
+        "draining: readiness is down, clients are still accepted"
+    );
+    sleep(drain.wait).await;
+    for task in accepting.drain(..) {
+        task.abort();
+        let _ = task.await;
+    }
+    let count = || workers.iter().map(WorkerHandle::connections).sum::<usize>();
+    info!(
+        clients = count(),
+        "draining: no client is accepted any more"
+    );
+    for worker in workers {
+        worker.tell(Control::Drain(drain.time));
+    }
+    while count() > 0 {
+        if begun.elapsed() >= drain.deadline {
+            warn!(clients = count(), "the drain's deadline is over");
+            return;
+        }
+        sleep(DRAIN_CHECK).await;
+    }
+}
+
+async fn another_end(signals: &mut impl Signals) {
+    while signals.next().await == Signal::Reload {}
 }
 
 /// Where to listen, and what clients there get to know.
@@ -176,6 +328,7 @@ fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
         brokers: brokers.clone(),
         shared_port: listener.bind.port(),
         broker: broker.map(Arc::from),
+        number: 0,
     };
     let shared = config.listeners.iter();
     let mut doors: Vec<_> = shared.map(|l| (l.bind, door(l, None))).collect();
@@ -202,7 +355,7 @@ async fn keep_brokers_loaded(brokers: Arc<BrokerTable>, period: Duration) {
 }
 
 /// Notes whether a worker has stopped making progress.
-async fn watch_progress(workers: Rc<[WorkerHandle]>, health: Arc<ProxyHealth>) {
+async fn watch_progress(workers: Arc<[WorkerHandle]>, health: Arc<ProxyOverview>) {
     let mut seen: Vec<_> = workers
         .iter()
         .map(|w| (w.ticks(), Instant::now()))
@@ -222,18 +375,51 @@ async fn watch_progress(workers: Rc<[WorkerHandle]>, health: Arc<ProxyHealth>) {
 }
 
 #[derive(Debug)]
-struct ProxyHealth {
+struct ProxyOverview {
     name_servers: NameServers,
     stuck: AtomicBool,
+    effective: Mutex<String>,
+    workers: Arc<[WorkerHandle]>,
+    metrics: Arc<ProxyMetrics>,
 }
 
-impl Health for ProxyHealth {
+impl Overview for ProxyOverview {
     fn stuck(&self) -> Option<&'static str> {
         let stuck = self.stuck.load(Ordering::Relaxed);
         stuck.then_some("a worker does not make progress\n")
     }
 
     fn not_ready(&self) -> Option<&'static str> {
+        if self.metrics.draining.load(Ordering::Relaxed) {
+            return Some("draining\n");
+        }
         (!self.name_servers.have_answered()).then_some("no name server has answered yet\n")
+    }
+
+    fn config(&self) -> String {
+        self.effective.lock().clone()
+    }
+
+    async fn metrics(&self, open_metrics: bool) -> Option<String> {
+        let mut clients = Vec::new();
+        let mut asked = Vec::new();
+        for worker in &*self.workers {
+            let (answer, told) = oneshot::channel();
+            worker.tell(Control::Describe(answer));
+            asked.push(told);
+        }
+        for told in asked {
+            // One that is stuck has no clients to tell of; what it has counted is there all the same.
+            if let Ok(Ok(told)) = timeout(DESCRIBE_TIME, told).await {
+                clients.extend(told);
+            }
+        }
+        let told = Told {
+            clients,
+            certificates: Vec::new(),
+            reload_errors: 0,
+        };
+        let proxy = self.metrics.clone();
+        expose(Scrape { proxy, told }, open_metrics).ok()
     }
 }

@@ -156,3 +156,37 @@ fn it_stops_in_order() {
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
     assert!(lines.any(|line| line.contains("stopped")));
 }
+
+#[test]
+fn the_configuration_is_read_again_on_sighup() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = |rest: &str| {
+        format!("name_servers = [\"{NOBODY}\"]\n{rest}[[listener]]\nbind = \"127.0.0.1:0\"\n")
+    };
+    std::fs::write(file.path(), text("")).unwrap();
+    let mut command = remora();
+    command.arg("--config").arg(file.path());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("\"started\"")));
+    let hang_up = |child: &Child| {
+        let pid = child.id().to_string();
+        let told = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+        assert!(told.success());
+    };
+    std::fs::write(file.path(), text("nonsense = 1\n")).unwrap();
+    hang_up(&child);
+    let refused = lines.find(|line| line.contains("stays as it is")).unwrap();
+    assert!(refused.contains("nonsense"), "{refused}");
+    std::fs::write(file.path(), text("workers = 1\nlog = \"debug\"\n")).unwrap();
+    hang_up(&child);
+    let fixed = lines.find(|line| line.contains("takes a restart")).unwrap();
+    assert!(fixed.contains("workers"), "{fixed}");
+    assert!(lines.any(|line| line.contains("configuration read again")));
+    // The filter has changed: what is debug is logged.
+    assert!(lines.any(|line| line.contains("\"DEBUG\"")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

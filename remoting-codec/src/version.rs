@@ -19,6 +19,27 @@ impl Version {
     pub const V5_5_0: Self = Self(513);
 }
 
+impl Version {
+    /// What RocketMQ's metrics call it (`MQVersion.getVersionDesc` in lower case): `v5_5_0`; `other` where the ordinal is out
+    /// of the rule that has held since 4.0.0.
+    #[must_use]
+    pub fn name(self) -> String {
+        /// 4.0.0.
+        const FIRST: i32 = 213;
+        /// 5.9.9.
+        const LAST: i32 = 611;
+        // A snapshot comes right before its release.
+        let release = self.0 | 1;
+        if !(FIRST..=LAST).contains(&release) {
+            return "other".to_owned();
+        }
+        let nth = (release - FIRST) / 2;
+        let snapshot = if release == self.0 { "" } else { "_snapshot" };
+        let (major, minor, patch) = (4 + nth / 100, nth / 10 % 10, nth % 10);
+        format!("v{major}_{minor}_{patch}{snapshot}")
+    }
+}
+
 /// A sender's language: `LanguageCode` in Java. A newtype, so that an unknown one travels.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Language(pub u8);
@@ -67,6 +88,15 @@ mod tests {
         assert_eq!(Language::from_name("NODE_JS"), Language(13));
         assert_eq!(Language::from_name("KLINGON"), Language::OTHER);
         assert_eq!(Language(200).name(), "OTHER");
+    }
+
+    #[test]
+    fn versions_have_names() {
+        assert_eq!(Version::V5_5_0.name(), "v5_5_0");
+        assert_eq!(Version::V4_9_5.name(), "v4_9_5");
+        assert_eq!(Version(512).name(), "v5_5_0_snapshot");
+        assert_eq!(Version(0).name(), "other");
+        assert_eq!(Version(i32::MAX).name(), "other");
     }
 
     #[test]

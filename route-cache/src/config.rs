@@ -19,6 +19,12 @@ pub struct UpstreamConfig {
     /// An idle connection is used after this time to keep it: brokers close one that is silent for
     /// 120 s.
     pub keep_alive: Duration,
+    /// Most requests that may be outstanding at one broker; further ones are refused.
+    pub outstanding_limit: i64,
+    /// After so many unanswered requests in a row, further ones to a broker are refused at once.
+    pub breaker_failures: u32,
+    /// How often such a broker is asked whether it is back.
+    pub breaker_probe: Duration,
 }
 
 impl Default for UpstreamConfig {
@@ -28,6 +34,9 @@ impl Default for UpstreamConfig {
             frame_limit: DEFAULT_FRAME_LIMIT,
             write_buffer_limit: 32 * 1024 * 1024,
             keep_alive: Duration::from_secs(50),
+            outstanding_limit: 65536,
+            breaker_failures: 5,
+            breaker_probe: Duration::from_secs(1),
         }
     }
 }

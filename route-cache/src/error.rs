@@ -24,6 +24,9 @@ pub enum UpstreamError {
         /// What the transport says.
         reason: Rc<str>,
     },
+    /// It has left requests unanswered, and is left alone until it answers. The request was not written.
+    #[error("{0} has not answered for a while")]
+    Failing(Rc<str>),
     /// The broker is about to go and did not carry the request out.
     #[error("{0} is going away")]
     GoingAway(Rc<str>),

@@ -13,6 +13,7 @@ mod broker;
 mod clock;
 mod config;
 mod error;
+pub mod metrics;
 mod name_server;
 mod routes;
 pub mod transport;
@@ -20,11 +21,11 @@ mod upstream;
 
 pub use broker::{
     Broker, BrokerAddresses, BrokerTable, Class, Connection, Lane, Origin, PushTarget,
-    Registration, RelayTarget,
+    Registration, RelayTarget, Ticket,
 };
 pub use clock::{Clock, Deadline, TICK};
 pub use config::{RouteConfig, UpstreamConfig};
 pub use error::{NameServerError, RouteError, UpstreamError};
 pub use name_server::{NameServerClient, NameServers, name_servers};
-pub use routes::{Advertised, MOCK_PREFIX, RouteCache, TopicRoute};
+pub use routes::{Advertised, MOCK_PREFIX, RouteCache, RouteStats, TopicRoute};
 pub use upstream::Upstream;

@@ -9,6 +9,7 @@ use crate::broker::{Broker, BrokerTable, Context, Lane, PushTarget, Registration
 use crate::clock::Clock;
 use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
+use crate::metrics::UpstreamMetrics;
 use crate::name_server::NameServers;
 use crate::routes::RouteCache;
 use crate::transport::Buffers;
@@ -32,9 +33,11 @@ impl Upstream {
         config: UpstreamConfig,
         table: Arc<BrokerTable>,
         routes: RouteCache,
+        metrics: Arc<UpstreamMetrics>,
     ) -> Rc<Self> {
+        let gates = table.gates().clone();
         Rc::new(Self {
-            context: Rc::new(Context::new(buffers, config, table.gates().clone())),
+            context: Rc::new(Context::new(buffers, config, gates, metrics)),
             table,
             routes,
             brokers: RefCell::default(),
@@ -54,6 +57,13 @@ impl Upstream {
                 }
             });
         }
+    }
+
+    /// Answers the long polls of clients that are to go ([`RelayTarget::gives_up`]).
+    ///
+    /// [`RelayTarget::gives_up`]: crate::RelayTarget::gives_up
+    pub fn release(&self) {
+        self.context.release();
     }
 
     /// The worker's clock.

@@ -5,16 +5,28 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
-use proxy_server::{Args, Config, Proxy};
-use tokio::sync::oneshot;
+use proxy_server::{Args, Config, LogFilter, Proxy, Signal, Signals};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use super::client::RawClient;
+
+/// What the test tells the proxy; when it tells no more, the proxy stops.
+struct Caught(mpsc::UnboundedReceiver<Signal>);
+
+impl Signals for Caught {
+    async fn next(&mut self) -> Signal {
+        self.0.recv().await.unwrap_or(Signal::Stop)
+    }
+}
 
 /// A proxy that ends with the test.
 #[derive(Debug)]
 pub struct ProxyUnderTest {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    admin: Option<SocketAddr>,
+    signals: Option<mpsc::UnboundedSender<Signal>>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -27,25 +39,26 @@ impl ProxyUnderTest {
         let mut config = tempfile::NamedTempFile::new()?;
         config.write_all(file.as_bytes())?;
         let name_servers: Vec<_> = name_servers.iter().map(ToString::to_string).collect();
-        let config = Config::load(&Args {
+        let args = Args {
             name_server: Some(name_servers.join(";")),
             listen: Some("127.0.0.1:0".to_owned()),
             config: Some(config.path().to_owned()),
             ..Args::default()
-        })?;
-        let (stop, stopped) = oneshot::channel();
+        };
+        let config = Config::load(&args)?;
+        let (signals, caught) = mpsc::unbounded_channel();
         let (started, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let proxy = Proxy::bind(config)?;
-            started.send(proxy.local_addresses()?)?;
-            proxy.run(|| async {
-                let _ = stopped.await;
-            })
+            started.send((proxy.local_addresses()?, proxy.admin_address()))?;
+            let filter = LogFilter::new("info", |_| Ok(()));
+            proxy.run(args, filter, || Caught(caught))
         });
-        let addresses = address.recv().context("the proxy does not start")?;
+        let (addresses, admin) = address.recv().context("the proxy does not start")?;
         Ok(Self {
             address: *addresses.first().context("the proxy does not listen")?,
-            stop: Some(stop),
+            admin,
+            signals: Some(signals),
             thread: Some(thread),
         })
     }
@@ -64,6 +77,34 @@ impl ProxyUnderTest {
         RawClient::connect(self.address).await
     }
 
+    /// Tells it something.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(signals) = &self.signals {
+            // One that has ended hears nothing.
+            let _ = signals.send(signal);
+        }
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// What its admin listener answers, head and body, if one is configured.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn admin(&self, request: &str) -> Result<String> {
+        let admin = self.admin.context("no admin listener is configured")?;
+        let mut stream = TcpStream::connect(admin).await?;
+        let head = format!("{request} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
     /// Has it stop and waits until it has.
     ///
     /// # Errors
@@ -73,7 +114,7 @@ impl ProxyUnderTest {
     }
 
     fn end(&mut self) -> Result<()> {
-        drop(self.stop.take());
+        drop(self.signals.take());
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(ended)) => ended,
             Some(Err(_)) => anyhow::bail!("the proxy panicked"),

@@ -6,6 +6,7 @@ mod codes;
 mod listeners;
 mod membership;
 mod name_servers;
+mod operation;
 mod relay;
 
 use anyhow::Result;

@@ -16,7 +16,7 @@ fn heartbeat(opaque: i32, id: &str, model: &str) -> RemotingCommand {
     request(RequestCode::HEART_BEAT, opaque, &[]).with_body(body)
 }
 
-fn pull(opaque: i32) -> RemotingCommand {
+pub(crate) fn pull(opaque: i32) -> RemotingCommand {
     let fields = [
         ("topic", "both"),
         ("consumerGroup", "g"),

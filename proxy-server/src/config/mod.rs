@@ -98,10 +98,6 @@ pub struct Config {
     pub drain: Draining,
     /// How old connections get.
     pub connection_age: Aging,
-    /// When requests to a broker are refused at once.
-    pub breaker: Breaking,
-    /// Which requests are logged.
-    pub slow_log: SlowLogging,
     /// Labels of metrics.
     pub metrics: MetricLabels,
     /// TLS to clients, as the file says it.
@@ -149,24 +145,6 @@ pub struct Aging {
     pub max: Option<Duration>,
     /// Give or take this part of it.
     pub jitter: f64,
-}
-
-/// When requests to a broker are refused at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Breaking {
-    /// After so many failures in a row.
-    pub failures: u32,
-    /// How often it is then tried.
-    pub probe: Duration,
-}
-
-/// Which requests are logged.
-#[derive(Clone, Copy, Debug)]
-pub struct SlowLogging {
-    /// Those answered later than this; zero is none.
-    pub threshold: Duration,
-    /// Most of them a second.
-    pub per_second: u32,
 }
 
 /// Labels of metrics.
@@ -256,8 +234,6 @@ impl Config {
             limits: file.limiting()?,
             drain: file.draining()?,
             connection_age: file.aging()?,
-            breaker: file.breaking()?,
-            slow_log: file.slow_logging()?,
             metrics: MetricLabels {
                 cluster: file.cluster.clone(),
                 node_id: file.node_id.clone().unwrap_or_else(host_name),

@@ -6,9 +6,7 @@ use processors::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
 use super::keys::File;
-use super::{
-    Aging, Breaking, ConfigError, Draining, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN, Limiting, SlowLogging,
-};
+use super::{Aging, ConfigError, Draining, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN, Limiting};
 
 impl File {
     pub(super) fn upstream(&self) -> Result<UpstreamConfig, ConfigError> {
@@ -17,6 +15,10 @@ impl File {
             connect_timeout: millis("timeouts.connect_ms", self.timeouts.connect_ms)?,
             frame_limit: bytes("limits.frame_bytes", limits.frame_bytes)?,
             write_buffer_limit: bytes("limits.broker_buffer_bytes", limits.broker_buffer_bytes)?,
+            outstanding_limit: number("limits.broker_outstanding", limits.broker_outstanding)?
+                as i64,
+            breaker_failures: number("breaker.failures", self.breaker.failures)? as u32,
+            breaker_probe: millis("breaker.probe_ms", self.breaker.probe_ms)?,
             ..UpstreamConfig::default()
         })
     }
@@ -51,6 +53,9 @@ impl File {
             lock_time: millis("timeouts.lock_ms", timeouts.lock_ms)?,
             offset_time: millis("timeouts.offset_ms", timeouts.offset_ms)?,
             send_time: millis("timeouts.send_ms", timeouts.send_ms)?,
+            slow_threshold: millis_or_none("slow_log.threshold_ms", self.slow_log.threshold_ms)?,
+            slow_per_second: number("slow_log.per_second", self.slow_log.per_second)? as u32,
+            buffered_limit: number("limits.buffered_bytes", limits.buffered_bytes)? as usize,
             broker_addresses: self.told_addresses()?,
             admin_relay: self.admin_relay,
             ..Settings::default()
@@ -67,14 +72,6 @@ impl File {
                 Err(ConfigError::value("broker_addresses", other, allowed))
             }
         }
-    }
-
-    pub(super) fn breaking(&self) -> Result<Breaking, ConfigError> {
-        let breaker = &self.breaker;
-        Ok(Breaking {
-            failures: number("breaker.failures", breaker.failures)? as u32,
-            probe: millis("breaker.probe_ms", breaker.probe_ms)?,
-        })
     }
 
     pub(super) fn limiting(&self) -> Result<Limiting, ConfigError> {
@@ -133,14 +130,6 @@ impl File {
         Ok(Aging {
             max,
             jitter: jitter as f64 / 100.0,
-        })
-    }
-
-    pub(super) fn slow_logging(&self) -> Result<SlowLogging, ConfigError> {
-        let log = &self.slow_log;
-        Ok(SlowLogging {
-            threshold: millis_or_none("slow_log.threshold_ms", log.threshold_ms)?,
-            per_second: number("slow_log.per_second", log.per_second)? as u32,
         })
     }
 }

@@ -12,15 +12,20 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tracing::debug;
 
+use super::breaker::Breaker;
 use super::gates::Gates;
-use super::pending::{Completion, Origin, Pending, RelayTarget};
+use super::pending::{Completion, Origin, Pending, RelayTarget, Ticket};
 use crate::clock::{Clock, Deadline};
 use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
+use crate::metrics::{BrokerMetrics, UpstreamMetrics};
 use crate::transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump};
 
 /// Requests without an answer after which a connection is given up.
 const ABANDONED_MAX: usize = 10_000;
+
+/// How brokers are called, before their names.
+pub(super) const BROKER_PREFIX: &str = "broker ";
 
 /// Whoever gets what a broker asks of its own accord.
 pub trait PushTarget {
@@ -40,10 +45,17 @@ pub(crate) struct Context {
     busy: RefCell<Vec<Weak<Connection>>>,
     /// Before each broker's address, who may make a lane.
     pub(crate) gates: Arc<Gates>,
+    /// Of brokers, not of name servers.
+    metrics: Arc<UpstreamMetrics>,
 }
 
 impl Context {
-    pub(crate) fn new(buffers: Rc<Buffers>, config: UpstreamConfig, gates: Arc<Gates>) -> Self {
+    pub(crate) fn new(
+        buffers: Rc<Buffers>,
+        config: UpstreamConfig,
+        gates: Arc<Gates>,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Self {
         Self {
             buffers,
             clock: Clock::default(),
@@ -51,6 +63,7 @@ impl Context {
             lost: Cell::new(false),
             busy: RefCell::default(),
             gates,
+            metrics,
         }
     }
 
@@ -59,9 +72,30 @@ impl Context {
         self.lost.take()
     }
 
+    /// Answers the long polls of clients that are to go.
+    pub(crate) fn release(&self) {
+        let busy: Vec<_> = self
+            .busy
+            .borrow()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for connection in busy {
+            let given_up = connection.pending.borrow_mut().remove_given_up();
+            connection.metrics.outstanding.add(-(given_up.len() as i64));
+            given_up.into_iter().for_each(Completion::give_up);
+        }
+    }
+
+    /// The figures of a broker.
+    pub(crate) fn metrics(&self, broker: &str) -> Arc<BrokerMetrics> {
+        self.metrics.broker(broker)
+    }
+
     /// A tick has passed: what is over its time is answered.
     pub(crate) fn tick(&self) {
         self.clock.tick();
+        self.buffers.stamp();
         // Whoever is told may open connections, so the list is not held meanwhile.
         let mut busy = self.busy.take();
         busy.retain(|connection| connection.upgrade().is_some_and(|it| it.expire()));
@@ -91,6 +125,9 @@ pub struct Connection {
     turned_away: Cell<bool>,
     /// It is in the context's list of busy ones.
     is_listed: Cell<bool>,
+    metrics: Arc<BrokerMetrics>,
+    /// Of the address that it leads to; lanes have none.
+    breaker: Option<Rc<Breaker>>,
     this: Weak<Self>,
 }
 
@@ -109,10 +146,20 @@ impl Connection {
         peer: Rc<str>,
         context: Rc<Context>,
         push_target: Option<Weak<dyn PushTarget>>,
+        breaker: Option<Rc<Breaker>>,
     ) -> Rc<Self> {
+        let metrics = match peer.strip_prefix(BROKER_PREFIX) {
+            Some(name) => context.metrics.broker(name),
+            // Nobody looks at those of name servers.
+            None => Arc::default(),
+        };
+        let meter = match push_target {
+            Some(_) => metrics.lane.clone(),
+            None => metrics.data.clone(),
+        };
         Rc::new_cyclic(|this| Self {
             peer,
-            outbox: Outbox::new(context.buffers.clone()),
+            outbox: Outbox::new(context.buffers.clone(), meter),
             context,
             pending: RefCell::default(),
             push_target,
@@ -121,6 +168,8 @@ impl Connection {
             answered: Cell::new(false),
             turned_away: Cell::new(false),
             is_listed: Cell::new(false),
+            metrics,
+            breaker,
             this: this.clone(),
         })
     }
@@ -132,12 +181,18 @@ impl Connection {
             Ok(stream) => stream,
             Err(error) => {
                 debug!(peer = %self.peer, address, %error, "cannot connect");
+                self.metrics.reconnects.add(1);
                 self.end(&error);
                 return false;
             }
         };
         let mut stream = stream;
         self.established.set(true);
+        let gauge = match self.push_target {
+            Some(_) => &self.metrics.lanes,
+            None => &self.metrics.connections,
+        };
+        gauge.add(1);
         let limit = self.context.config.frame_limit;
         let ended = pump(
             &mut stream,
@@ -147,6 +202,10 @@ impl Connection {
             self,
         )
         .await;
+        gauge.add(-1);
+        if !self.outbox.is_closed() {
+            self.metrics.reconnects.add(1);
+        }
         match ended {
             Ok(()) => debug!(peer = %self.peer, address, "connection closed"),
             Err(PumpError::Io(error)) => debug!(peer = %self.peer, address, %error, "lost"),
@@ -178,7 +237,7 @@ impl Connection {
         Ok(stream)
     }
 
-    /// Sends a request on for `target`, who gets the answer and `note`, or why there is none.
+    /// Sends a request on for `target`, who gets the answer and `ticket`, or why there is none.
     ///
     /// # Errors
     /// When the request cannot be taken; then `target` is not told.
@@ -188,14 +247,14 @@ impl Connection {
         view: &CommandView<'_>,
         target: Rc<dyn RelayTarget>,
         time: Duration,
-        note: i64,
+        ticket: Ticket,
     ) -> Result<(), UpstreamError> {
         self.admit(frame.bytes().len())?;
         let origin = Origin {
             opaque: view.opaque(),
             code: view.request_code(),
             serialize_type: view.serialize_type(),
-            note,
+            ticket,
         };
         let completion = Completion::Relay(target, origin);
         let opaque = self.insert(self.context.clock.after(time), completion)?;
@@ -245,7 +304,7 @@ impl Connection {
     /// The name of the broker that it leads to; `None` for a name server.
     #[must_use]
     pub fn broker_name(&self) -> Option<&str> {
-        self.peer.strip_prefix("broker ")
+        self.peer.strip_prefix(BROKER_PREFIX)
     }
 
     /// Waits until everything that was sent so far is with the operating system.
@@ -280,7 +339,10 @@ impl Connection {
         if length + 10 > self.context.config.frame_limit {
             return Err(UpstreamError::TooLong);
         }
-        if self.outbox.len() > self.context.config.write_buffer_limit {
+        if self.outbox.len() > self.context.config.write_buffer_limit
+            || self.metrics.outstanding.get() >= self.context.config.outstanding_limit
+        {
+            self.metrics.refused.add(1);
             return Err(UpstreamError::Busy(self.peer.clone()));
         }
         Ok(())
@@ -293,8 +355,11 @@ impl Connection {
         if !self.is_listed.replace(true) {
             self.context.busy.borrow_mut().push(self.this.clone());
         }
-        let opaque = self.pending.borrow_mut().insert(deadline, completion);
-        opaque.ok_or_else(|| UpstreamError::Busy(self.peer.clone()))
+        let now = self.context.buffers.now();
+        let opaque = self.pending.borrow_mut().insert(deadline, now, completion);
+        let opaque = opaque.ok_or_else(|| UpstreamError::Busy(self.peer.clone()))?;
+        self.metrics.outstanding.add(1);
+        Ok(opaque)
     }
 
     /// Answers what is over its time. False when nothing is outstanding any more.
@@ -303,6 +368,10 @@ impl Connection {
             .pending
             .borrow_mut()
             .remove_expired(&self.context.clock);
+        self.metrics.outstanding.add(-(expired.len() as i64));
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| !expired.is_empty()) {
+            breaker.failed(expired.len() as u32);
+        }
         for completion in expired {
             completion.fail(UpstreamError::Timeout(self.peer.clone()));
         }
@@ -324,6 +393,7 @@ impl Connection {
         }
         self.outbox.close();
         let unanswered = self.pending.borrow_mut().remove_all();
+        self.metrics.outstanding.add(-(unanswered.len() as i64));
         for completion in unanswered {
             completion.fail(error.clone());
         }
@@ -340,10 +410,18 @@ impl FrameHandler for Connection {
             }
             return Ok(());
         }
-        let completion = self.pending.borrow_mut().remove(view.opaque());
-        let Some(completion) = completion else {
+        let removed = self.pending.borrow_mut().remove(view.opaque());
+        let Some((sent, completion)) = removed else {
             return Ok(());
         };
+        if let Some(sent) = sent {
+            self.metrics.outstanding.add(-1);
+            let waited = self.context.buffers.now().saturating_duration_since(sent);
+            self.metrics.answered.observe_duration(waited);
+        }
+        if let Some(breaker) = &self.breaker {
+            breaker.succeeded();
+        }
         if view.code() == ResponseCode::GO_AWAY.0 {
             self.retired.set(true);
             self.turned_away.set(!self.answered.get());

@@ -222,7 +222,8 @@ impl Lane {
                 turn = gate.acquire() => turn,
             };
             let target = Some(self.push_target.clone());
-            let connection = Connection::new(label(&self.broker), self.context.clone(), target);
+            let connection =
+                Connection::new(label(&self.broker), self.context.clone(), target, None);
             *self.connection.borrow_mut() = Some(connection.clone());
             let join = async {
                 let joined = self.join(&connection).await;

@@ -6,12 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use remoting_codec::{RemotingCommand, RequestCode};
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
-use super::connection::{Connection, Context};
+use super::breaker::{Breaker, nothing};
+use super::connection::{BROKER_PREFIX, Connection, Context};
 use super::table::BrokerAddresses;
 use crate::error::UpstreamError;
 
@@ -138,7 +137,7 @@ impl Broker {
 
 /// How a broker is called in what is said about it.
 pub(super) fn label(name: &str) -> Rc<str> {
-    format!("broker {name}").into()
+    format!("{BROKER_PREFIX}{name}").into()
 }
 
 /// One connection, made anew as often as it is needed.
@@ -150,6 +149,7 @@ struct Link {
     /// Set while the broker is left alone: until when, and what was wrong.
     trouble: Rc<RefCell<Trouble>>,
     used: Rc<Cell<bool>>,
+    breaker: RefCell<Option<Rc<Breaker>>>,
 }
 
 #[derive(Debug, Default)]
@@ -166,11 +166,15 @@ impl Link {
             current: RefCell::default(),
             trouble: Rc::default(),
             used: Rc::default(),
+            breaker: RefCell::default(),
         }
     }
 
     fn connection(&self, address: &Arc<str>) -> Result<Rc<Connection>, UpstreamError> {
         self.used.set(true);
+        if self.breaker(address).is_open() {
+            return Err(UpstreamError::Failing(self.label.clone()));
+        }
         let mut current = self.current.borrow_mut();
         if let Some((at, connection)) = &*current {
             if connection.is_usable() && (Arc::ptr_eq(at, address) || at == address) {
@@ -186,10 +190,24 @@ impl Link {
                 reason: format!("{address} could not be reached a moment ago").into(),
             });
         }
-        let connection = Connection::new(self.label.clone(), self.context.clone(), None);
+        let breaker = Some(self.breaker(address));
+        let connection = Connection::new(self.label.clone(), self.context.clone(), None, breaker);
         self.spawn(connection.clone(), address.clone());
         *current = Some((address.clone(), connection.clone()));
         Ok(connection)
+    }
+
+    /// What is known of whether that address answers.
+    fn breaker(&self, address: &Arc<str>) -> Rc<Breaker> {
+        let mut known = self.breaker.borrow_mut();
+        if let Some(breaker) = &*known
+            && (Arc::ptr_eq(breaker.address(), address) || breaker.address() == address)
+        {
+            return breaker.clone();
+        }
+        let new = Breaker::new(self.label.clone(), address.clone(), self.context.clone());
+        *known = Some(new.clone());
+        new
     }
 
     fn retire(&self) {
@@ -221,12 +239,7 @@ impl Link {
 
 /// Says something before the broker finds a connection idle, until that is no longer worth it.
 async fn keep(connection: &Connection, used: &Cell<bool>, period: Duration) -> Infallible {
-    // A heartbeat with no group in it registers nothing.
-    let nothing = Bytes::from_static(
-        br#"{"clientID":"remora-keep-alive","producerDataSet":[],"consumerDataSet":[]}"#,
-    );
-    let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(nothing);
-    let heartbeat = heartbeat.to_bytes();
+    let heartbeat = nothing();
     let mut unused = Duration::ZERO;
     loop {
         tokio::time::sleep(period).await;

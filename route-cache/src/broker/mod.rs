@@ -1,6 +1,7 @@
 //! Connections to brokers.
 
 mod backoff;
+mod breaker;
 mod connection;
 mod gates;
 mod lane;
@@ -11,7 +12,7 @@ mod table;
 pub use connection::{Connection, PushTarget};
 pub use lane::{Lane, Registration};
 pub use link::{Broker, Class};
-pub use pending::{Origin, RelayTarget};
+pub use pending::{Origin, RelayTarget, Ticket};
 pub use table::{BrokerAddresses, BrokerTable};
 
 pub(crate) use connection::Context;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use remoting_codec::{CommandView, RequestCode, SerializeType};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::clock::{Clock, Deadline};
 use crate::error::UpstreamError;
@@ -29,6 +30,12 @@ pub trait RelayTarget {
     fn wants_late(&self) -> bool {
         false
     }
+    /// Whether the client is to go, and the request does not need its answer: a long poll.
+    fn gives_up(&self, _origin: &Origin) -> bool {
+        false
+    }
+    /// The request was given up.
+    fn on_given_up(&self, _origin: Origin) {}
     /// That answer has come; only if it was wanted.
     fn on_late(&self, _frame: Frame<'_>, _view: &CommandView<'_>) {}
 }
@@ -42,8 +49,19 @@ pub struct Origin {
     pub code: RequestCode,
     /// How its sender writes headers.
     pub serialize_type: SerializeType,
-    /// A number that whoever relayed it wants back with the answer.
+    /// What whoever relayed it wants back with the answer.
+    pub ticket: Ticket,
+}
+
+/// What whoever relays a request wants back with its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    /// When the request was read.
+    pub begun: Instant,
+    /// A number.
     pub note: i64,
+    /// What the request is counted as.
+    pub tag: u64,
 }
 
 /// What happens with an answer.
@@ -63,6 +81,12 @@ impl Completion {
             Self::Call(caller) => drop(caller.send(Ok(frame.to_owned()))),
             Self::Relay(target, origin) => target.on_answer(origin, frame, view),
             Self::Late(target) => target.on_late(frame, view),
+        }
+    }
+
+    pub(crate) fn give_up(self) {
+        if let Self::Relay(target, origin) = self {
+            target.on_given_up(origin);
         }
     }
 
@@ -100,12 +124,18 @@ enum State {
     Abandoned(Option<Rc<dyn RelayTarget>>),
     #[default]
     Free,
-    Waiting(Deadline, Completion),
+    /// Until when, and since when.
+    Waiting(Deadline, Instant, Completion),
 }
 
 impl Pending {
     /// Takes a request in; the answer is its opaque upstream, never 0. `None` when the table is full.
-    pub(crate) fn insert(&mut self, deadline: Deadline, completion: Completion) -> Option<i32> {
+    pub(crate) fn insert(
+        &mut self,
+        deadline: Deadline,
+        now: Instant,
+        completion: Completion,
+    ) -> Option<i32> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < OUTSTANDING_MAX => {
@@ -116,12 +146,13 @@ impl Pending {
         };
         let slot = self.slots.get_mut(index as usize)?;
         slot.uses = slot.uses % USES_MAX + 1;
-        slot.state = State::Waiting(deadline, completion);
+        slot.state = State::Waiting(deadline, now, completion);
         Some(((slot.uses << INDEX_BITS) | index) as i32)
     }
 
-    /// Takes out whom an answer is for; nobody, if it comes too late or was never asked for.
-    pub(crate) fn remove(&mut self, opaque: i32) -> Option<Completion> {
+    /// Takes out whom an answer is for, and since when it was waited for, unless that was given up; nobody, if it was never
+    /// asked for.
+    pub(crate) fn remove(&mut self, opaque: i32) -> Option<(Option<Instant>, Completion)> {
         let index = opaque as u32 & INDEX_MASK;
         let slot = self.slots.get_mut(index as usize)?;
         if opaque < 0 || slot.uses != opaque as u32 >> INDEX_BITS {
@@ -131,9 +162,9 @@ impl Pending {
             State::Free => return None,
             State::Abandoned(target) => {
                 self.abandoned -= 1;
-                target.map(Completion::Late)
+                target.map(|target| (None, Completion::Late(target)))
             }
-            State::Waiting(_, completion) => Some(completion),
+            State::Waiting(_, since, completion) => Some((Some(since), completion)),
         };
         self.free.push(index);
         self.shrink();
@@ -144,7 +175,7 @@ impl Pending {
     pub(crate) fn remove_expired(&mut self, clock: &Clock) -> Vec<Completion> {
         let mut expired = Vec::new();
         for slot in &mut self.slots {
-            let State::Waiting(deadline, completion) = &slot.state else {
+            let State::Waiting(deadline, _, completion) = &slot.state else {
                 continue;
             };
             if !clock.is_over(*deadline) {
@@ -155,12 +186,33 @@ impl Pending {
                 _ => None,
             };
             let abandoned = State::Abandoned(late);
-            if let State::Waiting(_, completion) = std::mem::replace(&mut slot.state, abandoned) {
+            if let State::Waiting(_, _, completion) = std::mem::replace(&mut slot.state, abandoned)
+            {
                 self.abandoned += 1;
                 expired.push(completion);
             }
         }
         expired
+    }
+
+    /// Takes out what its clients give up; if that is a hand-out, its late answer is still wanted.
+    pub(crate) fn remove_given_up(&mut self) -> Vec<Completion> {
+        let mut given_up = Vec::new();
+        for slot in &mut self.slots {
+            let State::Waiting(_, _, Completion::Relay(target, origin)) = &slot.state else {
+                continue;
+            };
+            if !target.gives_up(origin) {
+                continue;
+            }
+            let abandoned = State::Abandoned(Some(target.clone()).filter(|it| it.wants_late()));
+            if let State::Waiting(_, _, completion) = std::mem::replace(&mut slot.state, abandoned)
+            {
+                self.abandoned += 1;
+                given_up.push(completion);
+            }
+        }
+        given_up
     }
 
     /// Takes out everything; the connection has ended.
@@ -170,7 +222,7 @@ impl Pending {
         let slots = std::mem::take(&mut self.slots).into_iter();
         slots
             .filter_map(|slot| match slot.state {
-                State::Waiting(_, completion) => Some(completion),
+                State::Waiting(_, _, completion) => Some(completion),
                 State::Abandoned(_) | State::Free => None,
             })
             .collect()
@@ -218,13 +270,13 @@ mod tests {
         let clock = Clock::default();
         let mut pending = Pending::default();
         let deadline = clock.after(Duration::ZERO);
-        let late = pending.insert(deadline, call().0).unwrap();
+        let late = pending.insert(deadline, Instant::now(), call().0).unwrap();
         clock.tick();
         assert_eq!(pending.remove_expired(&clock).len(), 1);
         assert_eq!((pending.len(), pending.abandoned()), (0, 1));
         // However often others come and go, none gets the late one's opaque.
         for _ in 0..10_000 {
-            let opaque = pending.insert(deadline, call().0).unwrap();
+            let opaque = pending.insert(deadline, Instant::now(), call().0).unwrap();
             assert_ne!(opaque, late);
             assert!(pending.remove(opaque).is_some());
             assert!(pending.remove(opaque).is_none());
@@ -236,7 +288,11 @@ mod tests {
     #[test]
     fn what_nobody_asked_for_is_not_found() {
         let mut pending = Pending::default();
-        pending.insert(Clock::default().after(Duration::ZERO), call().0);
+        pending.insert(
+            Clock::default().after(Duration::ZERO),
+            Instant::now(),
+            call().0,
+        );
         for opaque in [0, -1, i32::MIN, i32::MAX, 1, 2 << 20] {
             assert!(pending.remove(opaque).is_none());
         }
@@ -248,7 +304,11 @@ mod tests {
         let clock = Clock::default();
         let mut pending = Pending::default();
         let (completion, mut receiver) = call();
-        pending.insert(clock.after(Duration::from_secs(1)), completion);
+        pending.insert(
+            clock.after(Duration::from_secs(1)),
+            Instant::now(),
+            completion,
+        );
         for completion in pending.remove_all() {
             completion.fail(UpstreamError::Closed("broker-a".into()));
         }

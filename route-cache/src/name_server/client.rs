@@ -116,7 +116,12 @@ pub fn name_servers(
         servers: Rc::new(Servers {
             all: servers.collect(),
             current: Cell::new(0),
-            context: Rc::new(Context::new(Rc::default(), config, Arc::default())),
+            context: Rc::new(Context::new(
+                Rc::default(),
+                config,
+                Arc::default(),
+                Arc::default(),
+            )),
             answered: answered.clone(),
             reachable: Cell::new(true),
         }),
@@ -242,7 +247,7 @@ impl Server {
             return connection.clone();
         }
         let name = format!("name server {}", self.address).into();
-        let connection = Connection::new(name, context.clone(), None);
+        let connection = Connection::new(name, context.clone(), None, None);
         let (address, run) = (self.address.clone(), connection.clone());
         tokio::task::spawn_local(async move { run.run(&address).await });
         *current = Some(connection.clone());

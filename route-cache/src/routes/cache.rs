@@ -1,7 +1,7 @@
 //! The routes of all topics that clients ask for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -45,6 +45,33 @@ struct Shared {
     config: RouteConfig,
     brokers: Arc<BrokerTable>,
     name_servers: NameServers,
+    stats: Stats,
+}
+
+/// How the cache does.
+#[derive(Debug, Default)]
+struct Stats {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    stale: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// How the cache has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouteStats {
+    /// Topics that are kept, those that do not exist among them.
+    pub topics: u64,
+    /// How old the oldest is.
+    pub oldest: Duration,
+    /// Answered from memory.
+    pub hits: u64,
+    /// A name server was asked first.
+    pub misses: u64,
+    /// Answered although too old, for no name server has answered in time.
+    pub stale: u64,
+    /// Loads that have failed.
+    pub errors: u64,
 }
 
 #[derive(Debug)]
@@ -82,6 +109,7 @@ impl RouteCache {
                 config,
                 brokers,
                 name_servers,
+                stats: Stats::default(),
             }),
         }
     }
@@ -96,7 +124,9 @@ impl RouteCache {
                 "no topic has so long a name".into(),
             ));
         }
+        let stats = &self.shared.stats;
         let Some(known) = self.topics.get(topic).await else {
+            stats.misses.fetch_add(1, Ordering::Relaxed);
             let topic: Arc<str> = topic.into();
             let load = self.shared.load(&topic, None);
             let loaded = self.topics.try_get_with(topic.clone(), load).await;
@@ -124,11 +154,34 @@ impl RouteCache {
                     Err(_) => NEGATIVE_PATIENCE,
                 };
                 if let Ok(Ok(new)) = tokio::time::timeout(patience, reload).await {
+                    stats.misses.fetch_add(1, Ordering::Relaxed);
                     return new.route();
                 }
             }
         }
+        let counter = if expired { &stats.stale } else { &stats.hits };
+        counter.fetch_add(1, Ordering::Relaxed);
         known.route()
+    }
+
+    /// How the cache has done.
+    #[must_use]
+    pub fn stats(&self) -> RouteStats {
+        let Stats {
+            hits,
+            misses,
+            stale,
+            errors,
+        } = &self.shared.stats;
+        let ages = self.topics.iter().map(|(_, topic)| topic.loaded.elapsed());
+        RouteStats {
+            topics: self.topics.entry_count(),
+            oldest: ages.max().unwrap_or_default(),
+            hits: hits.load(Ordering::Relaxed),
+            misses: misses.load(Ordering::Relaxed),
+            stale: stale.load(Ordering::Relaxed),
+            errors: errors.load(Ordering::Relaxed),
+        }
     }
 
     /// The topic loaded anew; as it was known, if no name server answers.
@@ -167,7 +220,10 @@ impl Shared {
         let request = RemotingCommand::request(RequestCode::GET_ROUTEINFO_BY_TOPIC)
             .with_field("topic", topic.to_owned())
             .with_field("acceptStandardJsonOnly", "true");
-        let answer = self.name_servers.call(&request).await?;
+        let answer = self.name_servers.call(&request).await;
+        let answer = answer.inspect_err(|_| {
+            self.stats.errors.fetch_add(1, Ordering::Relaxed);
+        })?;
         let remark = answer.remark.as_deref().unwrap_or_default();
         if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
             return Ok(Topic::new(Err(remark.into())));

@@ -5,5 +5,5 @@ mod cache;
 mod topic_route;
 
 pub use advertised::Advertised;
-pub use cache::RouteCache;
+pub use cache::{RouteCache, RouteStats};
 pub use topic_route::{MOCK_PREFIX, TopicRoute};

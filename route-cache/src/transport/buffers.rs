@@ -1,6 +1,8 @@
 //! A worker's buffers.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
+
+use tokio::time::Instant;
 
 /// Bytes that one read takes at most. Large enough that a busy broker connection is read in few
 /// calls, small enough to stay in a core's cache.
@@ -17,6 +19,8 @@ const SPARE_CAPACITY_MAX: usize = 256 * 1024;
 pub struct Buffers {
     read: RefCell<Box<[u8]>>,
     spare: RefCell<Vec<Vec<u8>>>,
+    now: Cell<Instant>,
+    waiting: Cell<usize>,
 }
 
 impl Default for Buffers {
@@ -24,11 +28,41 @@ impl Default for Buffers {
         Self {
             read: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()),
             spare: RefCell::default(),
+            now: Cell::new(Instant::now()),
+            waiting: Cell::new(0),
         }
     }
 }
 
 impl Buffers {
+    /// When the worker last looked at the time: when what is being served now was read, or its task was woken. To look
+    /// once for all that a read has brought costs less than once for each request.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// Looks at the time.
+    pub fn stamp(&self) -> Instant {
+        let now = Instant::now();
+        self.now.set(now);
+        now
+    }
+
+    /// Bytes that wait to be written, on all of the worker's connections.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+
+    pub(super) fn add_waiting(&self, bytes: usize) {
+        self.waiting.set(self.waiting.get() + bytes);
+    }
+
+    pub(super) fn take_waiting(&self, bytes: usize) {
+        self.waiting.set(self.waiting.get().saturating_sub(bytes));
+    }
+
     /// The read buffer, for as long as one read and its frames take.
     pub(super) fn read(&self) -> RefMut<'_, Box<[u8]>> {
         self.read.borrow_mut()

@@ -1,19 +1,22 @@
 //! What is to be written to a connection.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, RemotingCommand};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
 use super::buffers::Buffers;
 use super::pump::Frame;
+use crate::metrics::Meter;
 
 /// A body from this size on is not copied but shared with the buffer that it was read into.
 pub(super) const SHARE_MIN: usize = 32 * 1024;
@@ -33,7 +36,10 @@ const GATHER_MAX: usize = 16;
 #[derive(Debug)]
 pub struct Outbox {
     buffers: Rc<Buffers>,
+    meter: Arc<Meter>,
     inner: RefCell<Inner>,
+    /// Whether part of a frame has arrived.
+    partial: Cell<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +51,8 @@ struct Inner {
     len: usize,
     /// Bytes that were written since the beginning.
     total: u64,
+    /// Since when the first of what waits has been waiting.
+    since: Option<Instant>,
     ending: Ending,
     writer: Option<Waker>,
     flush_waiters: Vec<Waker>,
@@ -77,13 +85,20 @@ impl Piece {
 }
 
 impl Outbox {
-    /// An empty outbox of a connection on the worker whose buffers these are.
+    /// An empty outbox of a connection on the worker whose buffers these are, counted by `meter`.
     #[must_use]
-    pub fn new(buffers: Rc<Buffers>) -> Self {
+    pub fn new(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
         Self {
             buffers,
+            meter,
+            partial: Cell::new(false),
             inner: RefCell::default(),
         }
+    }
+
+    /// What counts the connection's bytes.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Puts in a command of our own.
@@ -106,6 +121,7 @@ impl Outbox {
                 let mut inner = self.inner.borrow_mut();
                 if inner.ending == Ending::Open {
                     inner.len += body.len();
+                    self.buffers.add_waiting(body.len());
                     inner.pieces.push_back(Piece::Shared(body));
                 }
             }
@@ -126,6 +142,16 @@ impl Outbox {
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         self.inner.borrow().total
+    }
+
+    /// Whether part of a frame has arrived, or a frame that is not taken yet.
+    #[must_use]
+    pub fn has_partial(&self) -> bool {
+        self.partial.get()
+    }
+
+    pub(super) fn set_partial(&self, partial: bool) {
+        self.partial.set(partial);
     }
 
     /// Whether nothing waits to be written.
@@ -179,6 +205,9 @@ impl Outbox {
         if inner.ending != Ending::Open {
             return;
         }
+        if inner.len == 0 {
+            inner.since = Some(self.buffers.now());
+        }
         let room = |piece: &Piece| matches!(piece, Piece::Own(own) if own.len() < PIECE_MAX);
         if !inner.pieces.back().is_some_and(room) {
             inner.pieces.push_back(Piece::Own(self.buffers.take()));
@@ -188,6 +217,7 @@ impl Outbox {
             write(bytes);
             let added = bytes.len() - before;
             inner.len += added;
+            self.buffers.add_waiting(added);
         }
         if let Some(writer) = inner.writer.take() {
             writer.wake();
@@ -201,6 +231,7 @@ impl Outbox {
         }
         inner.ending = ending;
         if ending == Ending::Closed {
+            self.buffers.take_waiting(inner.len);
             inner.len = 0;
             inner.written = 0;
             for piece in inner.pieces.drain(..) {
@@ -243,9 +274,21 @@ impl Outbox {
                 Poll::Pending => return Poll::Pending,
             };
             inner.advance(written, &self.buffers);
+            self.buffers.take_waiting(written);
+            self.meter.sent.add(written as u64);
             inner.flush_waiters.drain(..).for_each(Waker::wake);
         }
+        if let Some(since) = inner.since.take() {
+            let waited = self.buffers.stamp().saturating_duration_since(since);
+            self.meter.own.observe_duration(waited);
+        }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.buffers.take_waiting(self.inner.get_mut().len);
     }
 }
 
@@ -301,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_never_idle_gives_memory_back() {
-        let outbox = Outbox::new(Rc::default());
+        let outbox = Outbox::new(Rc::default(), Arc::default());
         let (mut near, mut far) = duplex(10_000);
         let mut read = vec![0; 10_000];
         outbox.push_bytes(&[7; 20_000]);
@@ -326,7 +369,7 @@ mod tests {
 
     #[tokio::test]
     async fn flushed_means_what_was_there_before() {
-        let outbox = Outbox::new(Rc::default());
+        let outbox = Outbox::new(Rc::default(), Arc::default());
         let (mut near, _far) = duplex(100);
         outbox.push_bytes(&[1; 50]);
         let mut flushed = Box::pin(outbox.flushed());

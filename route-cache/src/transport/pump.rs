@@ -150,11 +150,12 @@ impl Inbox {
                 outbox.register(cx);
                 return Poll::Pending;
             }
-            match self.poll_read(cx, stream, buffers, handler)? {
+            match self.poll_read(cx, stream, outbox, buffers, handler)? {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(Ok(())),
                 // Frames were handed on since the last write; what they made us say goes now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
+                    outbox.set_partial(!self.partial.is_empty());
                     let _ = outbox.poll_write(cx, stream)?;
                     outbox.register(cx);
                     return Poll::Pending;
@@ -171,6 +172,7 @@ impl Inbox {
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
+        outbox: &Outbox,
         buffers: &Buffers,
         handler: &H,
     ) -> Poll<Result<bool, PumpError>>
@@ -185,12 +187,16 @@ impl Inbox {
             self.partial.reserve(missing.min(PARTIAL_MAX));
             let mut room = (&mut self.partial).limit(missing);
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
+            buffers.stamp();
+            outbox.meter().received.add(bytes as u64);
             self.hand_on_partial(handler)?;
             return Poll::Ready(Ok(bytes > 0));
         }
         let mut buffer = ReadBuf::new(&mut read);
         ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
         let bytes = buffer.filled();
+        buffers.stamp();
+        outbox.meter().received.add(bytes.len() as u64);
         self.take_in(bytes, handler)?;
         Poll::Ready(Ok(!bytes.is_empty()))
     }
@@ -287,6 +293,7 @@ fn hand_on<H: FrameHandler>(bytes: &[u8], limit: usize, handler: &H) -> Result<u
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
+    use std::sync::Arc;
 
     use tokio::io::{AsyncWriteExt, duplex};
 
@@ -335,7 +342,7 @@ mod tests {
             // One more, for the end of the stream is only seen by who would take another.
             taker.room.set(sent.len() + 1);
             let buffers = Rc::new(Buffers::default());
-            let outbox = Outbox::new(buffers.clone());
+            let outbox = Outbox::new(buffers.clone(), Arc::default());
             let write = async {
                 for part in stream.chunks(cut) {
                     far.write_all(part).await.unwrap();
@@ -358,7 +365,7 @@ mod tests {
         drop(far);
         let taker = Taker::default();
         let buffers = Rc::new(Buffers::default());
-        let outbox = Outbox::new(buffers.clone());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
         let make_room = async {
             while taker.frames.borrow().len() < sent.len() {
                 taker.room.set(7);
@@ -381,7 +388,7 @@ mod tests {
         let taker = Taker::default();
         taker.room.set(1);
         let buffers = Rc::new(Buffers::default());
-        let outbox = Outbox::new(buffers.clone());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
         let ended = pump(&mut near, &outbox, &buffers, LIMIT, &taker).await;
         assert!(matches!(ended, Err(PumpError::Protocol(_))));
     }

@@ -1,0 +1,447 @@
+//! What a worker counts of the requests of its clients.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
+
+use memchr::memmem::Finder;
+use remoting_codec::{CommandView, ExtValue, RequestCode, ResponseCode};
+use route_cache::metrics::{Counter, Histogram};
+
+use crate::table::{Row, TABLE};
+
+/// Bounds of message sizes in bytes: RocketMQ's own (`BrokerMetricsManager`).
+pub const SIZES: &[u64] = &[
+    1024,
+    4 * 1024,
+    512 * 1024,
+    1024 * 1024,
+    2 * 1024 * 1024,
+    4 * 1024 * 1024,
+];
+
+/// What topics and groups are called that have no label value of their own.
+pub const OTHER: &str = "other";
+
+/// Most label values of a kind: what fits into a [`Tag`].
+const LABELS_MAX: usize = 4095;
+
+/// Types of messages, as RocketMQ's metrics call them (`TopicMessageType`).
+pub const MESSAGE_TYPES: [&str; 4] = ["normal", "fifo", "delay", "transaction"];
+
+/// Topics or groups that have label values of their own, by number; 0 is all others.
+#[derive(Debug, Default)]
+pub struct Labels {
+    names: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u16>,
+}
+
+impl Labels {
+    /// These, as far as there is room for them.
+    #[must_use]
+    pub fn new(names: &[String]) -> Self {
+        let names: Vec<Box<str>> = names
+            .iter()
+            .take(LABELS_MAX)
+            .map(|n| (**n).into())
+            .collect();
+        let numbered = names.iter().cloned().zip(1..);
+        Self {
+            numbers: numbered.collect(),
+            names,
+        }
+    }
+
+    fn number(&self, name: Option<ExtValue<'_>>) -> u16 {
+        if self.names.is_empty() {
+            return 0;
+        }
+        let name = name.map(|name| name.text()).unwrap_or_default();
+        self.numbers.get(&*name).copied().unwrap_or_default()
+    }
+
+    /// The label value that a name has.
+    #[must_use]
+    pub fn of<'a>(&'a self, name: &'a str) -> &'a str {
+        if self.numbers.contains_key(name) {
+            name
+        } else {
+            OTHER
+        }
+    }
+
+    /// All values; [`OTHER`] first.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(OTHER).chain(self.names.iter().map(|name| &**name))
+    }
+
+    fn len(&self) -> usize {
+        self.names.len() + 1
+    }
+}
+
+/// Limits that a client may meet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Limit {
+    /// Connections in all.
+    Connections,
+    /// Connections from one address.
+    ConnectionsPerAddress,
+    /// Bytes that wait for one client.
+    ClientBuffer,
+    /// Bytes that wait for all clients.
+    Buffered,
+    /// Requests of one client that are outstanding.
+    Outstanding,
+    /// Time for the first frame.
+    Handshake,
+    /// Time for a frame to be whole.
+    Frame,
+    /// Time without a sign of life.
+    Idle,
+}
+
+impl Limit {
+    /// All of them, with their label values: the keys in the configuration.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Connections, "connections"),
+        (Self::ConnectionsPerAddress, "connections_per_address"),
+        (Self::ClientBuffer, "client_buffer_bytes"),
+        (Self::Buffered, "buffered_bytes"),
+        (Self::Outstanding, "outstanding_requests"),
+        (Self::Handshake, "handshake_ms"),
+        (Self::Frame, "frame_ms"),
+        (Self::Idle, "idle_ms"),
+    ];
+}
+
+/// Response codes that have a label value of their own; all others are "other".
+pub const RESULTS: &[(ResponseCode, &str)] = &[
+    (ResponseCode(0), "SUCCESS"),
+    (ResponseCode(1), "SYSTEM_ERROR"),
+    (ResponseCode(2), "SYSTEM_BUSY"),
+    (ResponseCode(3), "REQUEST_CODE_NOT_SUPPORTED"),
+    (ResponseCode(4), "TRANSACTION_FAILED"),
+    (ResponseCode(10), "FLUSH_DISK_TIMEOUT"),
+    (ResponseCode(11), "SLAVE_NOT_AVAILABLE"),
+    (ResponseCode(12), "FLUSH_SLAVE_TIMEOUT"),
+    (ResponseCode(13), "MESSAGE_ILLEGAL"),
+    (ResponseCode(14), "SERVICE_NOT_AVAILABLE"),
+    (ResponseCode(15), "VERSION_NOT_SUPPORTED"),
+    (ResponseCode(16), "NO_PERMISSION"),
+    (ResponseCode(17), "TOPIC_NOT_EXIST"),
+    (ResponseCode(19), "PULL_NOT_FOUND"),
+    (ResponseCode(20), "PULL_RETRY_IMMEDIATELY"),
+    (ResponseCode(21), "PULL_OFFSET_MOVED"),
+    (ResponseCode(22), "QUERY_NOT_FOUND"),
+    (ResponseCode(23), "SUBSCRIPTION_PARSE_FAILED"),
+    (ResponseCode(24), "SUBSCRIPTION_NOT_EXIST"),
+    (ResponseCode(25), "SUBSCRIPTION_NOT_LATEST"),
+    (ResponseCode(26), "SUBSCRIPTION_GROUP_NOT_EXIST"),
+    (ResponseCode(206), "CONSUMER_NOT_ONLINE"),
+    (ResponseCode(209), "POLLING_FULL"),
+    (ResponseCode(210), "POLLING_TIMEOUT"),
+    (ResponseCode(215), "FLOW_CONTROL"),
+    (ResponseCode(1500), "GO_AWAY"),
+];
+
+/// What a request is counted as once it is answered, in a number that travels with it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tag(pub u64);
+
+const SEND: u64 = 1;
+const PULL: u64 = 2;
+
+impl Tag {
+    fn send(topic: u16, message_type: usize, messages: usize, bytes: usize) -> Self {
+        let messages = messages.min(0x3_FFFF) as u64;
+        let bytes = bytes.min(0x3FFF_FFFF) as u64;
+        Self(
+            SEND | u64::from(topic) << 2
+                | (message_type as u64) << 14
+                | messages << 16
+                | bytes << 34,
+        )
+    }
+
+    fn pull(topic: u16, group: u16) -> Self {
+        Self(PULL | u64::from(topic) << 2 | u64::from(group) << 14)
+    }
+
+    fn topic(self) -> usize {
+        (self.0 >> 2 & 0xFFF) as usize
+    }
+}
+
+/// Messages of one topic and type, or topic and group.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// How many.
+    pub messages: Counter,
+    /// Their bytes.
+    pub bytes: Counter,
+}
+
+/// A histogram that takes memory once something is observed.
+type Lazy = OnceLock<Box<Histogram>>;
+
+/// How one request code was answered, by result.
+type Results = Box<[Lazy]>;
+
+/// What a worker counts.
+#[derive(Debug)]
+pub struct RequestMetrics {
+    topics: Arc<Labels>,
+    groups: Arc<Labels>,
+    /// By row of the table, the last for codes that have none: what brokers have answered.
+    relayed: Box<[Results]>,
+    /// What Remora has answered itself.
+    own: Box<[Results]>,
+    /// By topic and type.
+    sent: Box<[Flow]>,
+    sizes: Box<[Lazy]>,
+    /// By topic and group.
+    pulled: Box<[Flow]>,
+    limits: [Counter; Limit::ALL.len()],
+    /// Requests that took longer than the threshold of the slow log.
+    pub slow: Counter,
+    /// Answers that told a client to go elsewhere.
+    pub go_away: Counter,
+}
+
+impl RequestMetrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(topics: Arc<Labels>, groups: Arc<Labels>) -> Self {
+        let results = || (0..=RESULTS.len()).map(|_| Lazy::new()).collect();
+        let by_code = || (0..=TABLE.len()).map(|_| results()).collect();
+        let types = topics.len() * MESSAGE_TYPES.len();
+        let pulls = topics.len() * groups.len();
+        Self {
+            relayed: by_code(),
+            own: by_code(),
+            sent: (0..types).map(|_| Flow::default()).collect(),
+            sizes: (0..types).map(|_| Lazy::new()).collect(),
+            pulled: (0..pulls).map(|_| Flow::default()).collect(),
+            limits: std::array::from_fn(|_| Counter::default()),
+            slow: Counter::default(),
+            go_away: Counter::default(),
+            topics,
+            groups,
+        }
+    }
+
+    /// A limit was met.
+    pub fn limit(&self, limit: Limit) {
+        let at = Limit::ALL.iter().position(|(known, _)| *known == limit);
+        if let Some(counter) = at.and_then(|at| self.limits.get(at)) {
+            counter.add(1);
+        }
+    }
+
+    /// How often limits were met, with their label values.
+    pub fn limits(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counted = self.limits.iter().map(Counter::get);
+        Limit::ALL.iter().map(|(_, name)| *name).zip(counted)
+    }
+
+    /// A request was answered: by a broker, or here.
+    #[inline]
+    pub(crate) fn answered(&self, code: RequestCode, result: i32, relayed: bool, time: Duration) {
+        let at = Row::place(code).unwrap_or(TABLE.len());
+        let by_code = if relayed { &self.relayed } else { &self.own };
+        let known = RESULTS.iter().position(|(known, _)| known.0 == result);
+        let result = known.unwrap_or(RESULTS.len());
+        if let Some(histogram) = by_code.get(at).and_then(|results| results.get(result)) {
+            histogram
+                .get_or_init(|| Box::new(Histogram::of_durations()))
+                .observe_duration(time);
+        }
+    }
+
+    /// What a send is counted as.
+    pub(crate) fn tag_send(
+        &self,
+        topic: Option<ExtValue<'_>>,
+        message_type: usize,
+        view: &CommandView<'_>,
+    ) -> Tag {
+        let body = view.body();
+        let messages = match view.request_code() {
+            RequestCode::SEND_BATCH_MESSAGE => count_messages(body),
+            _ => 1,
+        };
+        Tag::send(
+            self.topics.number(topic),
+            message_type,
+            messages,
+            body.len(),
+        )
+    }
+
+    /// What a pull is counted as.
+    pub(crate) fn tag_pull(&self, topic: Option<ExtValue<'_>>, group: Option<ExtValue<'_>>) -> Tag {
+        Tag::pull(self.topics.number(topic), self.groups.number(group))
+    }
+
+    /// The messages of a request that was answered with success.
+    #[inline]
+    pub(crate) fn count(&self, tag: Tag, body: &[u8]) {
+        match tag.0 & 3 {
+            SEND => {
+                let at = tag.topic() * MESSAGE_TYPES.len() + (tag.0 >> 14 & 3) as usize;
+                let (messages, bytes) = (tag.0 >> 16 & 0x3_FFFF, tag.0 >> 34);
+                if let (Some(flow), Some(sizes)) = (self.sent.get(at), self.sizes.get(at)) {
+                    flow.messages.add(messages);
+                    flow.bytes.add(bytes);
+                    sizes
+                        .get_or_init(|| Box::new(Histogram::new(SIZES)))
+                        .observe(bytes);
+                }
+            }
+            PULL => {
+                let at = tag.topic() * self.groups.len() + (tag.0 >> 14 & 0xFFF) as usize;
+                if let Some(flow) = self.pulled.get(at) {
+                    flow.messages.add(count_messages(body) as u64);
+                    flow.bytes.add(body.len() as u64);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// How requests were answered: their code (none for those that no row has), the result, whether by a broker, and
+    /// after what time.
+    pub fn visit_answered(
+        &self,
+        mut each: impl FnMut(Option<&'static Row>, &'static str, bool, &Histogram),
+    ) {
+        for (by_code, relayed) in [(&self.relayed, true), (&self.own, false)] {
+            for (at, results) in by_code.iter().enumerate() {
+                for (result, histogram) in results.iter().enumerate() {
+                    let result = RESULTS.get(result).map_or(OTHER, |(_, name)| name);
+                    if let Some(histogram) = histogram.get() {
+                        each(TABLE.get(at), result, relayed, histogram);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was sent: topic, type, how much, and in what sizes.
+    pub fn visit_sent(&self, mut each: impl FnMut(&str, &'static str, &Flow, &Histogram)) {
+        let types = MESSAGE_TYPES.iter();
+        let labels = self
+            .topics
+            .values()
+            .flat_map(|topic| types.clone().map(move |kind| (topic, *kind)));
+        for ((topic, kind), (flow, sizes)) in labels.zip(self.sent.iter().zip(&self.sizes)) {
+            if let Some(sizes) = sizes.get() {
+                each(topic, kind, flow, sizes);
+            }
+        }
+    }
+
+    /// What was pulled: topic, group, how much.
+    pub fn visit_pulled(&self, mut each: impl FnMut(&str, &str, &Flow)) {
+        let labels = self
+            .topics
+            .values()
+            .flat_map(|topic| self.groups.values().map(move |group| (topic, group)));
+        for ((topic, group), flow) in labels.zip(&self.pulled) {
+            if flow.messages.get() > 0 {
+                each(topic, group, flow);
+            }
+        }
+    }
+}
+
+/// Messages in a body: each begins with its length (`MessageDecoder` in the reference).
+fn count_messages(mut body: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((length, _)) = body.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        match body.get(length..) {
+            Some(rest) if length > 0 => body = rest,
+            _ => break,
+        }
+        count += 1;
+    }
+    count
+}
+
+/// The type of a message by its properties, as a broker's metrics have it (`BrokerMetricsManager.getMessageType`): a place
+/// in [`MESSAGE_TYPES`].
+pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> usize {
+    /// Part of each name of a property that delays.
+    static DELAYS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("DEL"));
+    static DELAYING: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+        [
+            "DELAY",
+            "TIMER_DELIVER_MS",
+            "TIMER_DELAY_SEC",
+            "TIMER_DELAY_MS",
+            "__STARTDELIVERTIME",
+        ]
+        .map(Finder::new)
+    });
+    static SHARDING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__SHARDINGKEY"));
+    let Some(properties) = properties.filter(|_| !is_half) else {
+        return if is_half { 3 } else { 0 };
+    };
+    if properties.contains(&SHARDING_KEY) {
+        1
+    } else if properties.contains(&DELAYS) && DELAYING.iter().any(|name| properties.contains(name))
+    {
+        2
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics() -> RequestMetrics {
+        let topics = Labels::new(&["orders".to_owned()]);
+        RequestMetrics::new(Arc::new(topics), Arc::default())
+    }
+
+    #[test]
+    fn sends_and_pulls_count_by_topic() {
+        let metrics = metrics();
+        metrics.count(Tag::send(1, 2, 5, 700), b"");
+        metrics.count(Tag::send(0, 0, 1, 70_000), b"");
+        let message = [&8_u32.to_be_bytes()[..], &[0; 4]].concat();
+        metrics.count(Tag::pull(1, 0), &message.repeat(3));
+        let mut sent = Vec::new();
+        metrics.visit_sent(|topic, kind, flow, _| {
+            sent.push((
+                topic.to_owned(),
+                kind,
+                flow.messages.get(),
+                flow.bytes.get(),
+            ));
+        });
+        assert_eq!(
+            sent,
+            [
+                ("other".to_owned(), "normal", 1, 70_000),
+                ("orders".to_owned(), "delay", 5, 700)
+            ]
+        );
+        let mut pulled = Vec::new();
+        metrics.visit_pulled(|topic, group, flow| {
+            pulled.push((topic.to_owned(), group.to_owned(), flow.messages.get()));
+        });
+        assert_eq!(pulled, [("orders".to_owned(), "other".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_body_that_is_no_messages_counts_what_it_can() {
+        assert_eq!(count_messages(b""), 0);
+        assert_eq!(count_messages(&[0; 64]), 0);
+        assert_eq!(count_messages(&[0xff; 64]), 0);
+    }
+}

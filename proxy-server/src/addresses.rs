@@ -1,0 +1,63 @@
+//! How many connections each address has.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// Connections by address, of all workers.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection's place, which it gives back when it ends.
+#[derive(Debug)]
+pub(crate) struct Place {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    /// A place for one more, unless the address has that many.
+    pub(crate) fn take(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Place> {
+        let mut all = self.0.lock();
+        let taken = all.entry(address).or_default();
+        if *taken >= limit {
+            return None;
+        }
+        *taken += 1;
+        Some(Place {
+            addresses: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.addresses.0.lock();
+        if let Some(taken) = all.get_mut(&self.address) {
+            *taken -= 1;
+            if *taken == 0 {
+                all.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_given_back() {
+        let addresses = Arc::<Addresses>::default();
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let first = addresses.take(address, 1).unwrap();
+        assert!(addresses.take(address, 1).is_none());
+        assert!(addresses.take(IpAddr::from([10, 0, 0, 2]), 1).is_some());
+        drop(first);
+        assert!(addresses.take(address, 1).is_some());
+        assert!(addresses.0.lock().is_empty());
+    }
+}

@@ -1,0 +1,60 @@
+//! What a worker counts, and what is told of it in all.
+
+mod exposition;
+mod process;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use processors::metrics::{Labels, RequestMetrics};
+use route_cache::RouteCache;
+use route_cache::metrics::{Counter, Meter, UpstreamMetrics};
+
+use crate::config::MetricLabels;
+
+pub(crate) use exposition::{Scrape, Told, expose};
+
+/// What a worker counts.
+#[derive(Debug)]
+pub(crate) struct WorkerMetrics {
+    pub(crate) requests: Arc<RequestMetrics>,
+    pub(crate) upstream: Arc<UpstreamMetrics>,
+    listeners: Box<[ListenerMetrics]>,
+}
+
+/// What comes and goes at one listener.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerMetrics {
+    pub(crate) meter: Arc<Meter>,
+    /// Connections that were taken.
+    pub(crate) opened: Counter,
+}
+
+impl WorkerMetrics {
+    pub(crate) fn new(topics: &Arc<Labels>, groups: &Arc<Labels>, listeners: usize) -> Self {
+        Self {
+            requests: Arc::new(RequestMetrics::new(topics.clone(), groups.clone())),
+            upstream: Arc::default(),
+            listeners: (0..listeners).map(|_| ListenerMetrics::default()).collect(),
+        }
+    }
+
+    /// Those of the listener at that place.
+    pub(crate) fn listener(&self, number: usize) -> Option<&ListenerMetrics> {
+        self.listeners.get(number)
+    }
+}
+
+/// What is known of the whole proxy.
+#[derive(Debug)]
+pub(crate) struct ProxyMetrics {
+    pub(crate) labels: MetricLabels,
+    pub(crate) groups: Arc<Labels>,
+    pub(crate) workers: Vec<Arc<WorkerMetrics>>,
+    /// Where listeners listen, by number.
+    pub(crate) listeners: Vec<String>,
+    pub(crate) routes: RouteCache,
+    /// Connections that were closed at once, for there were too many.
+    pub(crate) refused_connections: Arc<AtomicU64>,
+    pub(crate) draining: AtomicBool,
+}

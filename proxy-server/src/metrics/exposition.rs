@@ -1,0 +1,536 @@
+//! All figures as text, for Prometheus.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use processors::Described;
+use processors::metrics::{OTHER, SIZES};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use route_cache::metrics::{BrokerMetrics, DURATIONS, Meter, Snapshot};
+
+use super::ProxyMetrics;
+use super::process::Process;
+
+/// What is asked of others before a scrape can be answered.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Every client, with the number of its listener.
+    pub(crate) clients: Vec<(usize, Described)>,
+    /// When certificates expire, in seconds since 1970.
+    pub(crate) certificates: Vec<(String, i64)>,
+    /// Certificates that could not be read again.
+    pub(crate) reload_errors: u64,
+}
+
+/// One answer to a scrape.
+#[derive(Debug)]
+pub(crate) struct Scrape {
+    pub(crate) proxy: Arc<ProxyMetrics>,
+    pub(crate) told: Told,
+}
+
+/// All figures, in OpenMetrics text, or in Prometheus' own older format.
+pub(crate) fn expose(scrape: Scrape, open_metrics: bool) -> Result<String, fmt::Error> {
+    let labels = &scrape.proxy.labels;
+    let common = [
+        ("cluster", labels.cluster.clone()),
+        ("node_type", "proxy".to_owned()),
+        ("node_id", labels.node_id.clone()),
+    ];
+    let common = common.map(|(name, value)| (name.into(), value.into()));
+    let mut registry = Registry::with_labels(common.into_iter());
+    registry.register_collector(Box::new(scrape));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    Ok(if open_metrics { text } else { older(&text) })
+}
+
+/// In the older format a counter is called what its sample is called, and there is no end mark.
+fn older(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut counters = Vec::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ")
+            && let Some((name, "counter")) = rest.split_once(' ')
+        {
+            counters.push(name);
+        }
+    }
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        if line == "# EOF" {
+            continue;
+        }
+        let (Some("#"), Some(what), Some(name)) = (words.next(), words.next(), words.next()) else {
+            let _ = writeln!(out, "{line}");
+            continue;
+        };
+        let total = if counters.contains(&name) {
+            "_total"
+        } else {
+            ""
+        };
+        if matches!(what, "HELP" | "TYPE") {
+            let _ = writeln!(
+                out,
+                "# {what} {name}{total} {}",
+                words.next().unwrap_or_default()
+            );
+        }
+    }
+    out
+}
+
+/// Label names and values.
+type LabelSet = Vec<(&'static str, String)>;
+
+/// Figures of one name, by their labels.
+type Family<T> = BTreeMap<LabelSet, T>;
+
+/// Writes families.
+struct Writer<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+
+impl Writer<'_, '_> {
+    fn family<T>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        family: &Family<T>,
+        each: impl Fn(MetricEncoder<'_>, &T) -> fmt::Result,
+    ) -> fmt::Result {
+        if family.is_empty() {
+            return Ok(());
+        }
+        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
+        for (labels, value) in family {
+            each(encoder.encode_family(labels)?, value)?;
+        }
+        Ok(())
+    }
+
+    fn counters(&mut self, name: &str, help: &str, family: &Family<u64>) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, family, |mut out, value| {
+            out.encode_counter::<LabelSet, _, u64>(value, None)
+        })
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, family: &Family<i64>) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge, family, |mut out, value| {
+            out.encode_gauge(value)
+        })
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let family = Family::from([(Vec::new(), value)]);
+        self.family(name, help, MetricType::Gauge, &family, |mut out, value| {
+            out.encode_gauge(value)
+        })
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let family = Family::from([(Vec::new(), value)]);
+        self.family(
+            name,
+            help,
+            MetricType::Counter,
+            &family,
+            |mut out, value| out.encode_counter::<LabelSet, _, u64>(value, None),
+        )
+    }
+
+    /// Histograms whose values were counted in one unit and are told in another, `scale` of which make one of those;
+    /// `keep` is of which bounds.
+    fn histograms(
+        &mut self,
+        (name, help): (&str, &str),
+        bounds: &[u64],
+        scale: f64,
+        keep: impl Fn(u64) -> bool,
+        family: &Family<Snapshot>,
+    ) -> fmt::Result {
+        self.family(
+            name,
+            help,
+            MetricType::Histogram,
+            family,
+            |mut out, value| {
+                let mut buckets = Vec::new();
+                let mut pending = 0;
+                for (bound, count) in bounds.iter().zip(&value.counts) {
+                    pending += count;
+                    if keep(*bound) {
+                        buckets.push((*bound as f64 / scale, pending));
+                        pending = 0;
+                    }
+                }
+                let above = value.counts.last().copied().unwrap_or_default();
+                buckets.push((f64::MAX, pending + above));
+                let count = value.counts.iter().sum();
+                out.encode_histogram::<LabelSet>(value.sum as f64 / scale, count, &buckets, None)
+            },
+        )
+    }
+
+    fn seconds(&mut self, name: &str, help: &str, family: &Family<Snapshot>) -> fmt::Result {
+        self.histograms((name, help), DURATIONS, 1e6, |_| true, family)
+    }
+}
+
+fn add<T: Default + std::ops::AddAssign>(family: &mut Family<T>, labels: LabelSet, value: T) {
+    *family.entry(labels).or_default() += value;
+}
+
+fn join(family: &mut Family<Snapshot>, labels: LabelSet, snapshot: &Snapshot) {
+    family.entry(labels).or_default().add(snapshot);
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Writer(&mut encoder);
+        self.state(&mut out)?;
+        self.requests(&mut out)?;
+        self.messages(&mut out)?;
+        self.clients(&mut out)?;
+        self.connections(&mut out)?;
+        self.brokers(&mut out)?;
+        self.routes(&mut out)?;
+        process(&mut out)
+    }
+}
+
+impl Scrape {
+    fn state(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let up = Family::from([(vec![("proxy_mode", "remoting".to_owned())], 1)]);
+        out.gauges("rocketmq_proxy_up", "1: the proxy runs", &up)?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let build = Family::from([(vec![("version", version)], 1)]);
+        out.gauges("rocketmq_proxy_build_info", "What runs", &build)?;
+        let draining = self.proxy.draining.load(Ordering::Relaxed);
+        let help = "1: the proxy is about to end, and sends clients elsewhere";
+        out.gauge(
+            "rocketmq_proxy_draining",
+            help,
+            f64::from(u8::from(draining)),
+        )?;
+        let certificates: Family<i64> = self
+            .told
+            .certificates
+            .iter()
+            .map(|(name, expiry)| (vec![("certificate", name.clone())], *expiry))
+            .collect();
+        let name = "rocketmq_proxy_certificate_expiry_timestamp_seconds";
+        out.gauges(name, "When a certificate expires", &certificates)?;
+        let name = "rocketmq_proxy_certificate_reload_errors";
+        let help = "Certificates that have changed and could not be read; the old ones are used";
+        out.counter(name, help, self.told.reload_errors as f64)
+    }
+
+    fn requests(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let (mut ours, mut theirs) = (Family::new(), Family::new());
+        let (mut slow, mut go_away) = (0, 0);
+        let mut limits = Family::new();
+        for worker in &self.proxy.workers {
+            let requests = &worker.requests;
+            slow += requests.slow.get();
+            go_away += requests.go_away.get();
+            for (limit, count) in requests.limits() {
+                add(&mut limits, vec![("limit", limit.to_owned())], count);
+            }
+            requests.visit_answered(|row, result, relayed, histogram| {
+                let code = row.and_then(|row| row.code.name()).unwrap_or(OTHER);
+                let snapshot = histogram.snapshot();
+                let labels = vec![("code", code.to_owned()), ("result", result.to_owned())];
+                join(&mut ours, labels, &snapshot);
+                let long = row.is_some_and(processors::table::Row::is_long_poll);
+                let success = relayed || result == "SUCCESS";
+                let labels = vec![
+                    ("protocol_type", "remoting".to_owned()),
+                    ("request_code", code.to_lowercase()),
+                    ("response_code", result.to_lowercase()),
+                    ("is_long_polling", long.to_string()),
+                    (
+                        "result",
+                        if success {
+                            "success"
+                        } else {
+                            "process_request_failed"
+                        }
+                        .to_owned(),
+                    ),
+                ];
+                join(&mut theirs, labels, &snapshot);
+            });
+        }
+        let refused = self.proxy.refused_connections.load(Ordering::Relaxed);
+        add(
+            &mut limits,
+            vec![("limit", "connections".to_owned())],
+            refused,
+        );
+        for metrics in self.by_broker().values() {
+            let refused = metrics.iter().map(|one| one.refused.get()).sum();
+            add(&mut limits, vec![("limit", "broker".to_owned())], refused);
+        }
+        let name = "rocketmq_proxy_request_duration_seconds";
+        out.seconds(
+            name,
+            "From reading a request to its answer, by request code and response code",
+            &ours,
+        )?;
+        // The bounds that RocketMQ has.
+        let known = |micros| {
+            matches!(
+                micros,
+                1_000
+                    | 3_000
+                    | 5_000
+                    | 7_000
+                    | 10_000
+                    | 100_000
+                    | 1_000_000
+                    | 2_000_000
+                    | 3_000_000
+            )
+        };
+        let about = (
+            "rocketmq_rpc_latency",
+            "The same in milliseconds, as RocketMQ tells it",
+        );
+        out.histograms(about, DURATIONS, 1e3, known, &theirs)?;
+        let help = "Requests that took longer than slow_log.threshold_ms";
+        out.counter("rocketmq_proxy_slow_requests", help, slow as f64)?;
+        let help = "Requests answered with GO_AWAY, for clients to connect elsewhere";
+        out.counter("rocketmq_proxy_go_away", help, go_away as f64)?;
+        let help = "How often a limit was met, by its key in the configuration; broker is both of broker_outstanding and broker_buffer_bytes";
+        out.counters("rocketmq_proxy_limit_hits", help, &limits)
+    }
+
+    fn messages(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let (mut sent, mut sent_bytes, mut sizes) = (Family::new(), Family::new(), Family::new());
+        let (mut pulled, mut pulled_bytes) = (Family::new(), Family::new());
+        for worker in &self.proxy.workers {
+            worker.requests.visit_sent(|topic, kind, flow, histogram| {
+                let labels = vec![
+                    ("topic", topic.to_owned()),
+                    ("message_type", kind.to_owned()),
+                ];
+                add(&mut sent, labels.clone(), flow.messages.get());
+                add(&mut sent_bytes, labels.clone(), flow.bytes.get());
+                join(&mut sizes, labels, &histogram.snapshot());
+            });
+            worker.requests.visit_pulled(|topic, group, flow| {
+                let labels = vec![
+                    ("topic", topic.to_owned()),
+                    ("consumer_group", group.to_owned()),
+                ];
+                add(&mut pulled, labels.clone(), flow.messages.get());
+                add(&mut pulled_bytes, labels, flow.bytes.get());
+            });
+        }
+        out.counters(
+            "rocketmq_messages_in",
+            "Messages that brokers have taken",
+            &sent,
+        )?;
+        out.counters("rocketmq_throughput_in", "Bytes of them", &sent_bytes)?;
+        out.counters(
+            "rocketmq_messages_out",
+            "Messages handed to consumers",
+            &pulled,
+        )?;
+        out.counters("rocketmq_throughput_out", "Bytes of them", &pulled_bytes)?;
+        let about = (
+            "rocketmq_message_size",
+            "Sizes of messages that brokers have taken, in bytes",
+        );
+        out.histograms(about, SIZES, 1.0, |_| true, &sizes)
+    }
+
+    fn clients(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let listeners = self.proxy.listeners.iter();
+        let mut connections: Family<i64> = listeners
+            .map(|listener| (vec![("listener", listener.clone())], 0))
+            .collect();
+        let mut all = Family::new();
+        let (mut producers, mut consumers) = (Family::new(), Family::new());
+        let mut names = HashMap::new();
+        for (listener, client) in &self.told.clients {
+            if let Some(name) = self.proxy.listeners.get(*listener) {
+                add(&mut connections, vec![("listener", name.clone())], 1);
+            }
+            let Some((language, version)) = client.identity else {
+                continue;
+            };
+            let version = names.entry(version).or_insert_with(|| version.name());
+            let who = vec![
+                ("language", language.name().to_lowercase()),
+                ("version", version.clone()),
+            ];
+            add(&mut all, who.clone(), 1);
+            if client.is_producer {
+                add(&mut producers, who.clone(), 1);
+            }
+            for group in &client.groups {
+                let mut labels = vec![("consumer_group", self.proxy.groups.of(group).to_owned())];
+                labels.extend(who.iter().cloned());
+                add(&mut consumers, labels, 1);
+            }
+        }
+        out.gauges(
+            "rocketmq_proxy_connections",
+            "Clients' connections",
+            &connections,
+        )?;
+        let help = "Clients' connections by who they say they are";
+        out.gauges("rocketmq_proxy_clients", help, &all)?;
+        let help = "Clients that are in a producer group";
+        out.gauges("rocketmq_producer_connections", help, &producers)?;
+        let help = "Clients that are in a consumer group";
+        out.gauges("rocketmq_consumer_connections", help, &consumers)
+    }
+
+    fn connections(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let (mut received, mut sent, mut opened) = (Family::new(), Family::new(), Family::new());
+        for worker in &self.proxy.workers {
+            for (nth, name) in self.proxy.listeners.iter().enumerate() {
+                let Some(listener) = worker.listener(nth) else {
+                    continue;
+                };
+                let labels = vec![("listener", name.clone())];
+                add(&mut received, labels.clone(), listener.meter.received.get());
+                add(&mut sent, labels.clone(), listener.meter.sent.get());
+                add(&mut opened, labels, listener.opened.get());
+            }
+        }
+        out.counters("rocketmq_proxy_received_bytes", "From clients", &received)?;
+        out.counters("rocketmq_proxy_sent_bytes", "To clients", &sent)?;
+        let help = "Connections of clients that were taken";
+        out.counters("rocketmq_proxy_connections_opened", help, &opened)
+    }
+
+    fn by_broker(&self) -> BTreeMap<Box<str>, Vec<Arc<BrokerMetrics>>> {
+        let mut all = BTreeMap::new();
+        for worker in &self.proxy.workers {
+            worker.upstream.collect(&mut all);
+        }
+        all
+    }
+
+    fn brokers(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let mut own = Family::new();
+        for worker in &self.proxy.workers {
+            for nth in 0..self.proxy.listeners.len() {
+                if let Some(listener) = worker.listener(nth) {
+                    let labels = vec![("direction", "answer".to_owned())];
+                    join(&mut own, labels, &listener.meter.own.snapshot());
+                }
+            }
+        }
+        let (mut received, mut sent) = (Family::new(), Family::new());
+        let (mut lanes, mut data, mut outstanding) = (Family::new(), Family::new(), Family::new());
+        let (mut reconnects, mut failing, mut answered) =
+            (Family::new(), Family::new(), Family::new());
+        for (broker, workers) in self.by_broker() {
+            let labels = vec![("broker", broker.into_string())];
+            for one in workers {
+                let sum = |of: fn(&Meter) -> u64| of(&one.data) + of(&one.lane);
+                add(
+                    &mut received,
+                    labels.clone(),
+                    sum(|meter| meter.received.get()),
+                );
+                add(&mut sent, labels.clone(), sum(|meter| meter.sent.get()));
+                add(&mut lanes, labels.clone(), one.lanes.get());
+                add(&mut data, labels.clone(), one.connections.get());
+                add(&mut outstanding, labels.clone(), one.outstanding.get());
+                add(&mut reconnects, labels.clone(), one.reconnects.get());
+                // Each worker finds out for itself.
+                let is_failing = failing.entry(labels.clone()).or_insert(0);
+                *is_failing = one.failing.get().min(1).max(*is_failing);
+                join(&mut answered, labels.clone(), &one.answered.snapshot());
+                let direction = vec![("direction", "request".to_owned())];
+                join(&mut own, direction, &one.data.own.snapshot());
+            }
+        }
+        let name = "rocketmq_proxy_own_duration_seconds";
+        let help = "Time within the proxy: from reading frames to having written them, for that of each write that waited longest";
+        out.seconds(name, help, &own)?;
+        let name = "rocketmq_proxy_broker_duration_seconds";
+        out.seconds(name, "From passing a request on to its answer", &answered)?;
+        out.counters(
+            "rocketmq_proxy_broker_received_bytes",
+            "From a broker",
+            &received,
+        )?;
+        out.counters("rocketmq_proxy_broker_sent_bytes", "To a broker", &sent)?;
+        let help = "Connections to a broker that belong to one client each";
+        out.gauges("rocketmq_proxy_lanes", help, &lanes)?;
+        let help = "Connections to a broker that clients share";
+        out.gauges("rocketmq_proxy_broker_connections", help, &data)?;
+        let help = "Requests that a broker has not answered yet";
+        out.gauges("rocketmq_proxy_outstanding_requests", help, &outstanding)?;
+        let help = "Connections to a broker that were lost or did not come about";
+        out.counters("rocketmq_proxy_reconnects", help, &reconnects)?;
+        let help = "1: a broker answers nothing, and requests to it are refused at once";
+        out.gauges("rocketmq_proxy_broker_failing", help, &failing)
+    }
+
+    fn routes(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let stats = self.proxy.routes.stats();
+        let help = "Topics whose routes are kept";
+        out.gauge("rocketmq_proxy_routes", help, stats.topics as f64)?;
+        let help = "Age of the route that was loaded longest ago";
+        out.gauge(
+            "rocketmq_proxy_route_oldest_seconds",
+            help,
+            stats.oldest.as_secs_f64(),
+        )?;
+        let outcomes = [
+            ("hit", stats.hits),
+            ("miss", stats.misses),
+            ("stale", stats.stale),
+        ];
+        let lookups = outcomes.map(|(name, count)| (vec![("outcome", name.to_owned())], count));
+        let help =
+            "Look-ups of routes: from memory, from a name server, or too old for want of one";
+        out.counters("rocketmq_proxy_route_lookups", help, &lookups.into())?;
+        let name = "rocketmq_proxy_route_refresh_errors";
+        out.counter(name, "Routes that no name server gave", stats.errors as f64)
+    }
+}
+
+fn process(out: &mut Writer<'_, '_>) -> fmt::Result {
+    let process = Process::now();
+    out.counter("process_cpu_seconds", "CPU time", process.cpu_seconds)?;
+    let resident = process.resident_bytes as f64;
+    out.gauge(
+        "process_resident_memory_bytes",
+        "Memory that is held",
+        resident,
+    )?;
+    let open = process.open_descriptors as f64;
+    out.gauge("process_open_fds", "Open descriptors", open)?;
+    let most = process.most_descriptors as f64;
+    out.gauge("process_max_fds", "Most descriptors that may be open", most)?;
+    out.gauge("process_threads", "Threads", process.threads as f64)?;
+    let name = "process_start_time_seconds";
+    out.gauge(name, "When the process was started", process.started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_calls_counters_by_their_samples() {
+        let text = "# HELP a_b Help.\n# TYPE a_b counter\na_b_total{x=\"1\"} 2\n# HELP g Help.\n# TYPE g gauge\ng 1\n# EOF\n";
+        let expected = "# HELP a_b_total Help.\n# TYPE a_b_total counter\na_b_total{x=\"1\"} 2\n# HELP g Help.\n# TYPE g gauge\ng 1\n";
+        assert_eq!(older(text), expected);
+    }
+}

@@ -1,0 +1,155 @@
+//! The clients of a worker: who is silent, slow or old, and who is to go.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+use std::time::Duration;
+
+use processors::metrics::Limit;
+use processors::{Described, Session};
+use slab::Slab;
+use tokio::time::Instant;
+
+use crate::config::{Aging, Limiting};
+
+/// A client, and what was seen of it.
+#[derive(Debug)]
+struct Watched {
+    session: Rc<Session>,
+    listener: usize,
+    since: Instant,
+    /// When it is to go, if it is.
+    leaves: Option<Instant>,
+    /// What it had done when it was looked at, and since when that has not changed.
+    activity: u64,
+    active: Instant,
+    /// Since when part of a frame has been there, and how many whole ones had come.
+    partial: Option<(Instant, u64)>,
+}
+
+/// All clients of a worker.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    all: Slab<Watched>,
+    age: Aging,
+    random: RandomState,
+    /// Whether all are to go.
+    draining: bool,
+}
+
+impl Sessions {
+    pub(crate) fn new(age: Aging) -> Self {
+        Self {
+            all: Slab::new(),
+            age,
+            random: RandomState::new(),
+            draining: false,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, session: Rc<Session>, listener: usize) -> usize {
+        let now = Instant::now();
+        let entry = self.all.vacant_entry();
+        let key = entry.key();
+        let jitter = self.random.hash_one((key, now)) as f64 / u64::MAX as f64;
+        let factor = 1.0 + self.age.jitter * (2.0 * jitter - 1.0);
+        // One that comes while all are to go came from a balancer that has not noticed.
+        let leaves = match self.draining {
+            true => Some(now),
+            false => self.age.max.map(|max| now + max.mul_f64(factor)),
+        };
+        entry.insert(Watched {
+            session,
+            listener,
+            since: now,
+            leaves,
+            activity: 0,
+            active: now,
+            partial: None,
+        });
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: usize) {
+        self.all.try_remove(key);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Clients that come from now on get that old.
+    pub(crate) fn set_age(&mut self, age: Aging) {
+        self.age = age;
+    }
+
+    pub(crate) fn describe(&self) -> Vec<(usize, Described)> {
+        let all = self.all.iter();
+        all.map(|(_, one)| (one.listener, one.session.describe()))
+            .collect()
+    }
+
+    /// Has all clients go, one after the other, over that time.
+    pub(crate) fn drain(&mut self, time: Duration) {
+        self.draining = true;
+        let (now, count) = (Instant::now(), self.all.len());
+        for ((_, one), nth) in self.all.iter_mut().zip(0_u32..) {
+            let part = f64::from(nth) / count as f64;
+            one.leaves = Some(now + time.mul_f64(part));
+        }
+    }
+
+    /// Has those go whose time has come; whether any is going.
+    pub(crate) fn leave_in_turn(&mut self) -> bool {
+        if !self.draining && self.age.max.is_none() {
+            return false;
+        }
+        let now = Instant::now();
+        let mut any = false;
+        for (_, one) in &self.all {
+            if one.leaves.is_some_and(|leaves| leaves <= now) {
+                one.session.leave();
+                one.session.leave_if_silent();
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Ends what takes too long.
+    pub(crate) fn look(&mut self, limits: &Limiting) {
+        let now = Instant::now();
+        for (_, one) in &mut self.all {
+            let session = &one.session;
+            let activity = session.activity();
+            if activity != one.activity {
+                (one.activity, one.active) = (activity, now);
+            }
+            let received = session.received();
+            // A client that is not read further cannot help it that frames lie there.
+            one.partial = match one.partial {
+                _ if !session.outbox().has_partial() || session.is_held_back() => None,
+                Some((since, then)) if then == received => Some((since, then)),
+                _ => Some((now, received)),
+            };
+            let is_slow = |since: Instant, limit| now.saturating_duration_since(since) > limit;
+            if received == 0 && is_slow(one.since, limits.handshake_time) {
+                session.end_at(Limit::Handshake);
+            } else if one
+                .partial
+                .is_some_and(|(since, _)| is_slow(since, limits.frame_time))
+            {
+                session.end_at(Limit::Frame);
+            } else if is_slow(one.active, limits.idle_time) {
+                session.end_at(Limit::Idle);
+            }
+        }
+    }
+
+    /// Ends all, once the answers that are there are written.
+    pub(crate) fn finish_all(&self) {
+        for (_, one) in &self.all {
+            one.session.finish();
+        }
+    }
+}

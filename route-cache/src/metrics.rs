@@ -1,0 +1,236 @@
+//! Figures that a worker keeps and others read.
+//!
+//! Each is written by one worker alone, so that counting is a load and a store and no core waits for another; whoever
+//! publishes them adds up what all workers have.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// Counts up. Written by one thread.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    #[inline]
+    pub fn add(&self, number: u64) {
+        let now = self.0.load(Ordering::Relaxed);
+        self.0.store(now.wrapping_add(number), Ordering::Relaxed);
+    }
+
+    /// What it has come to.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Goes up and down. Written by one thread.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// Adds to it; less than nothing takes away.
+    #[inline]
+    pub fn add(&self, number: i64) {
+        let now = self.0.load(Ordering::Relaxed);
+        self.0.store(now.wrapping_add(number), Ordering::Relaxed);
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bounds of durations, in microseconds. RocketMQ's own for `rocketmq_rpc_latency` (`RemotingMetricsManager`) are among
+/// them.
+pub const DURATIONS: &[u64] = &[
+    100, 250, 500, 1_000, 3_000, 5_000, 7_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000, 30_000_000,
+];
+
+/// How values are spread. Written by one thread.
+#[derive(Debug)]
+pub struct Histogram {
+    bounds: &'static [u64],
+    /// One for each bound, and one for what is above the last.
+    buckets: Box<[Counter]>,
+    sum: Counter,
+}
+
+impl Histogram {
+    /// Of values up to each of these bounds.
+    #[must_use]
+    pub fn new(bounds: &'static [u64]) -> Self {
+        Self {
+            bounds,
+            buckets: (0..=bounds.len()).map(|_| Counter::default()).collect(),
+            sum: Counter::default(),
+        }
+    }
+
+    /// Of durations.
+    #[must_use]
+    pub fn of_durations() -> Self {
+        Self::new(DURATIONS)
+    }
+
+    /// Takes in a value.
+    #[inline]
+    pub fn observe(&self, value: u64) {
+        let at = self.bounds.partition_point(|bound| *bound < value);
+        if let Some(bucket) = self.buckets.get(at) {
+            bucket.add(1);
+        }
+        self.sum.add(value);
+    }
+
+    /// Takes in a duration, in microseconds.
+    #[inline]
+    pub fn observe_duration(&self, duration: Duration) {
+        // Whoever waits for half a million years has other troubles.
+        self.observe(duration.as_micros() as u64);
+    }
+
+    /// What has come together.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            counts: self.buckets.iter().map(Counter::get).collect(),
+            sum: self.sum.get(),
+        }
+    }
+}
+
+/// A histogram as of one moment; those of several workers add up.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Snapshot {
+    /// By bound, how many were up to it and above the one before; what is above the last comes last.
+    pub counts: Vec<u64>,
+    /// All values together.
+    pub sum: u64,
+}
+
+impl Snapshot {
+    /// Adds another with the same bounds.
+    pub fn add(&mut self, other: &Self) {
+        self.counts
+            .resize(self.counts.len().max(other.counts.len()), 0);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+}
+
+/// What goes over connections of one kind.
+#[derive(Debug)]
+pub struct Meter {
+    /// Bytes that were read.
+    pub received: Counter,
+    /// Bytes that were written.
+    pub sent: Counter,
+    /// From reading what a frame answers or passes on to having written it, for the frame of each flush that waited
+    /// longest.
+    pub own: Histogram,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            received: Counter::default(),
+            sent: Counter::default(),
+            own: Histogram::of_durations(),
+        }
+    }
+}
+
+/// What one worker knows of one broker.
+#[derive(Debug)]
+pub struct BrokerMetrics {
+    /// Of data connections.
+    pub data: Arc<Meter>,
+    /// Of lanes.
+    pub lane: Arc<Meter>,
+    /// From sending a request to its answer.
+    pub answered: Histogram,
+    /// Data connections that are established.
+    pub connections: Gauge,
+    /// Lanes that are established.
+    pub lanes: Gauge,
+    /// Requests without an answer yet.
+    pub outstanding: Gauge,
+    /// Connections that were lost or did not come about; each is made again when it is needed.
+    pub reconnects: Counter,
+    /// 1 while requests to it are refused at once.
+    pub failing: Gauge,
+    /// Requests that were refused because too many were outstanding, or too much waited to be written.
+    pub refused: Counter,
+}
+
+impl Default for BrokerMetrics {
+    fn default() -> Self {
+        Self {
+            data: Arc::default(),
+            lane: Arc::default(),
+            answered: Histogram::of_durations(),
+            connections: Gauge::default(),
+            lanes: Gauge::default(),
+            outstanding: Gauge::default(),
+            reconnects: Counter::default(),
+            failing: Gauge::default(),
+            refused: Counter::default(),
+        }
+    }
+}
+
+/// What one worker knows of all brokers.
+#[derive(Debug, Default)]
+pub struct UpstreamMetrics {
+    brokers: Mutex<HashMap<Box<str>, Arc<BrokerMetrics>>>,
+}
+
+impl UpstreamMetrics {
+    /// Those of one broker, to be kept by whoever writes them.
+    #[must_use]
+    pub fn broker(&self, name: &str) -> Arc<BrokerMetrics> {
+        let mut brokers = self.brokers.lock();
+        if let Some(known) = brokers.get(name) {
+            return known.clone();
+        }
+        let new = Arc::<BrokerMetrics>::default();
+        brokers.insert(name.into(), new.clone());
+        new
+    }
+
+    /// Those of all brokers that were ever spoken to, added to what other workers have.
+    pub fn collect(&self, all: &mut BTreeMap<Box<str>, Vec<Arc<BrokerMetrics>>>) {
+        for (name, metrics) in &*self.brokers.lock() {
+            all.entry(name.clone()).or_default().push(metrics.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_counts_up_to_its_bound() {
+        let histogram = Histogram::new(&[10, 20]);
+        for value in [0, 10, 11, 20, 21, 1000] {
+            histogram.observe(value);
+        }
+        let mut snapshot = histogram.snapshot();
+        assert_eq!(snapshot.counts, [2, 2, 2]);
+        assert_eq!(snapshot.sum, 1062);
+        snapshot.add(&histogram.snapshot());
+        assert_eq!(snapshot.counts, [4, 4, 4]);
+    }
+}
