@@ -16,6 +16,7 @@ const SECTIONS: &[&str] = &[
     "idle",
     "growth",
     "start",
+    "attacks",
     "variants",
 ];
 

@@ -22,6 +22,9 @@ use crate::{
     workspace::{crate_dir, target_dir},
 };
 
+/// How long a drain takes: the defaults are for balancers that take longer to notice.
+const DRAIN: &str = "\n[drain]\nwait_ms = 1000\ntime_ms = 3000\ndeadline_ms = 20000\n";
+
 const READY_LIMIT: Duration = Duration::from_secs(20);
 /// Longer than the proxy takes to drain.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -64,6 +67,8 @@ pub struct Setup<'a> {
     pub advertise: Option<SocketAddr>,
     /// The brokers that have a port of their own.
     pub brokers: Vec<BrokerPort<'a>>,
+    /// What else the configuration file says.
+    pub further: &'a str,
 }
 
 /// A port that belongs to one broker.
@@ -91,6 +96,7 @@ impl Setup<'_> {
             self.listen,
             advertised(self.advertise)
         );
+        file.push_str(DRAIN);
         for port in &self.brokers {
             file.push_str(&format!(
                 "\n[[broker_listener]]\nbroker = \"{}\"\nbind = \"{}\"\n{}",
@@ -99,6 +105,8 @@ impl Setup<'_> {
                 advertised(port.advertise)
             ));
         }
+        file.push('\n');
+        file.push_str(self.further);
         file
     }
 }
@@ -239,8 +247,21 @@ impl Remora {
     /// When it does not exit with 0, or has logged a warning or an error that contains none of the `expected` texts.
     pub fn stop(mut self, expected: &[&str]) -> Result<()> {
         self.process.interrupt()?;
+        self.end(expected)
+    }
+
+    /// Has the proxy send its clients elsewhere and end (SIGTERM), as Kubernetes does.
+    ///
+    /// # Errors
+    /// As with [`stop`](Self::stop).
+    pub fn drain(mut self, expected: &[&str]) -> Result<()> {
+        self.process.begin_termination()?;
+        self.end(expected)
+    }
+
+    fn end(mut self, expected: &[&str]) -> Result<()> {
         let status = self.process.wait(STOP_LIMIT)?;
-        ensure!(status.success(), "remora ended with {status} after SIGINT");
+        ensure!(status.success(), "remora ended with {status}");
         let log = BufReader::new(fs::File::open(self.process.log())?);
         let complaints: Vec<String> = log
             .lines()

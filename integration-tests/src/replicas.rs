@@ -135,6 +135,7 @@ impl Replicas {
                     advertise: Some(*front),
                 })
                 .collect(),
+            further: "",
         };
         let dir = self.dir.join(format!("replica-{number}"));
         seat.remora = Some(Remora::start_setup(&self.binary, &dir, &setup)?);

@@ -88,6 +88,7 @@ impl Ways {
             listen: SocketAddr::new(at, lone_port()?),
             admin: SocketAddr::new(at, free_port()?),
             advertise: None,
+            further: "",
         };
         let remora = Remora::start_setup(binary, &dir.join("remora"), &setup)?;
         let mut ways = vec![

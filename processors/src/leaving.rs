@@ -1,58 +1,179 @@
 //! A client that is to go to another replica: the proxy drains, or the connection is old.
 //!
 //! Java clients newer than 5.3.1 are told so: GO_AWAY (1500) has them connect anew and ask again. All others are closed, and
-//! do not notice a close under a request before that times out. So they are closed at a moment when nothing is outstanding,
-//! right behind an answer: the end of the stream then comes with it, before the client can ask again. Long polls are
-//! answered empty for that moment to come.
+//! most of them do not notice a close under a request before that times out. So no request may be on its way when they are
+//! closed. One that sends and waits is closed right behind an answer: the end of the stream comes with it, before the client
+//! can ask again. One that polls has its polls kept until it asks nothing more, for then all that it has to ask is here; they
+//! are answered empty then, all at once, with the end of the stream behind them.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, ResponseCode, Version};
-use route_cache::Origin;
+use route_cache::{Origin, Ticket};
+use tokio::time::Instant;
 
 use crate::metrics::Limit;
 use crate::session::Session;
 
-/// A client that asks nothing for so long is closed without another answer to close behind.
+/// A client that polls and asks nothing else for so long has asked all that it has to.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// One that polls and never pauses is closed behind any answer after this.
+const RESTLESS: Duration = Duration::from_secs(2);
+
+/// A client that asks nothing for so long is closed without an answer to close behind.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The newest Java client that does not know GO_AWAY (`NettyRemotingServer` sends it to newer ones only).
 const V5_3_1: Version = Version(475);
 
+/// What is kept of a client that is to go.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    since: Cell<Option<Instant>>,
+    /// Polls that are outstanding at brokers.
+    polls: Cell<usize>,
+    /// Polls that came since, and go to no broker.
+    kept: RefCell<Vec<Origin>>,
+    /// Polls are given up now.
+    gives_up: Cell<bool>,
+}
+
+/// Whether a broker may keep the answer back until there is something to say.
+pub(crate) fn is_poll(code: RequestCode) -> bool {
+    matches!(
+        code,
+        RequestCode::PULL_MESSAGE
+            | RequestCode::LITE_PULL_MESSAGE
+            | RequestCode::POP_MESSAGE
+            | RequestCode::NOTIFICATION
+    )
+}
+
 impl Session {
     /// Has the client go, as soon as it can be done without loss.
     pub fn leave(&self) {
-        if self.leaving.get().is_none() {
-            self.leaving.set(Some(self.upstream.buffers().now()));
+        if self.leaving.since.get().is_none() {
+            let now = self.upstream.buffers().now();
+            self.leaving.since.set(Some(now));
         }
     }
 
     /// Whether the client is to go.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
-        self.leaving.get().is_some()
+        self.leaving.since.get().is_some()
     }
 
-    /// To be called now and then for a client that is to go: ends its connection when nothing was outstanding for a while.
-    pub fn leave_if_silent(&self) {
-        let now = self.upstream.buffers().now();
-        let since = self.heard().max(self.leaving.get());
-        if self.outstanding.get() == 0
-            && since.is_some_and(|since| now.saturating_duration_since(since) >= SILENCE)
-        {
-            self.finish();
+    /// A poll went to a broker.
+    pub(crate) fn begin_poll(&self) {
+        self.leaving.polls.set(self.leaving.polls.get() + 1);
+    }
+
+    /// A request was answered or will not be.
+    pub(crate) fn end_of(&self, code: RequestCode) {
+        if is_poll(code) {
+            let polls = self.leaving.polls.get();
+            self.leaving.polls.set(polls.saturating_sub(1));
+        }
+        self.end();
+    }
+
+    /// Whether polls are given up now.
+    pub(crate) fn gives_up_polls(&self) -> bool {
+        self.leaving.gives_up.get()
+    }
+
+    /// Whether the client is one that is told to go.
+    fn is_told(&self) -> bool {
+        let told = |(language, version)| knows_go_away(language, version);
+        self.identity().is_some_and(told)
+    }
+
+    /// Whether nothing but polls is outstanding.
+    fn only_polls(&self) -> bool {
+        self.outstanding.get() == self.leaving.polls.get()
+    }
+
+    fn polls(&self) -> bool {
+        self.leaving.polls.get() > 0 || !self.leaving.kept.borrow().is_empty()
+    }
+
+    /// To be called now and then for a client that is to go: ends its connection once it asks nothing.
+    pub fn leave_if_quiet(&self) {
+        let Some(since) = self.leaving.since.get() else {
+            return;
+        };
+        let heard = self.heard().map_or(since, |heard| heard.max(since));
+        let quiet = self
+            .upstream
+            .buffers()
+            .now()
+            .saturating_duration_since(heard);
+        // One that is told has no need to be closed while it may still be here.
+        let wait = match self.polls() && !self.is_told() {
+            true => QUIET,
+            false => SILENCE,
+        };
+        if self.only_polls() && quiet >= wait && !self.outbox.is_closed() {
+            self.go();
         }
     }
 
-    /// Ends the connection behind the last answer.
-    pub(crate) fn leave_if_done(&self) {
-        let is_told = self
-            .identity()
-            .is_some_and(|(language, version)| knows_go_away(language, version));
-        if self.is_leaving() && !is_told && self.outstanding.get() == 0 && !self.outbox.is_closed()
-        {
-            self.finish();
+    /// An answer is about to be written: the connection may end behind it.
+    pub(crate) fn leave_behind_answer(&self) {
+        let Some(since) = self.leaving.since.get() else {
+            return;
+        };
+        if !self.only_polls() || self.is_told() || self.outbox.is_closed() {
+            return;
         }
+        let time = self
+            .upstream
+            .buffers()
+            .now()
+            .saturating_duration_since(since);
+        if !self.polls() || time >= RESTLESS {
+            self.go();
+        }
+    }
+
+    /// Answers all polls, and ends the connection behind them.
+    fn go(&self) {
+        self.leaving.gives_up.set(true);
+        self.upstream.release();
+        for origin in self.leaving.kept.take() {
+            self.answer_empty(&origin);
+        }
+        self.finish();
+    }
+
+    /// Answers a poll that no broker will answer any more.
+    pub(crate) fn answer_empty(&self, origin: &Origin) {
+        let nothing = nothing_found(origin);
+        self.count_own(origin.code, nothing.code, origin.ticket.begun);
+        self.outbox.push(&nothing);
+    }
+
+    /// Keeps a poll of a client that is to go. False when it is to be served.
+    pub(crate) fn keeps(&self, view: &CommandView<'_>) -> bool {
+        if !self.is_leaving() || self.is_told() || !is_poll(view.request_code()) {
+            return false;
+        }
+        let offset = view.ext_fields().value("queueOffset");
+        let ticket = Ticket {
+            begun: self.begun(),
+            note: offset.and_then(|offset| offset.long()).unwrap_or_default(),
+            tag: 0,
+        };
+        self.leaving.kept.borrow_mut().push(Origin {
+            opaque: view.opaque(),
+            code: view.request_code(),
+            serialize_type: view.serialize_type(),
+            ticket,
+        });
+        true
     }
 
     /// What a request is answered with, if it is not to be served now: the client is to go, or there is no room for it.

@@ -8,6 +8,7 @@ use route_cache::transport::Frame;
 use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError, Ticket};
 
 use crate::error::ProcessError;
+use crate::leaving::is_poll;
 use crate::metrics::Tag;
 use crate::request::Request;
 use crate::session::Session;
@@ -215,6 +216,9 @@ pub(crate) fn for_target<T: RelayTarget + 'static>(
         };
         connection.relay(frame, view, target(), time, ticket)?;
         session.begin();
+        if is_poll(view.request_code()) {
+            session.begin_poll();
+        }
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use route_cache::{
 use tokio::time::Instant;
 
 use crate::error::ProcessError;
+use crate::leaving::{Leaving, is_poll};
 use crate::membership::Membership;
 use crate::metrics::{Limit, RequestMetrics, Tag};
 use crate::push::Pushes;
@@ -27,8 +28,7 @@ use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::slow_log::SlowLog;
-use crate::table::Row;
-use crate::{dispatch, leaving, notice, pull, push};
+use crate::{dispatch, notice, pull, push};
 
 /// A client connection: whom answers go to, and what the client has said of itself.
 pub struct Session {
@@ -53,8 +53,8 @@ pub struct Session {
     identity: Cell<Option<(Language, Version)>>,
     /// Requests of this client that are not answered yet.
     pub(crate) outstanding: Cell<usize>,
-    /// Since when the client is to go.
-    pub(crate) leaving: Cell<Option<Instant>>,
+    /// What is kept while the client is to go.
+    pub(crate) leaving: Leaving,
     /// Frames that have come.
     received: Cell<u64>,
     peer: SocketAddr,
@@ -120,7 +120,7 @@ impl Session {
             advertised,
             broker: broker.map(Rc::from),
             outstanding: Cell::new(0),
-            leaving: Cell::new(None),
+            leaving: Leaving::default(),
             received: Cell::new(0),
             peer,
             this: this.clone(),
@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Counts an answer that Remora gives itself.
-    fn count_own(&self, code: RequestCode, result: i32, begun: Instant) {
+    pub(crate) fn count_own(&self, code: RequestCode, result: i32, begun: Instant) {
         let time = self
             .upstream
             .buffers()
@@ -304,7 +304,7 @@ impl Session {
                 session.refuse(&view, &error);
             }
             session.task_begun.set(None);
-            session.leave_if_done();
+            session.leave_behind_answer();
         });
     }
 
@@ -347,6 +347,8 @@ impl FrameHandler for Session {
             push::on_response(self, &frame, &view);
         } else if let Some(refusal) = self.refusal(&view) {
             self.answer(&view, refusal);
+        } else if self.keeps(&view) {
+            // Answered when the client has nothing more to ask.
         } else {
             dispatch::dispatch(&this, &frame, &view);
         }
@@ -360,7 +362,7 @@ impl FrameHandler for Session {
 
 impl RelayTarget for Session {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        self.end();
+        self.end_of(origin.code);
         let now = self.upstream.buffers().now();
         let time = now.saturating_duration_since(origin.ticket.begun);
         self.metrics.answered(origin.code, view.code(), true, time);
@@ -397,30 +399,26 @@ impl RelayTarget for Session {
         {
             self.close();
         }
-        self.leave_if_done();
+        self.leave_behind_answer();
     }
 
     fn gives_up(&self, origin: &Origin) -> bool {
-        self.leaving.get().is_some() && Row::find(origin.code).is_some_and(Row::is_long_poll)
+        self.gives_up_polls() && is_poll(origin.code)
     }
 
     fn on_given_up(&self, origin: Origin) {
-        self.end();
-        let nothing = leaving::nothing_found(&origin);
-        self.count_own(origin.code, nothing.code, origin.ticket.begun);
-        self.outbox.push(&nothing);
-        self.leave_if_done();
+        self.end_of(origin.code);
+        self.answer_empty(&origin);
     }
 
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        self.end();
+        self.end_of(origin.code);
         let error = ProcessError::from(error);
         tracing::debug!(peer = %self.peer, code = %origin.code, %error, "not answered");
         let code = error.response_code();
         self.count_own(origin.code, code.0, origin.ticket.begun);
         let response = RemotingCommand::response(code, origin.opaque, origin.serialize_type);
         self.outbox.push(&response.with_remark(error.to_string()));
-        self.leave_if_done();
     }
 }
 

@@ -7,6 +7,11 @@ use route_cache::transport::{Buffers, PumpError, pump};
 use tokio::net::TcpStream;
 use tracing::{debug, info, warn};
 
+use crate::rate::PerSecond;
+
+/// Connections that end for what was sent over them.
+static UNREADABLE: PerSecond = PerSecond::new(10);
+
 /// Serves a client until it leaves, or must.
 pub(crate) async fn serve(
     mut stream: TcpStream,
@@ -31,7 +36,10 @@ pub(crate) async fn serve(
         Ok(()) => debug!(%peer, "connection ended"),
         Err(PumpError::Io(error)) => debug!(%peer, %error, "connection lost"),
         Err(PumpError::Protocol(error)) => {
-            warn!(%peer, %error, "client sent what cannot be read, connection closed");
+            // A peer that does so all the time does not fill the disk.
+            if let Some(not_logged) = UNREADABLE.pass() {
+                warn!(%peer, %error, not_logged, "client sent what cannot be read, connection closed");
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod connection;
 mod listener;
 mod metrics;
 mod proxy;
+mod rate;
 mod reload;
 mod sessions;
 mod worker;

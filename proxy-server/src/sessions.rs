@@ -99,21 +99,18 @@ impl Sessions {
         }
     }
 
-    /// Has those go whose time has come; whether any is going.
-    pub(crate) fn leave_in_turn(&mut self) -> bool {
+    /// Has those go whose time has come.
+    pub(crate) fn leave_in_turn(&self) {
         if !self.draining && self.age.max.is_none() {
-            return false;
+            return;
         }
         let now = Instant::now();
-        let mut any = false;
         for (_, one) in &self.all {
             if one.leaves.is_some_and(|leaves| leaves <= now) {
                 one.session.leave();
-                one.session.leave_if_silent();
-                any = true;
+                one.session.leave_if_quiet();
             }
         }
-        any
     }
 
     /// Ends what takes too long.

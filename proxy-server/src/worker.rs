@@ -200,9 +200,7 @@ impl Worker {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.upstream.tick();
-                    if self.sessions.borrow_mut().leave_in_turn() {
-                        self.upstream.release();
-                    }
+                    self.sessions.borrow().leave_in_turn();
                     self.state.ticks.fetch_add(1, Ordering::Relaxed);
                 }
                 _ = looks.tick() => self.sessions.borrow_mut().look(&self.limits),

@@ -1,5 +1,6 @@
 //! The parts of `make bench`.
 
+mod attacks;
 mod fleet;
 mod growth;
 mod idle;
@@ -39,6 +40,8 @@ pub enum Part {
     Growth,
     /// From the start to serving.
     Start,
+    /// What others notice of peers that do what clients do not.
+    Attacks,
     /// Other builds of Remora (`--variant`), and two ways to run a relay.
     Variants,
     /// The process of the sinks; the other parts start it.
@@ -155,6 +158,7 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Idle => idle::run(options, scratch.path()),
             Part::Growth => growth::run(options, scratch.path()),
             Part::Start => start::run(options, scratch.path()),
+            Part::Attacks => attacks::run(options, scratch.path()),
             Part::Variants => variants::run(options, scratch.path()),
             Part::SinkProcess | Part::RelayProcess => Ok(()),
         }?;

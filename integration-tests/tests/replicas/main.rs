@@ -3,6 +3,7 @@
 mod load;
 mod requests;
 mod restart;
+mod rolling;
 
 use std::{env, net::Ipv4Addr, process::ExitCode};
 
@@ -25,7 +26,7 @@ const ALL_VERSIONS: &[&str] = &["4.5.2", OLD, "4.9.8", "5.0.0", "5.3.3"];
 
 fn main() -> ExitCode {
     let mut tests: Vec<(&'static str, TestFn)> =
-        [load::QUICK, restart::TESTS, requests::TESTS].concat();
+        [load::QUICK, restart::TESTS, requests::TESTS, rolling::TESTS].concat();
     let all = env::var("REMORA_IT_CLIENTS").as_deref() == Ok("all");
     if all {
         tests.extend(load::ALL);
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     let suite = Suite {
         name: "replicas",
         brokers: &BROKERS,
-        clients: if all { ALL_VERSIONS } else { &[OLD] },
+        clients: if all { ALL_VERSIONS } else { &[OLD, "4.9.8"] },
         // Each test has replicas of its own, and some of them keep the machine busy.
         parallel: 1,
         expected_warnings: &[],
