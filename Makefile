@@ -2,7 +2,7 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test test-clients bench java go haproxy
+.PHONY: help run test test-clients bench java go haproxy prometheus
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
@@ -22,7 +22,7 @@ run: java
 endif
 
 # The newest Java client, 4.9.3 and Go, each feature directly and through Remora; 20 minutes at most.
-test: java go haproxy
+test: java go haproxy prometheus
 	cargo test --workspace --no-fail-fast
 
 # What the quick run of `make test` leaves out: all versions, Python, and a third way, through two replicas behind HAProxy.
@@ -48,3 +48,7 @@ go:
 # HAProxy, which stands in front of replicas, when it is absent.
 haproxy:
 	integration-tests/scripts/install-haproxy.sh
+
+# Prometheus, which one test has scrape Remora, when it is absent.
+prometheus:
+	benches/scripts/install.sh prometheus

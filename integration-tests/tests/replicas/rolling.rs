@@ -8,7 +8,7 @@ use integration_tests::{
     delivery::{unharmed, wait_arrived},
     go::Go,
     java_client::JavaClient,
-    scenario::{ClientBuilder, Scenario},
+    scenario::{ClientBuilder, QUEUES_PER_BROKER, Scenario},
     suite::{TestFn, report},
     wait::wait_until,
 };
@@ -45,9 +45,10 @@ fn rolling_restart_loses_nothing(it: &Scenario<'_>) -> Result<()> {
     let mut running = Vec::new();
     for kind in kinds {
         // A topic and a group for each kind, so that it is seen who lost what.
-        let topic = it.topic()?;
+        let topic = it.name(&format!("{kind:?}"));
+        it.cluster().create_topic(&topic, QUEUES_PER_BROKER)?;
         let of_kind = |builder| of_kind(builder, kind, &go).target(&target);
-        let group = it.name("members");
+        let group = it.name(&format!("{kind:?}-members"));
         let member = of_kind(it.push_consumer(&topic)).option("group", group);
         let members = [member.clone().start()?, member.start()?];
         let mut producers = Vec::new();
