@@ -116,6 +116,7 @@ impl Setup<'_> {
 pub struct Remora {
     process: Process,
     target: Target,
+    admin: SocketAddr,
 }
 
 impl Remora {
@@ -212,7 +213,17 @@ impl Remora {
             Ok(is_ready(admin).then_some(()))
         })
         .with_context(|| tail(process.log(), 20))?;
-        Ok(Self { process, target })
+        Ok(Self {
+            process,
+            target,
+            admin,
+        })
+    }
+
+    /// Where its admin listener is.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// The target of clients that go through this proxy.

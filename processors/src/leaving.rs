@@ -40,17 +40,6 @@ pub(crate) struct Leaving {
     gives_up: Cell<bool>,
 }
 
-/// Whether a broker may keep the answer back until there is something to say.
-pub(crate) fn is_poll(code: RequestCode) -> bool {
-    matches!(
-        code,
-        RequestCode::PULL_MESSAGE
-            | RequestCode::LITE_PULL_MESSAGE
-            | RequestCode::POP_MESSAGE
-            | RequestCode::NOTIFICATION
-    )
-}
-
 impl Session {
     /// Has the client go, as soon as it can be done without loss.
     pub fn leave(&self) {
@@ -73,7 +62,7 @@ impl Session {
 
     /// A request was answered or will not be.
     pub(crate) fn end_of(&self, code: RequestCode) {
-        if is_poll(code) {
+        if code.is_long_poll() {
             let polls = self.leaving.polls.get();
             self.leaving.polls.set(polls.saturating_sub(1));
         }
@@ -158,7 +147,7 @@ impl Session {
 
     /// Keeps a poll of a client that is to go. False when it is to be served.
     pub(crate) fn keeps(&self, view: &CommandView<'_>) -> bool {
-        if !self.is_leaving() || self.is_told() || !is_poll(view.request_code()) {
+        if !self.is_leaving() || self.is_told() || !view.request_code().is_long_poll() {
             return false;
         }
         let offset = view.ext_fields().value("queueOffset");

@@ -8,7 +8,6 @@ use route_cache::transport::Frame;
 use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError, Ticket};
 
 use crate::error::ProcessError;
-use crate::leaving::is_poll;
 use crate::metrics::Tag;
 use crate::request::Request;
 use crate::session::Session;
@@ -216,7 +215,7 @@ pub(crate) fn for_target<T: RelayTarget + 'static>(
         };
         connection.relay(frame, view, target(), time, ticket)?;
         session.begin();
-        if is_poll(view.request_code()) {
+        if view.request_code().is_long_poll() {
             session.begin_poll();
         }
     }

@@ -19,7 +19,7 @@ use route_cache::{
 use tokio::time::Instant;
 
 use crate::error::ProcessError;
-use crate::leaving::{Leaving, is_poll};
+use crate::leaving::Leaving;
 use crate::membership::Membership;
 use crate::metrics::{Limit, RequestMetrics, Tag};
 use crate::push::Pushes;
@@ -403,7 +403,7 @@ impl RelayTarget for Session {
     }
 
     fn gives_up(&self, origin: &Origin) -> bool {
-        self.gives_up_polls() && is_poll(origin.code)
+        self.gives_up_polls() && origin.code.is_long_poll()
     }
 
     fn on_given_up(&self, origin: Origin) {

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::session::Session;
-use crate::table::Row;
 
 /// How many slow requests a worker has logged in this second.
 #[derive(Debug, Default)]
@@ -31,7 +30,7 @@ impl SlowLog {
 
     #[cold]
     fn log(&self, session: &Session, code: RequestCode, result: i32, time: Duration) {
-        if Row::find(code).is_some_and(Row::is_long_poll) {
+        if code.is_long_poll() {
             return;
         }
         session.metrics.slow.add(1);

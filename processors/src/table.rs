@@ -567,12 +567,6 @@ impl Row {
     pub fn place(code: Code) -> Option<usize> {
         TABLE.binary_search_by_key(&code, |row| row.code).ok()
     }
-
-    /// Whether a broker may keep the answer back until there is something to say.
-    #[must_use]
-    pub fn is_long_poll(&self) -> bool {
-        matches!(self.processor, Processor::Pull | Processor::Pop)
-    }
 }
 
 #[cfg(test)]

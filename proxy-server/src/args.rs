@@ -69,6 +69,10 @@ pub struct Args {
     #[arg(long, env = "REMORA_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
 
+    /// Ask that URL of an admin listener, as http://127.0.0.1:9100/readyz: exit with 0 if the answer is 200, else with 1.
+    #[arg(long, value_name = "URL")]
+    pub health: Option<String>,
+
     /// Print a configuration file that has every key, and exit.
     #[arg(long)]
     pub example_config: bool,

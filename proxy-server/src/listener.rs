@@ -54,7 +54,11 @@ impl Door {
         let at = |port| Arc::from(SocketAddr::new(local, port).to_string());
         let own = |listener: &BrokerListenerConfig| match &listener.advertise {
             Some(advertise) => Arc::from(advertise.as_str()),
-            None => at(listener.bind.port()),
+            // Who reaches the shared address at a host reaches brokers' ports there, too.
+            None => match self.advertise.as_deref().and_then(|at| at.rsplit_once(':')) {
+                Some((host, _)) => format!("{host}:{}", listener.bind.port()).into(),
+                None => at(listener.bind.port()),
+            },
         };
         let brokers = self.brokers.iter();
         Advertised {

@@ -1,10 +1,13 @@
 //! The `remora` binary: flags, configuration, log, and then the proxy until it is told to stop.
 
+mod health;
+
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
 use proxy_server::{Args, Config, LogFilter, LogFormat, Proxy, Signal, Signals, example};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{self, SignalKind};
 use tracing_subscriber::EnvFilter;
@@ -23,6 +26,15 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse_flags(&error),
     };
+    if let Some(url) = &args.health {
+        return match health::ask(url) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(stderr(), "remora: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if args.example_config {
         let _ = write!(stdout(), "{}", example());
         return ExitCode::SUCCESS;
@@ -49,8 +61,21 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, config: Config, filter: LogFilter) -> anyhow::Result<()> {
+    allow_descriptors();
     // Caught from here on, before anybody is told that the proxy listens.
     Proxy::bind(config)?.run(args, filter, UnixSignals::catch)
+}
+
+/// Each client takes two descriptors and more, and the usual soft limit is for programs that use `select`.
+fn allow_descriptors() {
+    let allowed = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: allowed.maximum,
+        ..allowed
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// What the kernel delivers.

@@ -26,6 +26,17 @@ macro_rules! request_codes {
     };
 }
 
+impl RequestCode {
+    /// Whether a broker may keep the answer back until there is something to say.
+    #[must_use]
+    pub fn is_long_poll(self) -> bool {
+        matches!(
+            self,
+            Self::PULL_MESSAGE | Self::LITE_PULL_MESSAGE | Self::POP_MESSAGE | Self::NOTIFICATION
+        )
+    }
+}
+
 request_codes! {
     10 SEND_MESSAGE
     11 PULL_MESSAGE

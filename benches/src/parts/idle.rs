@@ -1,22 +1,73 @@
 //! Thousands of clients that only say that they are there.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use remoting_codec::SerializeType;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
 use super::fleet::{Fleet, GROUPS, HEARTBEAT};
 use super::{Options, start_remora};
 use crate::checks::{Bound, Outcome};
 use crate::procfs::{CpuTimes, descriptors};
 use crate::report::Section;
+use crate::requests::send;
+use crate::shape::SEND_TOPIC;
+use crate::sink::broker_name;
 use crate::stack::Sinks;
+use crate::stats::Spread;
 use crate::tables;
 
 /// How long the proxy gets to come to rest after the start.
 const SETTLE: Duration = Duration::from_secs(3);
+
+/// Clients that are connected while Remora is scraped, and how often it is.
+const SCRAPED: usize = 10_000;
+const SCRAPES: usize = 10;
+
+/// How long a scrape takes while that many clients are connected.
+fn scraping(dir: &Path, sinks: &Sinks) -> Result<Outcome> {
+    let remora = start_remora(dir, sinks.name_server())?;
+    let address = *remora.target().allowed.first().context("it listens")?;
+    let kind = SerializeType::Json;
+    let request = send(&broker_name(0), SEND_TOPIC, 0, 128, kind).to_bytes();
+    let mut clients = Vec::new();
+    for _ in 0..SCRAPED {
+        let mut client = TcpStream::connect(address)?;
+        // Whoever has said something is known by language and version.
+        client.write_all(&request)?;
+        clients.push(client);
+    }
+    thread::sleep(SETTLE);
+    let mut millis = Vec::new();
+    for _ in 0..SCRAPES {
+        let begun = Instant::now();
+        let mut scrape = TcpStream::connect(remora.admin())?;
+        scrape.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        scrape.read_to_string(&mut text)?;
+        millis.push(begun.elapsed().as_secs_f64() * 1e3);
+        let all = text
+            .lines()
+            .find(|line| line.starts_with("rocketmq_proxy_clients{"));
+        let all = all.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        ensure!(all == Some(SCRAPED), "the scrape knows {all:?} clients");
+    }
+    drop(clients);
+    remora.stop(&[""])?;
+    Ok(Outcome {
+        shape: format!("{SCRAPED} clients connected"),
+        what: "ms for a scrape".to_owned(),
+        figure: Spread::of(millis.into_iter()).context("a scrape")?,
+        bound: Bound::AtMost(50.0),
+    })
+}
 
 pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     let sinks = Sinks::start(dir, 1)?;
@@ -62,6 +113,8 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     })?;
     drop(runtime);
     remora.stop(&[""])?;
+    let mut outcomes = outcomes;
+    outcomes.push(scraping(&dir.join("scraped"), &sinks)?);
     Section {
         part: "idle",
         title: "Clients that are idle".to_owned(),

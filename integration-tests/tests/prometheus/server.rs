@@ -47,9 +47,8 @@ impl Prometheus {
                 dir.join("data").display()
             ))
             .arg(format!("--web.listen-address={address}"));
-        let mut process =
-            Process::spawn("prometheus", &mut command, &dir.join("prometheus.log"))
-                .context("Debian's prometheus; integration-tests/scripts/install-prometheus.sh")?;
+        let mut process = Process::spawn("prometheus", &mut command, &dir.join("prometheus.log"))
+            .context("Debian's prometheus; benches/scripts/install.sh prometheus")?;
         wait_until("prometheus to be ready", START_LIMIT, || {
             if let Some(status) = process.exited()? {
                 bail!("prometheus ended: {status}");

@@ -161,7 +161,8 @@ table! {
         broker: String = String::new(),
         /// Where it listens, ip:port.
         bind: String = String::new(),
-        /// What clients are told, host:port; the host that they connected to and this port unless set.
+        /// What clients are told, host:port; unless set, this port at the host of the first listener's advertise, or else at
+        /// the one that they connected to.
         advertise: Option<String> = None,
         /// Whether it listens at the port minus two too, for the VIP channel of clients before 4.5.
         vip: bool = false,

@@ -247,7 +247,7 @@ impl Scrape {
                 let snapshot = histogram.snapshot();
                 let labels = vec![("code", code.to_owned()), ("result", result.to_owned())];
                 join(&mut ours, labels, &snapshot);
-                let long = row.is_some_and(processors::table::Row::is_long_poll);
+                let long = row.is_some_and(|row| row.code.is_long_poll());
                 let success = relayed || result == "SUCCESS";
                 let labels = vec![
                     ("protocol_type", "remoting".to_owned()),

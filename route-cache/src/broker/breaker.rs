@@ -64,6 +64,13 @@ impl Breaker {
         }
     }
 
+    /// The broker is not there any more: nobody needs to know whether it answers.
+    pub(super) fn abandon(&self) {
+        if self.open.replace(false) {
+            self.mark(-1);
+        }
+    }
+
     fn close(&self) {
         self.open.set(false);
         self.mark(-1);

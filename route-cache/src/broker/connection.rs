@@ -416,8 +416,11 @@ impl FrameHandler for Connection {
         };
         if let Some(sent) = sent {
             self.metrics.outstanding.add(-1);
-            let waited = self.context.buffers.now().saturating_duration_since(sent);
-            self.metrics.answered.observe_duration(waited);
+            // How long a poll takes says nothing of the broker.
+            if !completion.is_long_poll() {
+                let waited = self.context.buffers.now().saturating_duration_since(sent);
+                self.metrics.answered.observe_duration(waited);
+            }
         }
         if let Some(breaker) = &self.breaker {
             breaker.succeeded();

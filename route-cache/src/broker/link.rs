@@ -206,11 +206,16 @@ impl Link {
             return breaker.clone();
         }
         let new = Breaker::new(self.label.clone(), address.clone(), self.context.clone());
-        *known = Some(new.clone());
+        if let Some(old) = known.replace(new.clone()) {
+            old.abandon();
+        }
         new
     }
 
     fn retire(&self) {
+        if let Some(breaker) = self.breaker.take() {
+            breaker.abandon();
+        }
         if let Some((_, connection)) = self.current.take() {
             connection.retire();
         }

@@ -84,6 +84,10 @@ impl Completion {
         }
     }
 
+    pub(crate) fn is_long_poll(&self) -> bool {
+        matches!(self, Self::Relay(_, origin) if origin.code.is_long_poll())
+    }
+
     pub(crate) fn give_up(self) {
         if let Self::Relay(target, origin) = self {
             target.on_given_up(origin);
