@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use remoting_codec::DEFAULT_FRAME_LIMIT;
 
+use crate::tls::UpstreamTls;
+
 /// Settings of connections to brokers and name servers.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
-    /// How long a connection may take to be established. What waits for it is then answered, so this
+    /// How long a connection may take to be established, TLS included. What waits for it is then answered, so this
     /// must be well below what clients wait for an answer (3 s).
     pub connect_timeout: Duration,
     /// Most bytes of a frame, the length field included. Brokers close a connection that brings a
@@ -25,6 +27,8 @@ pub struct UpstreamConfig {
     pub breaker_failures: u32,
     /// How often such a broker is asked whether it is back.
     pub breaker_probe: Duration,
+    /// How connections are secured; they are not unless this is set.
+    pub tls: Option<UpstreamTls>,
 }
 
 impl Default for UpstreamConfig {
@@ -37,6 +41,7 @@ impl Default for UpstreamConfig {
             outstanding_limit: 65536,
             breaker_failures: 5,
             breaker_probe: Duration::from_secs(1),
+            tls: None,
         }
     }
 }

@@ -16,6 +16,7 @@ mod error;
 pub mod metrics;
 mod name_server;
 mod routes;
+mod tls;
 pub mod transport;
 mod upstream;
 
@@ -28,4 +29,5 @@ pub use config::{RouteConfig, UpstreamConfig};
 pub use error::{NameServerError, RouteError, UpstreamError};
 pub use name_server::{NameServerClient, NameServers, name_servers};
 pub use routes::{Advertised, MOCK_PREFIX, RouteCache, RouteStats, TopicRoute};
+pub use tls::UpstreamTls;
 pub use upstream::Upstream;

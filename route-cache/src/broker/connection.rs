@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, DecodeError, ResponseCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio_rustls::client::TlsStream;
 use tracing::debug;
 
 use super::breaker::Breaker;
@@ -19,7 +21,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
 use crate::metrics::{BrokerMetrics, UpstreamMetrics};
-use crate::transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump};
+use crate::transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 
 /// Requests without an answer after which a connection is given up.
 const ABANDONED_MAX: usize = 10_000;
@@ -105,6 +107,12 @@ impl Context {
     }
 }
 
+/// What an established connection is made of.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
 /// A connection to a broker or name server, many requests at a time.
 ///
 /// It exists from the moment that it is wanted: what is asked of it before it is established is
@@ -186,22 +194,20 @@ impl Connection {
                 return false;
             }
         };
-        let mut stream = stream;
         self.established.set(true);
         let gauge = match self.push_target {
             Some(_) => &self.metrics.lanes,
             None => &self.metrics.connections,
         };
         gauge.add(1);
-        let limit = self.context.config.frame_limit;
-        let ended = pump(
-            &mut stream,
-            &self.outbox,
-            &self.context.buffers,
-            limit,
-            self,
-        )
-        .await;
+        let ended = match stream {
+            Stream::Plain(mut stream) => self.serve(&mut stream).await,
+            Stream::Tls(mut stream) => {
+                let ended = self.serve(&mut *stream).await;
+                say_farewell(&mut *stream).await;
+                ended
+            }
+        };
         gauge.add(-1);
         if !self.outbox.is_closed() {
             self.metrics.reconnects.add(1);
@@ -217,7 +223,17 @@ impl Connection {
         !self.turned_away.get()
     }
 
-    async fn connect(&self, address: &str) -> Result<TcpStream, UpstreamError> {
+    async fn serve<S>(&self, stream: &mut S) -> Result<(), PumpError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Context {
+            buffers, config, ..
+        } = &*self.context;
+        pump(stream, &self.outbox, buffers, config.frame_limit, self).await
+    }
+
+    async fn connect(&self, address: &str) -> Result<Stream, UpstreamError> {
         let failed = |reason: String| UpstreamError::Connect {
             peer: self.peer.clone(),
             reason: reason.into(),
@@ -226,15 +242,19 @@ impl Connection {
         // SYN is repeated after 1 s.
         let attempts = if self.push_target.is_some() { 3 } else { 1 };
         let time = self.context.config.connect_timeout * attempts;
-        let connecting = TcpStream::connect(address);
-        let stream = tokio::time::timeout(time, connecting)
+        let connecting = async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            match &self.context.config.tls {
+                // In a box, for it takes more room than all else that a connection needs.
+                Some(tls) => Box::pin(tls.secure(address, stream)).await.map(Stream::Tls),
+                None => Ok(Stream::Plain(stream)),
+            }
+        };
+        tokio::time::timeout(time, connecting)
             .await
             .map_err(|_| failed(format!("{address} does not answer")))?
-            .map_err(|error| failed(format!("{address}: {error}")))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(stream)
+            .map_err(|error| failed(format!("{address}: {error}")))
     }
 
     /// Sends a request on for `target`, who gets the answer and `ticket`, or why there is none.

@@ -15,4 +15,4 @@ mod pump;
 
 pub use buffers::Buffers;
 pub use outbox::Outbox;
-pub use pump::{Frame, FrameHandler, PumpError, pump};
+pub use pump::{Frame, FrameHandler, PumpError, pump, say_farewell};

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, RemotingCommand};
@@ -51,6 +51,8 @@ struct Inner {
     len: usize,
     /// Bytes that were written since the beginning.
     total: u64,
+    /// How many of these are with the operating system; over TLS some may not be for a while.
+    flushed: u64,
     /// Since when the first of what waits has been waiting.
     since: Option<Instant>,
     ending: Ending,
@@ -183,7 +185,7 @@ impl Outbox {
         }
     }
 
-    /// Waits until everything that waits now is written, or the connection has ended.
+    /// Waits until everything that waits now is with the operating system, or the connection has ended.
     pub async fn flushed(&self) {
         let mark = {
             let inner = self.inner.borrow();
@@ -191,7 +193,7 @@ impl Outbox {
         };
         poll_fn(|cx| {
             let mut inner = self.inner.borrow_mut();
-            if inner.total >= mark || inner.ending == Ending::Closed {
+            if inner.flushed >= mark || inner.ending == Ending::Closed {
                 return Poll::Ready(());
             }
             inner.flush_waiters.push(cx.waker().clone());
@@ -259,14 +261,22 @@ impl Outbox {
         }
     }
 
-    /// Writes as much as the connection takes; ready when all is written.
+    /// Writes as much as the connection takes; ready when all is with the operating system.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         cx: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<io::Result<()>> {
         let mut inner = self.inner.borrow_mut();
-        while inner.len > 0 {
+        loop {
+            if inner.flushed < inner.total {
+                ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+                inner.flushed = inner.total;
+                inner.flush_waiters.drain(..).for_each(Waker::wake);
+            }
+            if inner.len == 0 {
+                break;
+            }
             let written = match inner.poll_write_once(cx, stream) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => written,
@@ -276,7 +286,6 @@ impl Outbox {
             inner.advance(written, &self.buffers);
             self.buffers.take_waiting(written);
             self.meter.sent.add(written as u64);
-            inner.flush_waiters.drain(..).for_each(Waker::wake);
         }
         if let Some(since) = inner.since.take() {
             let waited = self.buffers.stamp().saturating_duration_since(since);

@@ -111,6 +111,16 @@ where
     poll_fn(|cx| inbox.poll(cx, stream, outbox, buffers, handler)).await
 }
 
+/// Tells the peer of a connection that has ended that nothing more comes, as far as that can be done at once: over TLS an
+/// end that was not announced might have been made by somebody else.
+pub async fn say_farewell<S: AsyncWrite + Unpin>(stream: &mut S) {
+    poll_fn(|cx| {
+        let _ = Pin::new(&mut *stream).poll_shutdown(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
 /// The reading side.
 struct Inbox {
     /// The beginning of what could not be handed on yet: a frame that has not all arrived, or frames
@@ -295,7 +305,7 @@ mod tests {
     use std::rc::Rc;
     use std::sync::Arc;
 
-    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, duplex};
 
     use super::*;
 
@@ -379,6 +389,28 @@ mod tests {
             tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), make_room);
         ended.unwrap();
         assert!(*taker.frames.borrow() == sent);
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_holds_back_is_flushed() {
+        // As TLS does while the socket takes nothing: less fits through than is written.
+        let (near, mut far) = duplex(1_000);
+        let mut near = BufStream::new(near);
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        let taker = Taker::default();
+        taker.room.set(1);
+        let sent = frame(5_000, 7);
+        outbox.push_bytes(&sent);
+        let mut read = vec![0; sent.len()];
+        let arrives = async {
+            far.read_exact(&mut read).await.unwrap();
+            outbox.flushed().await;
+            outbox.close();
+        };
+        let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), arrives);
+        ended.unwrap();
+        assert!(read == sent);
     }
 
     #[tokio::test]
