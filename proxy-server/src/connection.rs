@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use processors::Session;
-use route_cache::transport::{Buffers, PumpError, pump};
-use tokio::net::TcpStream;
+use route_cache::transport::{Buffers, PumpError, pump, say_farewell};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
 
+use crate::entrance::Stream;
 use crate::rate::PerSecond;
 
 /// Connections that end for what was sent over them.
@@ -14,13 +15,26 @@ static UNREADABLE: PerSecond = PerSecond::new(10);
 
 /// Serves a client until it leaves, or must.
 pub(crate) async fn serve(
-    mut stream: TcpStream,
+    stream: Stream,
     session: Rc<Session>,
-    buffers: Rc<Buffers>,
+    buffers: &Buffers,
     frame_limit: usize,
 ) {
+    match stream {
+        Stream::Plain(mut stream) => run(&mut stream, &session, buffers, frame_limit).await,
+        Stream::Tls(mut stream) => {
+            run(&mut *stream, &session, buffers, frame_limit).await;
+            say_farewell(&mut *stream).await;
+        }
+    }
+}
+
+async fn run<S>(stream: &mut S, session: &Session, buffers: &Buffers, frame_limit: usize)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let outbox = session.outbox();
-    let ended = pump(&mut stream, outbox, &buffers, frame_limit, &*session).await;
+    let ended = pump(stream, outbox, buffers, frame_limit, session).await;
     let peer = session.peer();
     // Told once for each client that has said who it is; whoever has not may be a probe.
     if let Some(client) = session.known_as() {

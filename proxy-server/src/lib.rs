@@ -9,18 +9,22 @@ mod admin;
 mod args;
 mod config;
 mod connection;
+mod entrance;
 mod listener;
 mod metrics;
 mod proxy;
+mod proxy_header;
 mod rate;
 mod reload;
 mod sessions;
+mod tls;
 mod worker;
 
 pub use args::Args;
 pub use config::{
-    Aging, BrokerListenerConfig, Config, ConfigError, Draining, HostPort, Limiting, ListenerConfig,
-    LogConfig, LogFormat, MetricLabels, example, keys, table,
+    Aging, BrokerListenerConfig, CertificateConfig, ClientAuth, Config, ConfigError, Draining,
+    HostPort, Limiting, ListenerConfig, LogConfig, LogFormat, MetricLabels, Network, TlsConfig,
+    UpstreamTlsConfig, Verify, example, keys, table,
 };
-pub use proxy::{Proxy, Signal, Signals};
+pub use proxy::{Proxy, Signal, Signals, check};
 pub use reload::LogFilter;

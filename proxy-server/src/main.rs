@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use proxy_server::{Args, Config, LogFilter, LogFormat, Proxy, Signal, Signals, example};
+use proxy_server::{Args, Config, LogFilter, LogFormat, Proxy, Signal, Signals, check, example};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{self, SignalKind};
@@ -47,6 +47,10 @@ fn main() -> ExitCode {
         }
     };
     if args.check_config {
+        if let Err(error) = check(&config) {
+            let _ = writeln!(stderr(), "remora: {error:#}");
+            return ExitCode::from(USAGE);
+        }
         let _ = writeln!(stdout(), "remora: the configuration is valid");
         return ExitCode::SUCCESS;
     }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use processors::Settings;
 use processors::metrics::Labels;
-use route_cache::{BrokerTable, NameServers, RouteCache, name_servers};
+use route_cache::{BrokerTable, NameServers, RouteCache, UpstreamConfig, name_servers};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::oneshot;
@@ -18,10 +18,12 @@ use tracing::{debug, info, warn};
 
 use crate::admin::{self, Overview};
 use crate::args::Args;
-use crate::config::{Config, Draining, ListenerConfig};
+use crate::config::{BrokerListenerConfig, Config, Draining, ListenerConfig};
+use crate::entrance::Entrance;
 use crate::listener::{self, Door};
 use crate::metrics::{ProxyMetrics, Scrape, Told, WorkerMetrics, expose};
 use crate::reload::{LogFilter, Reloader};
+use crate::tls::Tls;
 use crate::worker::{Control, Setup, WorkerHandle};
 
 /// How soon the list of brokers is asked for again while no name server has given it.
@@ -46,14 +48,25 @@ pub struct Proxy {
     runtime: LocalRuntime,
     listeners: Vec<(TcpListener, Door)>,
     admin: Option<TcpListener>,
+    tls: Arc<Tls>,
+}
+
+/// Whether what the configuration names is there and can be used.
+///
+/// # Errors
+/// Names what cannot.
+pub fn check(config: &Config) -> anyhow::Result<()> {
+    Tls::load(config)?;
+    Ok(())
 }
 
 impl Proxy {
-    /// Binds every port.
+    /// Reads every certificate and binds every port.
     ///
     /// # Errors
-    /// When one is taken or may not be had.
+    /// When one cannot be used, is taken or may not be had.
     pub fn bind(config: Config) -> anyhow::Result<Self> {
+        let tls = Arc::new(Tls::load(&config)?);
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
@@ -73,6 +86,7 @@ impl Proxy {
             runtime,
             listeners,
             admin,
+            tls,
         })
     }
 
@@ -112,6 +126,7 @@ impl Proxy {
             config: self.config,
             listeners: self.listeners,
             admin: self.admin,
+            tls: self.tls,
             filter,
         };
         runtime.block_on(async { serve(parts, signals()).await })
@@ -139,6 +154,7 @@ struct Parts {
     config: Config,
     listeners: Vec<(TcpListener, Door)>,
     admin: Option<TcpListener>,
+    tls: Arc<Tls>,
     filter: LogFilter,
     reloader: Reloader,
 }
@@ -148,15 +164,20 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
         config,
         listeners,
         admin,
+        tls,
         filter,
         mut reloader,
     } = parts;
+    let upstream = UpstreamConfig {
+        tls: tls.to_servers(),
+        ..config.upstream.clone()
+    };
     let addresses = config
         .name_servers
         .iter()
         .map(ToString::to_string)
         .collect();
-    let (name_servers, client) = name_servers(addresses, config.upstream.clone());
+    let (name_servers, client) = name_servers(addresses, upstream.clone());
     tokio::task::spawn_local(client.run());
     let brokers = Arc::new(BrokerTable::new(name_servers.clone()));
     tokio::spawn(keep_brokers_loaded(
@@ -165,13 +186,14 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     ));
     let routes = RouteCache::new(config.routes.clone(), brokers.clone(), name_servers.clone());
     let setup = Setup {
-        upstream: config.upstream.clone(),
+        upstream,
         settings: share(&config.settings, config.workers),
         limits: config.limits.clone(),
         connection_age: config.connection_age,
         addresses: Arc::default(),
         routes: routes.clone(),
         brokers,
+        entrance: Entrance::new(&config, tls.to_clients()),
     };
     let topics = Arc::new(Labels::new(&config.metrics.topics));
     let groups = Arc::new(Labels::new(&config.metrics.groups));
@@ -194,6 +216,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
         stuck: AtomicBool::new(false),
         effective: Mutex::new(config.effective.clone()),
         workers: workers.clone(),
+        tls: tls.clone(),
         metrics: Arc::new(ProxyMetrics {
             labels: config.metrics.clone(),
             groups,
@@ -206,6 +229,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     });
     let watching = watch_progress(workers.clone(), overview.clone());
     let watching = tokio::task::spawn_local(watching);
+    tokio::task::spawn_local(tls.clone().watch());
     if let Some(admin) = admin {
         info!(address = %admin.local_addr()?, "admin listener");
         tokio::task::spawn_local(admin::serve(admin, overview.clone(), filter.clone()));
@@ -214,6 +238,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     for (number, (listener, mut door)) in listeners.into_iter().enumerate() {
         let address = listener.local_addr()?;
         // Port 0 was configured: now it is known which that is.
+        door.port = address.port();
         if door.broker.is_none() {
             door.shared_port = address.port();
         }
@@ -221,6 +246,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
         let advertised = door.advertise.as_deref().unwrap_or("where they connect");
         info!(%address, advertised, broker = door.broker.as_deref(), "listening for clients");
         let limit = config.limits.connections;
+        let door = Arc::new(door);
         let accept = listener::accept(listener, door, workers.clone(), limit, refused.clone());
         accepting.push(tokio::task::spawn_local(accept));
     }
@@ -233,6 +259,9 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     let signal = loop {
         match signals.next().await {
             Signal::Reload => {
+                // Whoever says so does not have to wait until files have come to rest.
+                tls.look_now().await;
+                tls.look_now().await;
                 if let Some(new) = reloader.reload() {
                     drain = new.drain;
                     new.effective.clone_into(&mut overview.effective.lock());
@@ -323,12 +352,16 @@ async fn another_end(signals: &mut impl Signals) {
 /// Where to listen, and what clients there get to know.
 fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
     let brokers: Arc<[_]> = config.broker_listeners.clone().into();
-    let door = |listener: &ListenerConfig, broker: Option<&str>| Door {
+    let door = |listener: &ListenerConfig, own: Option<&BrokerListenerConfig>| Door {
         advertise: listener.advertise.as_ref().map(|at| Arc::from(at.as_str())),
         brokers: brokers.clone(),
         shared_port: listener.bind.port(),
-        broker: broker.map(Arc::from),
+        broker: own.map(|own| Arc::from(own.broker.as_str())),
+        // Both are known later.
         number: 0,
+        port: 0,
+        balanced: own.map_or(listener.proxy_protocol, |own| own.proxy_protocol),
+        known: Mutex::default(),
     };
     let shared = config.listeners.iter();
     let mut doors: Vec<_> = shared.map(|l| (l.bind, door(l, None))).collect();
@@ -336,7 +369,7 @@ fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
     if let Some(first) = config.listeners.first() {
         for listener in &config.broker_listeners {
             let at = std::iter::once(listener.bind).chain(listener.vip);
-            doors.extend(at.map(|at| (at, door(first, Some(&listener.broker)))));
+            doors.extend(at.map(|at| (at, door(first, Some(listener)))));
         }
     }
     doors
@@ -380,6 +413,7 @@ struct ProxyOverview {
     stuck: AtomicBool,
     effective: Mutex<String>,
     workers: Arc<[WorkerHandle]>,
+    tls: Arc<Tls>,
     metrics: Arc<ProxyMetrics>,
 }
 
@@ -416,8 +450,8 @@ impl Overview for ProxyOverview {
         }
         let told = Told {
             clients,
-            certificates: Vec::new(),
-            reload_errors: 0,
+            certificates: self.tls.expiries(),
+            reload_errors: self.tls.reload_errors(),
         };
         let proxy = self.metrics.clone();
         expose(Scrape { proxy, told }, open_metrics).ok()

@@ -47,7 +47,13 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn insert(&mut self, session: Rc<Session>, listener: usize) -> usize {
+    /// Takes in a client that has connected at that moment.
+    pub(crate) fn insert(
+        &mut self,
+        session: Rc<Session>,
+        listener: usize,
+        since: Instant,
+    ) -> usize {
         let now = Instant::now();
         let entry = self.all.vacant_entry();
         let key = entry.key();
@@ -61,7 +67,7 @@ impl Sessions {
         entry.insert(Watched {
             session,
             listener,
-            since: now,
+            since,
             leaves,
             activity: 0,
             active: now,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,16 +12,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use processors::metrics::Limit;
 use processors::{Counting, Described, Session, Settings, SlowLog};
-use route_cache::transport::Buffers;
-use route_cache::{Advertised, BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
+use route_cache::{BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::warn;
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, Place};
 use crate::config::{Aging, Limiting};
 use crate::connection;
+use crate::entrance::{Entrance, Refusal};
+use crate::listener::Door;
 use crate::metrics::WorkerMetrics;
 use crate::sessions::Sessions;
 
@@ -44,6 +46,7 @@ pub(crate) struct Setup {
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) brokers: Arc<BrokerTable>,
     pub(crate) routes: RouteCache,
+    pub(crate) entrance: Entrance,
 }
 
 /// A client that was accepted.
@@ -51,10 +54,9 @@ pub(crate) struct Setup {
 pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) peer: SocketAddr,
-    pub(crate) advertised: Arc<Advertised>,
-    pub(crate) broker: Option<Arc<str>>,
-    /// The listener, by its place among all.
-    pub(crate) listener: usize,
+    /// The address that it has come to.
+    pub(crate) local: IpAddr,
+    pub(crate) door: Arc<Door>,
 }
 
 /// What a worker is told.
@@ -104,7 +106,7 @@ impl WorkerHandle {
                     .build_local(LocalOptions::default());
                 match runtime {
                     Ok(runtime) => {
-                        let worker = Worker::new(setup, metrics, for_worker);
+                        let worker = Rc::new(Worker::new(setup, metrics, for_worker));
                         runtime.block_on(worker.run(accepted, controlled));
                     }
                     Err(error) => warn!(%error, "a worker cannot start"),
@@ -153,12 +155,11 @@ impl WorkerHandle {
 /// A worker, within its thread.
 struct Worker {
     upstream: Rc<Upstream>,
-    buffers: Rc<Buffers>,
-    settings: Rc<Settings>,
-    limits: Limiting,
-    frame_limit: usize,
+    settings: RefCell<Rc<Settings>>,
+    limits: RefCell<Limiting>,
     addresses: Arc<Addresses>,
-    sessions: Rc<RefCell<Sessions>>,
+    entrance: Entrance,
+    sessions: RefCell<Sessions>,
     metrics: Arc<WorkerMetrics>,
     slow_log: Rc<SlowLog>,
     state: Arc<State>,
@@ -166,10 +167,8 @@ struct Worker {
 
 impl Worker {
     fn new(setup: Setup, metrics: Arc<WorkerMetrics>, state: Arc<State>) -> Self {
-        let buffers = Rc::new(Buffers::default());
-        let frame_limit = setup.upstream.frame_limit;
         let upstream = Upstream::new(
-            buffers.clone(),
+            Rc::default(),
             setup.upstream,
             setup.brokers,
             setup.routes,
@@ -177,12 +176,11 @@ impl Worker {
         );
         Self {
             upstream,
-            buffers,
-            settings: Rc::new(setup.settings),
-            limits: setup.limits,
-            frame_limit,
+            settings: RefCell::new(Rc::new(setup.settings)),
+            limits: RefCell::new(setup.limits),
             addresses: setup.addresses,
-            sessions: Rc::new(RefCell::new(Sessions::new(setup.connection_age))),
+            entrance: setup.entrance,
+            sessions: RefCell::new(Sessions::new(setup.connection_age)),
             metrics,
             slow_log: Rc::default(),
             state,
@@ -190,7 +188,7 @@ impl Worker {
     }
 
     async fn run(
-        mut self,
+        self: Rc<Self>,
         mut clients: mpsc::Receiver<Accepted>,
         mut control: mpsc::UnboundedReceiver<Control>,
     ) {
@@ -203,7 +201,7 @@ impl Worker {
                     self.sessions.borrow().leave_in_turn();
                     self.state.ticks.fetch_add(1, Ordering::Relaxed);
                 }
-                _ = looks.tick() => self.sessions.borrow_mut().look(&self.limits),
+                _ = looks.tick() => self.sessions.borrow_mut().look(&self.limits.borrow()),
                 told = control.recv() => match told {
                     Some(Control::Describe(answer)) => {
                         // Whoever asked may have stopped waiting.
@@ -211,8 +209,8 @@ impl Worker {
                     }
                     Some(Control::Set(set)) => {
                         let (settings, limits, age) = *set;
-                        self.settings = Rc::new(settings);
-                        self.limits = limits;
+                        *self.settings.borrow_mut() = Rc::new(settings);
+                        *self.limits.borrow_mut() = limits;
                         self.sessions.borrow_mut().set_age(age);
                     }
                     Some(Control::Drain(time)) => self.sessions.borrow_mut().drain(time),
@@ -228,48 +226,83 @@ impl Worker {
     }
 
     /// Serves a client in a task of its own.
-    fn take(&self, client: Accepted) {
-        let state = self.state.clone();
+    fn take(self: &Rc<Self>, client: Accepted) {
+        // Who comes by way of a balancer is known later.
+        let place = match client.door.balanced {
+            true => None,
+            false => match self.place(client.peer) {
+                Some(place) => Some(place),
+                None => {
+                    self.state.connections.fetch_sub(1, Ordering::Relaxed);
+                    return;
+                }
+            },
+        };
+        let worker = self.clone();
+        tokio::task::spawn_local(async move {
+            worker.serve(client, place).await;
+            worker.state.connections.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    /// A place for one more connection of that client, unless it has too many.
+    fn place(&self, peer: SocketAddr) -> Option<Place> {
+        let limit = self.limits.borrow().connections_per_address;
+        let place = self.addresses.take(peer.ip(), limit);
+        if place.is_none() {
+            self.metrics.requests.limit(Limit::ConnectionsPerAddress);
+        }
+        place
+    }
+
+    /// Serves a client, from the first byte that it sends to the last that it gets.
+    async fn serve(&self, client: Accepted, place: Option<Place>) {
+        let since = Instant::now();
         let Accepted {
             stream,
-            peer,
-            advertised,
-            broker,
-            listener,
+            peer: from,
+            local,
+            door,
         } = client;
-        let place = self
-            .addresses
-            .take(peer.ip(), self.limits.connections_per_address);
-        let (Some(place), Some(counted)) = (place, self.metrics.listener(listener)) else {
-            self.metrics.requests.limit(Limit::ConnectionsPerAddress);
-            state.connections.fetch_sub(1, Ordering::Relaxed);
+        let Some(counted) = self.metrics.listener(door.number) else {
             return;
         };
         counted.opened.add(1);
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => return warn!(peer = %from, %error, "cannot serve a connection"),
+        };
+        let time = self.limits.borrow().handshake_time;
+        let arrival = match self.entrance.pass(stream, from, door.balanced, time).await {
+            Ok(arrival) => arrival,
+            Err(refusal) => {
+                if matches!(refusal, Refusal::Late) {
+                    self.metrics.requests.limit(Limit::Handshake);
+                }
+                return refusal.log(from);
+            }
+        };
+        let Some(_place) = place.or_else(|| self.place(arrival.peer)) else {
+            return;
+        };
+        let settings = self.settings.borrow().clone();
         let session = Session::new(
             self.upstream.clone(),
-            self.settings.clone(),
-            peer,
-            advertised,
-            broker.as_deref(),
+            settings,
+            arrival.peer,
+            door.advertised(local, arrival.destination),
+            door.broker.as_deref(),
             Counting {
                 meter: counted.meter.clone(),
                 requests: self.metrics.requests.clone(),
                 slow_log: self.slow_log.clone(),
             },
         );
-        let key = self.sessions.borrow_mut().insert(session.clone(), listener);
-        let (buffers, sessions) = (self.buffers.clone(), self.sessions.clone());
-        let frame_limit = self.frame_limit;
-        tokio::task::spawn_local(async move {
-            match TcpStream::from_std(stream) {
-                Ok(stream) => connection::serve(stream, session, buffers, frame_limit).await,
-                Err(error) => warn!(%peer, %error, "cannot serve a connection"),
-            }
-            sessions.borrow_mut().remove(key);
-            drop(place);
-            state.connections.fetch_sub(1, Ordering::Relaxed);
-        });
+        let kept = session.clone();
+        let key = self.sessions.borrow_mut().insert(kept, door.number, since);
+        let (buffers, config) = (self.upstream.buffers(), self.upstream.config());
+        connection::serve(arrival.stream, session, buffers, config.frame_limit).await;
+        self.sessions.borrow_mut().remove(key);
     }
 
     async fn stop(&self) {

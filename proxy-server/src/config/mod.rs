@@ -4,7 +4,9 @@ mod address;
 mod document;
 mod file;
 pub mod keys;
+mod network;
 mod tables;
+mod tls;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,9 +19,11 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 pub use address::HostPort;
+pub use network::Network;
+pub use tls::{CertificateConfig, ClientAuth, TlsConfig, UpstreamTlsConfig, Verify};
 
 use crate::args::Args;
-use keys::{BrokerListener, File, Listener, Metrics, Tls, UpstreamTls};
+use keys::{BrokerListener, File, Listener, Metrics};
 
 pub use document::{example, table};
 
@@ -100,12 +104,12 @@ pub struct Config {
     pub connection_age: Aging,
     /// Labels of metrics.
     pub metrics: MetricLabels,
-    /// TLS to clients, as the file says it.
-    pub tls: Tls,
-    /// TLS to brokers and name servers, as the file says it.
-    pub upstream_tls: UpstreamTls,
-    /// Networks whose PROXY protocol headers are believed, as the file says them.
-    pub proxy_protocol_from: Vec<String>,
+    /// TLS to clients, unless it is off.
+    pub tls: Option<TlsConfig>,
+    /// TLS to brokers and name servers, unless it is off.
+    pub upstream_tls: Option<UpstreamTlsConfig>,
+    /// Networks whose PROXY protocol headers are believed.
+    pub proxy_protocol_from: Vec<Network>,
     /// Whose keys Remora's own requests are signed with, as the file says it.
     pub credentials: keys::Credentials,
     /// The file as it is in effect.
@@ -240,9 +244,9 @@ impl Config {
                 topics,
                 groups,
             },
-            tls: file.tls.clone(),
-            upstream_tls: file.upstream_tls.clone(),
-            proxy_protocol_from: file.proxy_protocol_from.clone(),
+            tls: file.tls()?,
+            upstream_tls: file.upstream_tls()?,
+            proxy_protocol_from: file.proxy_protocol_from()?,
             credentials: file.credentials.clone(),
             effective: document::effective(&file),
         })

@@ -1,0 +1,162 @@
+//! What comes before a client's first frame: a balancer's PROXY header, then TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
+
+use crate::config::{Config, Network};
+use crate::proxy_header::{self, Endpoints, HeaderError};
+use crate::tls::ServerTls;
+
+/// The first byte of a TLS handshake; that of a frame of 369 MB.
+const HANDSHAKE: u8 = 0x16;
+
+/// How often it is said that clients are refused.
+const NOTICE_PAUSE: Duration = Duration::from_secs(60);
+
+/// What every client has to pass, whichever listener it has come to.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    tls: Option<Arc<ServerTls>>,
+    /// Whose PROXY headers are believed.
+    balancers: Arc<[Network]>,
+}
+
+/// A connection over which frames come from now on.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) stream: Stream,
+    /// The client.
+    pub(crate) peer: SocketAddr,
+    /// What a balancer says that the client has connected to.
+    pub(crate) destination: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    /// In a box, for it is a hundred times larger.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Why a client is not let in.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    #[error("its address is none of proxy_protocol_from")]
+    NoBalancer,
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    #[error("it does without TLS, which is required")]
+    Plain,
+    #[error("TLS: {0}")]
+    Tls(io::Error),
+    #[error("it takes too long to begin")]
+    Late,
+    /// It has gone itself.
+    #[error("{0}")]
+    Gone(io::Error),
+}
+
+impl Entrance {
+    pub(crate) fn new(config: &Config, tls: Option<Arc<ServerTls>>) -> Self {
+        Self {
+            tls,
+            balancers: config.proxy_protocol_from.clone().into(),
+        }
+    }
+
+    /// Lets a connection in that comes from that address; by way of a balancer, if `balanced`. All that may take so long.
+    ///
+    /// # Errors
+    /// When it must be closed instead.
+    pub(crate) async fn pass(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+        balanced: bool,
+        time: Duration,
+    ) -> Result<Arrival, Refusal> {
+        if self.tls.is_none() && !balanced {
+            return Ok(Arrival {
+                stream: Stream::Plain(stream),
+                peer: from,
+                destination: None,
+            });
+        }
+        // In a box, for it takes more room than all else that a connection needs.
+        let passing = Box::pin(self.shake_hands(stream, from, balanced));
+        timeout(time, passing).await.map_err(|_| Refusal::Late)?
+    }
+
+    async fn shake_hands(
+        &self,
+        mut stream: TcpStream,
+        from: SocketAddr,
+        balanced: bool,
+    ) -> Result<Arrival, Refusal> {
+        let mut said = None;
+        if balanced {
+            let known = self.balancers.iter().any(|net| net.contains(from.ip()));
+            if !known {
+                return Err(Refusal::NoBalancer);
+            }
+            said = proxy_header::read(&mut stream)
+                .await
+                .map_err(|error| match error {
+                    HeaderError::Io(error) => Refusal::Gone(error),
+                    invalid => Refusal::Header(invalid),
+                })?;
+        }
+        let stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some(tls) if begins_tls(&stream).await.map_err(Refusal::Gone)? => {
+                let secured = tls.accept(stream).await.map_err(Refusal::Tls)?;
+                Stream::Tls(Box::new(secured))
+            }
+            Some(tls) if tls.is_required() => return Err(Refusal::Plain),
+            Some(_) => Stream::Plain(stream),
+        };
+        Ok(Arrival {
+            stream,
+            peer: said.map_or(from, |said: Endpoints| said.source),
+            destination: said.map(|said| said.destination),
+        })
+    }
+}
+
+/// Whether a TLS handshake begins, by the first byte, as RocketMQ's own servers tell (`TlsModeHandler`).
+async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    match stream.peek(&mut first).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(first == [HANDSHAKE]),
+    }
+}
+
+impl Refusal {
+    /// Says it: at most one a minute where an operator has something to do, or a stranger could fill the log.
+    pub(crate) fn log(&self, from: SocketAddr) {
+        static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+        if matches!(self, Self::Gone(_) | Self::Late) {
+            debug!(peer = %from, error = %self, "client did not begin");
+            return;
+        }
+        let mut said = SAID.lock();
+        if said.is_none_or(|said| said.elapsed() >= NOTICE_PAUSE) {
+            *said = Some(Instant::now());
+            drop(said);
+            warn!(peer = %from, error = %self, "client refused; said once a minute");
+        } else {
+            drop(said);
+            debug!(peer = %from, error = %self, "client refused");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! TLS to clients, and to brokers and name servers: certificates from files, read anew when these change.
+
+mod files;
+mod server;
+mod upstream;
+mod validity;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use route_cache::UpstreamTls;
+use thiserror::Error;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use files::{Checked, Watched};
+use upstream::ToServers;
+
+pub(crate) use server::ServerTls;
+
+/// How often files are looked at. What has changed counts from the second look on.
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// What is wrong with a file.
+#[derive(Debug, Error)]
+#[error("{file}: {reason}")]
+pub(crate) struct TlsError {
+    file: String,
+    reason: String,
+}
+
+impl TlsError {
+    fn new(file: impl Into<String>, reason: impl ToString) -> Self {
+        Self {
+            file: file.into(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Everything that is to do with TLS.
+#[derive(Debug, Default)]
+pub(crate) struct Tls {
+    to_clients: Option<Arc<ServerTls>>,
+    to_servers: Option<ToServers>,
+    reload_errors: AtomicU64,
+}
+
+impl Tls {
+    /// Reads every file that the configuration names.
+    ///
+    /// # Errors
+    /// Names a file that cannot be used.
+    pub(crate) fn load(config: &Config) -> Result<Self, TlsError> {
+        let to_clients = config.tls.as_ref().map(ServerTls::load).transpose()?;
+        let to_servers = config.upstream_tls.as_ref();
+        let tls = Self {
+            to_clients: to_clients.map(Arc::new),
+            to_servers: to_servers.map(ToServers::load).transpose()?,
+            reload_errors: AtomicU64::new(0),
+        };
+        for (certificate, not_after) in tls.expiries() {
+            if validity::is_over(not_after) {
+                warn!(certificate, "the certificate has expired");
+            }
+        }
+        Ok(tls)
+    }
+
+    /// For clients, if they may come by TLS.
+    pub(crate) fn to_clients(&self) -> Option<Arc<ServerTls>> {
+        self.to_clients.clone()
+    }
+
+    /// For connections to brokers and name servers, if these are secured.
+    pub(crate) fn to_servers(&self) -> Option<UpstreamTls> {
+        self.to_servers.as_ref().map(|to| to.tls().clone())
+    }
+
+    /// By file, until when each certificate that is shown to anybody is valid, its chain included, in seconds since 1970.
+    pub(crate) fn expiries(&self) -> Vec<(String, i64)> {
+        let to_clients = self.to_clients.iter().flat_map(|to| to.expiries());
+        let to_servers = self.to_servers.iter().filter_map(ToServers::expiry);
+        to_clients.chain(to_servers).collect()
+    }
+
+    /// How often a changed file could not be used.
+    pub(crate) fn reload_errors(&self) -> u64 {
+        self.reload_errors.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the files now and then, for ever.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        if self.to_clients.is_none() && self.to_servers.is_none() {
+            return;
+        }
+        loop {
+            tokio::time::sleep(LOOK_PERIOD).await;
+            self.look_now().await;
+        }
+    }
+
+    /// Looks at the files.
+    pub(crate) async fn look_now(self: &Arc<Self>) {
+        let this = self.clone();
+        // They may lie on something slow.
+        let _ = tokio::task::spawn_blocking(move || this.look()).await;
+    }
+
+    /// Reads anew what has changed.
+    fn look(&self) {
+        let mut look = Look::default();
+        if let Some(to_clients) = &self.to_clients {
+            to_clients.look(&mut look);
+        }
+        if let Some(to_servers) = &self.to_servers {
+            to_servers.look(&mut look);
+        }
+        self.reload_errors.fetch_add(look.errors, Ordering::Relaxed);
+    }
+}
+
+/// One look at all files.
+#[derive(Debug, Default)]
+struct Look {
+    errors: u64,
+}
+
+impl Look {
+    /// Whether there is something new; what cannot be used is said once.
+    fn at<T: Checked>(&mut self, watched: &mut Watched<T>) -> bool {
+        match watched.look() {
+            None => false,
+            Some(Ok(())) => {
+                info!(file = watched.name(), "read anew");
+                true
+            }
+            Some(Err(error)) => {
+                self.refuse(&error);
+                false
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &TlsError) {
+        self.errors += 1;
+        warn!(%error, "a changed file cannot be used, what was read before stays");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! TLS to clients.
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::server::{
+    ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
+};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+
+use super::files::{Pair, Watched, watch_authorities};
+use super::{Look, TlsError, provider};
+use crate::config::{ClientAuth, TlsConfig};
+
+/// The certificates that clients are shown, and what is asked of theirs.
+#[derive(Debug)]
+pub(crate) struct ServerTls {
+    required: bool,
+    files: Mutex<Files>,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+#[derive(Debug)]
+struct Files {
+    pairs: Vec<Watched<Pair>>,
+    /// Who signs clients' certificates, and whether clients must have one.
+    authorities: Option<(Watched<Arc<RootCertStore>>, bool)>,
+}
+
+impl ServerTls {
+    pub(super) fn load(config: &TlsConfig) -> Result<Self, TlsError> {
+        let pairs = config.certificates.iter().map(Pair::watch);
+        let authorities = match &config.client_auth {
+            ClientAuth::None => None,
+            ClientAuth::Optional(file) => Some((watch_authorities(file)?, false)),
+            ClientAuth::Required(file) => Some((watch_authorities(file)?, true)),
+        };
+        let files = Files {
+            pairs: pairs.collect::<Result<_, _>>()?,
+            authorities,
+        };
+        Ok(Self {
+            required: config.required,
+            current: RwLock::new(files.build()?),
+            files: Mutex::new(files),
+        })
+    }
+
+    /// Whether clients that do without are refused.
+    pub(crate) fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Shakes hands with a client, with the certificates as they are now.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let config = self.current.read().clone();
+        TlsAcceptor::from(config).accept(stream).await
+    }
+
+    /// Reads anew what has changed. Connections that are there stay as they are.
+    pub(super) fn look(&self, look: &mut Look) {
+        let mut files = self.files.lock();
+        let mut changed = false;
+        for pair in &mut files.pairs {
+            changed |= look.at(pair);
+        }
+        if let Some((authorities, _)) = &mut files.authorities {
+            changed |= look.at(authorities);
+        }
+        if changed {
+            match files.build() {
+                Ok(config) => *self.current.write() = config,
+                Err(error) => look.refuse(&error),
+            }
+        }
+    }
+
+    /// By certificate file, until when it is valid, in seconds since 1970.
+    pub(super) fn expiries(&self) -> Vec<(String, i64)> {
+        let files = self.files.lock();
+        let pairs = files.pairs.iter();
+        pairs.map(|p| (p.name(), p.value().not_after)).collect()
+    }
+}
+
+impl Files {
+    fn build(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::new("tls", error))?;
+        let builder = match &self.authorities {
+            None => builder.with_no_client_auth(),
+            Some((authorities, required)) => {
+                let roots = authorities.value().clone();
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+                let verifier = match required {
+                    true => verifier,
+                    false => verifier.allow_unauthenticated(),
+                };
+                let verifier = verifier.build();
+                let unusable = |error| TlsError::new(authorities.name(), error);
+                builder.with_client_cert_verifier(verifier.map_err(unusable)?)
+            }
+        };
+        let keys = self.pairs.iter().map(|pair| pair.value().key.clone());
+        let choice = ByName(keys.collect());
+        Ok(Arc::new(builder.with_cert_resolver(Arc::new(choice))))
+    }
+}
+
+/// The first certificate that is for the name that a client asks for, or else the first.
+#[derive(Debug)]
+struct ByName(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name().map(ServerName::try_from);
+        let chosen = match asked {
+            Some(Ok(name)) if self.0.len() > 1 => self.0.iter().find(|key| is_for(key, &name)),
+            _ => None,
+        };
+        chosen.or(self.0.first()).cloned()
+    }
+}
+
+fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let certificate = key.cert.first().map(ParsedCertificate::try_from);
+    let Some(Ok(certificate)) = certificate else {
+        return false;
+    };
+    verify_server_name(&certificate, name).is_ok()
+}

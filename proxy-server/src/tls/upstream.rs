@@ -1,0 +1,217 @@
+//! TLS to brokers and name servers.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use route_cache::UpstreamTls;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::client::{
+    WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor,
+};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::sign::SingleCertAndKey;
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+use super::files::{Pair, Watched, watch_authorities};
+use super::{Look, TlsError, provider};
+use crate::config::{UpstreamTlsConfig, Verify};
+
+/// What is asked of the certificates of brokers and name servers, and what they are shown.
+#[derive(Debug)]
+pub(super) struct ToServers {
+    files: Mutex<Files>,
+    tls: UpstreamTls,
+}
+
+#[derive(Debug)]
+struct Files {
+    /// Who signs their certificates; nobody is asked without.
+    authorities: Option<Watched<Arc<RootCertStore>>>,
+    /// Whether a certificate must be for the host.
+    verify_host: bool,
+    pair: Option<Watched<Pair>>,
+}
+
+impl ToServers {
+    pub(super) fn load(config: &UpstreamTlsConfig) -> Result<Self, TlsError> {
+        let (authorities, verify_host) = match &config.verify {
+            Verify::Full(file) => (Some(watch_authorities(file)?), true),
+            Verify::Ca(file) => (Some(watch_authorities(file)?), false),
+            Verify::None => (None, false),
+        };
+        let files = Files {
+            authorities,
+            verify_host,
+            pair: config.certificate.as_ref().map(Pair::watch).transpose()?,
+        };
+        Ok(Self {
+            tls: UpstreamTls::new(files.build()?),
+            files: Mutex::new(files),
+        })
+    }
+
+    pub(super) fn tls(&self) -> &UpstreamTls {
+        &self.tls
+    }
+
+    #[cfg(test)]
+    pub(super) fn config(&self) -> Arc<ClientConfig> {
+        self.files.lock().build().unwrap()
+    }
+
+    /// Reads anew what has changed. Connections that are there stay as they are.
+    pub(super) fn look(&self, look: &mut Look) {
+        let mut files = self.files.lock();
+        let mut changed = false;
+        if let Some(authorities) = &mut files.authorities {
+            changed |= look.at(authorities);
+        }
+        if let Some(pair) = &mut files.pair {
+            changed |= look.at(pair);
+        }
+        if changed {
+            match files.build() {
+                Ok(config) => self.tls.replace(config),
+                Err(error) => look.refuse(&error),
+            }
+        }
+    }
+
+    /// The file of the certificate that servers are shown, until when it is valid.
+    pub(super) fn expiry(&self) -> Option<(String, i64)> {
+        let files = self.files.lock();
+        let pair = files.pair.as_ref()?;
+        Some((pair.name(), pair.value().not_after))
+    }
+}
+
+impl Files {
+    fn build(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::new("upstream_tls", error))?;
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.authorities {
+            None => Arc::new(Unverified(provider())),
+            Some(authorities) if self.verify_host => {
+                let roots = authorities.value().clone();
+                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider());
+                let unusable = |error| TlsError::new(authorities.name(), error);
+                verifier.build().map_err(unusable)?
+            }
+            Some(authorities) => Arc::new(AnyHost {
+                authorities: authorities.value().clone(),
+                provider: provider(),
+            }),
+        };
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        Ok(Arc::new(match &self.pair {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let shown = SingleCertAndKey::from(pair.value().key.clone());
+                builder.with_client_cert_resolver(Arc::new(shown))
+            }
+        }))
+    }
+}
+
+/// Takes every certificate that one of the authorities has signed, whosever it is.
+#[derive(Debug)]
+struct AnyHost {
+    authorities: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyHost {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        verify_server_cert_signed_by_trust_anchor(
+            &ParsedCertificate::try_from(end_entity)?,
+            &self.authorities,
+            intermediates,
+            now,
+            self.provider.signature_verification_algorithms.all,
+        )?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
+/// Takes every certificate. Whose key has signed the handshake means nothing then, so that is not looked at either: a
+/// certificate may be of a kind that cannot be read here.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
