@@ -28,6 +28,7 @@ pub mod sharing;
 pub mod suite;
 pub mod table;
 pub mod target;
+pub mod tls;
 pub mod wait;
 pub mod ways;
 pub mod workspace;

@@ -31,6 +31,12 @@ impl RawClient {
         Ok(Self { stream })
     }
 
+    /// The connection itself.
+    #[must_use]
+    pub fn into_inner(self) -> TcpStream {
+        self.stream
+    }
+
     /// Sends bytes, whatever they are.
     ///
     /// # Errors

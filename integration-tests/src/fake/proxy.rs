@@ -41,7 +41,8 @@ impl ProxyUnderTest {
         let name_servers: Vec<_> = name_servers.iter().map(ToString::to_string).collect();
         let args = Args {
             name_server: Some(name_servers.join(";")),
-            listen: Some("127.0.0.1:0".to_owned()),
+            // A flag would win over the file.
+            listen: (!file.contains("[[listener]]")).then(|| "127.0.0.1:0".to_owned()),
             config: Some(config.path().to_owned()),
             ..Args::default()
         };

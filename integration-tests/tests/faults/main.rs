@@ -3,11 +3,13 @@
 mod bad_input;
 mod brokers;
 mod codes;
+mod entrance;
 mod listeners;
 mod membership;
 mod name_servers;
 mod operation;
 mod relay;
+mod upstream_tls;
 
 use anyhow::Result;
 use integration_tests::fake::{FakeBroker, FakeNameServer, ProxyUnderTest};
