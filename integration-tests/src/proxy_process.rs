@@ -187,6 +187,24 @@ impl Remora {
         Self::launch(command, dir, admin, target)
     }
 
+    /// Like [`start`](Self::start), with a configuration file that has this in it.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_with_file(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        text: &str,
+    ) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let file = dir.join("remora.toml");
+        fs::write(&file, text)?;
+        let listen = local(free_port()?);
+        let file = file.to_string_lossy();
+        Self::start_with(binary, dir, name_servers, listen, &[], &["--config", &file])
+    }
+
     /// Starts the proxy from a configuration file, with all the addresses of this setup.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! A real RocketMQ cluster: one name server and some brokers, as plain processes.
 
 mod admin;
+mod layout;
 mod server;
 
 use std::{
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use admin::Admin;
+pub use layout::Layout;
 pub use server::Server;
 
 /// Virtual machines that start together on few cores.
@@ -46,7 +48,20 @@ impl Cluster {
     /// # Errors
     /// When one of them does not start.
     pub fn start(java: &Java, dir: &Path, broker_names: &[&str]) -> Result<Self> {
-        Self::start_at(java, dir, broker_names, Ipv4Addr::LOCALHOST)
+        Self::start_as(java, dir, broker_names, Layout::default())
+    }
+
+    /// The same, where the servers are not as usual.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_as(
+        java: &Java,
+        dir: &Path,
+        broker_names: &[&str],
+        layout: Layout,
+    ) -> Result<Self> {
+        Self::start_at(java, dir, broker_names, Ipv4Addr::LOCALHOST, layout)
     }
 
     /// The same with something before each server that can [break](Self::disconnect) the connections to it.
@@ -54,15 +69,21 @@ impl Cluster {
     /// # Errors
     /// As for [`start`](Self::start).
     pub fn start_with_fronts(java: &Java, dir: &Path, broker_names: &[&str]) -> Result<Self> {
-        Self::start_at(java, dir, broker_names, FRONT)
+        Self::start_at(java, dir, broker_names, FRONT, Layout::default())
     }
 
-    fn start_at(java: &Java, dir: &Path, broker_names: &[&str], at: Ipv4Addr) -> Result<Self> {
-        let name_server = name_server(java, &dir.join("name-server"))?;
+    fn start_at(
+        java: &Java,
+        dir: &Path,
+        broker_names: &[&str],
+        at: Ipv4Addr,
+        layout: Layout,
+    ) -> Result<Self> {
+        let name_server = name_server(java, &dir.join("name-server"), layout)?;
         let address = name_server.address();
         let brokers = broker_names
             .iter()
-            .map(|name| broker(java, &dir.join(name), name, address, at))
+            .map(|name| broker(java, &dir.join(name), name, address, at, layout))
             .collect::<Result<Vec<_>>>()?;
         name_server.start()?;
         for broker in &brokers {
@@ -199,7 +220,7 @@ fn fronts(name_server: &Server, brokers: &[Server]) -> Result<(Target, Vec<Balan
     Ok((target, fronts))
 }
 
-fn name_server(java: &Java, home: &Path) -> Result<Server> {
+fn name_server(java: &Java, home: &Path, layout: Layout) -> Result<Server> {
     let port = free_port()?;
     fs::create_dir_all(home)?;
     let config = home.join("namesrv.conf");
@@ -210,6 +231,7 @@ fn name_server(java: &Java, home: &Path) -> Result<Server> {
     let mut command = java.cluster(home);
     command
         .arg("-Xmx256m")
+        .args(layout.machine_flags())
         .arg("org.apache.rocketmq.namesrv.NamesrvStartup")
         .arg("-c")
         .arg(config);
@@ -222,6 +244,7 @@ fn broker(
     name: &str,
     name_server: SocketAddr,
     at: Ipv4Addr,
+    layout: Layout,
 ) -> Result<Server> {
     // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
     let first = free_ports(4)?;
@@ -253,7 +276,8 @@ fn broker(
     )?;
     let mut command = java.cluster(home);
     command
-        .args(["-Xmx1g", "-XX:MaxDirectMemorySize=1g", NO_TLS])
+        .args(["-Xmx1g", "-XX:MaxDirectMemorySize=1g"])
+        .args(layout.machine_flags())
         .args([
             "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
             "--add-opens=java.base/java.nio=ALL-UNNAMED",
@@ -269,9 +293,6 @@ fn broker(
         .arg(config);
     Ok(Server::new(name, port, home, command))
 }
-
-/// Servers would spend seconds of their start on a certificate that nobody asks for.
-const NO_TLS: &str = "-Dtls.server.mode=disabled";
 
 /// The settings in which a broker differs from its defaults.
 ///

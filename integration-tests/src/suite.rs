@@ -8,7 +8,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::{
     java::Java,
     proxy_process::{Remora, remora_binary},
-    rocketmq::Cluster,
+    rocketmq::{Cluster, Layout},
     scenario::{Environment, Scenario},
     workspace::Scratch,
 };
@@ -42,6 +42,12 @@ impl Suite {
     /// Runs the tests that the command line selects, and stops everything afterwards.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        self.run_on(Layout::default())
+    }
+
+    /// The same on a cluster that is not as usual.
+    #[must_use]
+    pub fn run_on(self, layout: Layout) -> ExitCode {
         let mut arguments = Arguments::from_args();
         arguments.test_threads.get_or_insert(self.parallel);
         if arguments.list
@@ -57,7 +63,7 @@ impl Suite {
                 .collect();
             return libtest_mimic::run(&arguments, trials).exit_code();
         }
-        match self.run_selected(&arguments) {
+        match self.run_selected(&arguments, layout) {
             Ok(code) => code,
             Err(e) => {
                 report(&format!("suite {}: {e:#}", self.name));
@@ -67,8 +73,8 @@ impl Suite {
         }
     }
 
-    fn run_selected(&self, arguments: &Arguments) -> Result<ExitCode> {
-        let environment = Arc::new(self.start()?);
+    fn run_selected(&self, arguments: &Arguments, layout: Layout) -> Result<ExitCode> {
+        let environment = Arc::new(self.start(layout)?);
         let trials = self.tests.iter().map(|&(name, test)| {
             let environment = Arc::clone(&environment);
             let skip = environment.remora.is_none() && self.only_through_remora.contains(&name);
@@ -89,7 +95,7 @@ impl Suite {
         Ok(conclusion.exit_code())
     }
 
-    fn start(&self) -> Result<Environment> {
+    fn start(&self, layout: Layout) -> Result<Environment> {
         let direct = match env::var("REMORA_IT_TARGET").as_deref() {
             Ok("direct") => true,
             Ok("remora") | Err(_) => false,
@@ -100,7 +106,7 @@ impl Suite {
         let binary = if direct { None } else { Some(remora_binary()?) };
         let java = Java::build_with(self.clients)?;
         let scratch = Scratch::create(self.name)?;
-        let cluster = Cluster::start(&java, scratch.path(), self.brokers)?;
+        let cluster = Cluster::start_as(&java, scratch.path(), self.brokers, layout)?;
         let remora = match binary {
             Some(binary) => {
                 let remora = Remora::start(

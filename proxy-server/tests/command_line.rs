@@ -27,8 +27,13 @@ fn run(command: &mut Command) -> (Option<i32>, String) {
 
 /// Starts it on a free port; answers where that is, and the rest of its log as it comes.
 fn start() -> (Child, String, impl Iterator<Item = String>) {
+    start_with(&["--listen", "127.0.0.1:0"])
+}
+
+/// The same with these arguments.
+fn start_with(args: &[&str]) -> (Child, String, impl Iterator<Item = String> + use<>) {
     let mut command = remora();
-    command.args(["-n", NOBODY, "--listen", "127.0.0.1:0"]);
+    command.args(["-n", NOBODY]).args(args);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap())
         .lines()
@@ -146,6 +151,60 @@ fn nonsense_costs_its_sender_the_connection_and_us_one_warning() {
         .collect();
     assert_eq!(of_clients.len(), 1, "{warnings:?}");
     assert!(of_clients[0].contains(&peer), "{warnings:?}");
+}
+
+#[test]
+fn a_client_is_called_what_its_balancer_says() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        "proxy_protocol_from = [\"127.0.0.1\"]\n[[listener]]\nbind = \"127.0.0.1:0\"\nproxy_protocol = true\n",
+    )
+    .unwrap();
+    let file = file.path().to_str().unwrap();
+    let (mut child, address, lines) = start_with(&["--config", file]);
+    let mut client = TcpStream::connect(&address).unwrap();
+    client
+        .write_all(b"PROXY TCP4 198.51.100.9 203.0.113.7 40000 20000\r\n\xff\xff\xff\xff")
+        .unwrap();
+    let _ = client.read_to_end(&mut Vec::new());
+    // One that says nothing about a client is refused, which is said once, however often it comes.
+    for _ in 0..3 {
+        let mut stranger = TcpStream::connect(&address).unwrap();
+        stranger.write_all(b"hello").unwrap();
+        let _ = stranger.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(terminate(&mut child), Some(0));
+    let of_clients: Vec<_> = lines
+        .filter(|line| line.contains("\"level\":\"WARN\"") && line.contains("\"peer\""))
+        .collect();
+    assert_eq!(of_clients.len(), 2, "{of_clients:?}");
+    assert!(
+        of_clients[0].contains("198.51.100.9:40000"),
+        "{of_clients:?}"
+    );
+    assert!(of_clients[1].contains("refused"), "{of_clients:?}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("remora.toml");
+    let missing = folder.path().join("tls.crt");
+    std::fs::write(
+        &file,
+        format!(
+            "name_servers = [\"{NOBODY}\"]\n[tls]\nmode = \"required\"\n[[tls.certificate]]\ncertificate = {missing:?}\nkey = {missing:?}\n"
+        ),
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    for (check, expected) in [(Some("--check-config"), 64), (None, 1)] {
+        let (code, said) = run(remora().args(["--config", file]).args(check));
+        assert_eq!(code, Some(expected), "{said}");
+        assert!(said.contains(missing.to_str().unwrap()), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::World;
+use crate::operation::figure;
 use crate::relay::send;
 
 const NAME: &str = "mq.example.com";
@@ -120,6 +121,7 @@ async fn where_a_header_is_due_nothing_else_is_taken() -> Result<()> {
     let world = World::with(&file).await?;
     let mut bystander = world.proxy.client().await?;
     bystander.send_bytes(V2).await?;
+    assert_eq!(bystander.call(&send(1, "one", "broker-a")).await?.code, 0);
     for bytes in [
         &send(1, "one", "broker-a").to_bytes()[..],
         b"\x16\x03\x01\x02\x00",
@@ -136,7 +138,43 @@ async fn where_a_header_is_due_nothing_else_is_taken() -> Result<()> {
         assert!(client.is_closed().await?);
     }
     assert_eq!(bystander.call(&send(2, "one", "broker-a")).await?.code, 0);
-    assert_eq!(world.a.received(RequestCode::SEND_MESSAGE_V2).len(), 1);
+    assert_eq!(world.a.received(RequestCode::SEND_MESSAGE_V2).len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn limits_count_the_clients_that_a_balancer_names() -> Result<()> {
+    let file = format!(
+        "admin = \"127.0.0.1:0\"\n{}[limits]\nconnections_per_address = 1\nhandshake_ms = 300\n",
+        balanced("127.0.0.1")
+    );
+    let world = World::with(&file).await?;
+    let enter = async |source: &str| -> Result<RawClient> {
+        let mut client = world.proxy.client().await?;
+        let header = format!("PROXY TCP4 {source} 203.0.113.7 40000 20000\r\n");
+        client.send_bytes(header.as_bytes()).await?;
+        client.send(&send(1, "one", "broker-a")).await?;
+        Ok(client)
+    };
+    let mut first = enter("198.51.100.1").await?;
+    assert_eq!(first.receive().await?.code, 0);
+    assert_eq!(enter("198.51.100.2").await?.receive().await?.code, 0);
+    assert!(enter("198.51.100.1").await?.is_closed().await?);
+    // This one says nothing at all.
+    assert!(world.proxy.client().await?.is_closed().await?);
+    let metrics = world.proxy.admin("GET /metrics").await?;
+    for limit in ["connections_per_address", "handshake"] {
+        let hits = metrics.lines().find(|line| {
+            line.starts_with("rocketmq_proxy_limit_hits_total") && line.contains(limit)
+        });
+        assert!(hits.is_some_and(|line| line.ends_with(" 1")), "{metrics}");
+    }
+    // Its place is free again.
+    drop(first);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while enter("198.51.100.1").await?.receive().await.is_err() {
+        assert!(Instant::now() < deadline, "the place is not given back");
+    }
     Ok(())
 }
 
@@ -259,7 +297,7 @@ async fn a_new_certificate_is_shown_soon_and_drops_nobody() -> Result<()> {
     let data = folder.path().join("..data");
     symlink(one, &data)?;
     first.write(one)?;
-    let file = tls("required", &first, &data)?;
+    let file = "admin = \"127.0.0.1:0\"\n".to_owned() + &tls("required", &first, &data)?;
     let world = World::with(&file).await?;
     let address: SocketAddr = world.proxy.address();
     let connector = authority.connector(None)?;
@@ -283,6 +321,16 @@ async fn a_new_certificate_is_shown_soon_and_drops_nobody() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(6)).await;
     let new = connect(&connector, address, NAME, b"").await?;
     assert_eq!(shown(&new)?, second.der()?);
+    let metrics = world.proxy.admin("GET /metrics").await?;
+    let errors = "rocketmq_proxy_certificate_reload_errors_total";
+    assert_eq!(figure(&metrics, errors), Some(1.0), "{metrics}");
+    let expiry = "rocketmq_proxy_certificate_expiry_timestamp_seconds";
+    // What is made for tests is valid until the year 4096.
+    assert_eq!(
+        figure(&metrics, expiry),
+        Some(67_090_118_400.0),
+        "{metrics}"
+    );
     stays.write_all(&ask_route().to_bytes()).await?;
     let mut length = [0; 4];
     stays.read_exact(&mut length).await?;

@@ -20,7 +20,7 @@ fn of_version(command: RemotingCommand, version: Version) -> RemotingCommand {
 }
 
 /// The value of a figure whose line begins so.
-fn figure(text: &str, start: &str) -> Option<f64> {
+pub(crate) fn figure(text: &str, start: &str) -> Option<f64> {
     let line = text.lines().find(|line| line.starts_with(start))?;
     line.rsplit(' ').next()?.parse().ok()
 }
