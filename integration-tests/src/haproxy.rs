@@ -18,6 +18,8 @@ pub struct Frontend {
     pub bind: SocketAddr,
     /// Where they are taken, in turn.
     pub servers: Vec<Backend>,
+    /// How the servers are told who the client is: a word of HAProxy's such as `send-proxy`, or nothing.
+    pub header: &'static str,
 }
 
 /// One of the servers behind an address.
@@ -93,9 +95,10 @@ fn render(frontends: &[Frontend]) -> String {
         ));
         for (server, Backend { address, admin }) in frontend.servers.iter().enumerate() {
             config.push_str(&format!(
-                "    server s{server} {address} check addr {} port {} inter 200ms fall 2 rise 1\n",
+                "    server s{server} {address} check addr {} port {} inter 200ms fall 2 rise 1 {}\n",
                 admin.ip(),
-                admin.port()
+                admin.port(),
+                frontend.header
             ));
         }
     }

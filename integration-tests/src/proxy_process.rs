@@ -187,37 +187,33 @@ impl Remora {
         Self::launch(command, dir, admin, target)
     }
 
-    /// Like [`start`](Self::start), with a configuration file that has this in it.
-    ///
-    /// # Errors
-    /// When it does not become ready.
-    pub fn start_with_file(
-        binary: &Path,
-        dir: &Path,
-        name_servers: &str,
-        text: &str,
-    ) -> Result<Self> {
-        fs::create_dir_all(dir)?;
-        let file = dir.join("remora.toml");
-        fs::write(&file, text)?;
-        let listen = local(free_port()?);
-        let file = file.to_string_lossy();
-        Self::start_with(binary, dir, name_servers, listen, &[], &["--config", &file])
-    }
-
     /// Starts the proxy from a configuration file, with all the addresses of this setup.
     ///
     /// # Errors
     /// When it does not become ready.
     pub fn start_setup(binary: &Path, dir: &Path, setup: &Setup<'_>) -> Result<Self> {
-        fs::create_dir_all(dir)?;
-        let file = dir.join("remora.toml");
-        fs::write(&file, setup.render())?;
-        let mut command = mortal(binary);
-        command.arg("--config").arg(file);
         let ports = setup.brokers.iter().map(|port| port.bind);
         let target = Target::new(setup.listen, ports);
-        Self::launch(command, dir, setup.admin, target)
+        Self::start_file(binary, dir, &setup.render(), setup.admin, target)
+    }
+
+    /// Starts the proxy from a configuration file that says that its admin listener and what clients connect to are there.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub fn start_file(
+        binary: &Path,
+        dir: &Path,
+        text: &str,
+        admin: SocketAddr,
+        target: Target,
+    ) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let file = dir.join("remora.toml");
+        fs::write(&file, text)?;
+        let mut command = mortal(binary);
+        command.arg("--config").arg(file);
+        Self::launch(command, dir, admin, target)
     }
 
     fn launch(mut command: Command, dir: &Path, admin: SocketAddr, target: Target) -> Result<Self> {

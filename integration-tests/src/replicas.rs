@@ -78,6 +78,7 @@ impl Replicas {
             .enumerate()
             .map(|(number, front)| Frontend {
                 bind: *front,
+                header: "",
                 servers: seats
                     .iter()
                     .filter_map(|seat| {

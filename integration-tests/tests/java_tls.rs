@@ -1,14 +1,17 @@
 //! Java clients that speak TLS, on a real cluster whose servers speak it too.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
     delivery::wait_exactly_once,
+    haproxy::{Backend, Frontend, HaProxy},
+    ports::free_port,
     proxy_process::Remora,
     rocketmq::Layout,
     scenario::{ClientBuilder, Scenario},
     suite::Suite,
+    target::Target,
     tls::{Authority, Issued},
 };
 
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         expected_warnings: &[],
         // They are about Remora's own certificates.
         only_through_remora: vec![
+            "behind_a_balancer",
             "both_ways",
             "plain_and_tls_together",
             "certificates_on_both_sides",
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         ],
         tests: vec![
             ("both_ways", both_ways),
+            ("behind_a_balancer", behind_a_balancer),
             ("plain_and_tls_together", plain_and_tls_together),
             ("certificates_on_both_sides", certificates_on_both_sides),
             (
@@ -45,6 +50,10 @@ fn main() -> ExitCode {
     suite.run_on(Layout { speaks_tls: true })
 }
 
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 /// A proxy with a certificate of that authority.
 struct Secured {
     remora: Remora,
@@ -54,18 +63,39 @@ struct Secured {
 
 impl Secured {
     fn start(it: &Scenario<'_>, mode: &str, more: &str) -> Result<Self> {
+        let listen = local(free_port()?);
+        let front = format!("[[listener]]\nbind = \"{listen}\"\n");
+        Self::start_behind(
+            it,
+            Target::new(listen, []),
+            local(free_port()?),
+            &front,
+            mode,
+            more,
+        )
+    }
+
+    /// The same, where `front` is the file's beginning and has the listener that `target` leads to.
+    fn start_behind(
+        it: &Scenario<'_>,
+        target: Target,
+        admin: SocketAddr,
+        front: &str,
+        mode: &str,
+        more: &str,
+    ) -> Result<Self> {
         let binary = it.remora_binary().context("the test is about Remora")?;
         let dir = it.dir("remora")?;
         let authority = Authority::new()?;
         let ca = authority.write(&dir)?;
         let (certificate, key) = authority.issue("mq.example.com")?.write(&dir)?;
+        let name_server = &it.cluster().target().name_server;
         let file = format!(
-            "[upstream_tls]\nmode = \"on\"\nverify = \"none\"\n[tls]\nmode = \"{mode}\"\nclient_ca = {ca:?}\n{more}\n\
+            "name_servers = [\"{name_server}\"]\nadmin = \"{admin}\"\n{front}\n[upstream_tls]\nmode = \"on\"\nverify = \"none\"\n[tls]\nmode = \"{mode}\"\nclient_ca = {ca:?}\n{more}\n\
              [[tls.certificate]]\ncertificate = {certificate:?}\nkey = {key:?}\n"
         );
-        let name_servers = &it.cluster().target().name_server;
         Ok(Self {
-            remora: Remora::start_with_file(binary, &dir, name_servers, &file)?,
+            remora: Remora::start_file(binary, &dir, &file, admin, target)?,
             authority,
             dir,
         })
@@ -126,6 +156,49 @@ fn both_ways(it: &Scenario<'_>) -> Result<()> {
     secured.remora.stop(&[])
 }
 
+/// Behind a balancer that tells who the client is, and that Remora has not been told the address of: clients are told it all
+/// the same, and by the end of the test it is known that they have connected to nothing else.
+fn behind_a_balancer(it: &Scenario<'_>) -> Result<()> {
+    let (listen, admin) = (local(free_port()?), local(free_port()?));
+    let listener = format!(
+        "proxy_protocol_from = [\"127.0.0.0/8\"]\n[[listener]]\nbind = \"{listen}\"\nproxy_protocol = true\n"
+    );
+    let target = Target::new(listen, []);
+    let secured = Secured::start_behind(it, target, admin, &listener, "permissive", "")?;
+    let front = |header| -> Result<Frontend> {
+        let bind = SocketAddr::from(([127, 0, 0, 3], free_port()?));
+        let servers = vec![Backend {
+            address: listen,
+            admin,
+        }];
+        Ok(Frontend {
+            bind,
+            servers,
+            header,
+        })
+    };
+    let fronts = [front("send-proxy")?, front("send-proxy-v2")?];
+    let haproxy = HaProxy::start(&it.dir("haproxy")?, &fronts)?;
+    for (front, version) in fronts.iter().zip(VERSIONS) {
+        let target = Target::new(front.bind, []);
+        let topic = format!("{}-{}", it.name("topic"), version.replace('.', "-"));
+        it.cluster().create_topic(&topic, 4)?;
+        let group = format!("{topic}-consumers");
+        let consumer = it.push_consumer(&topic).option("group", &group);
+        let consumer = consumer
+            .target(&target)
+            .version(version)
+            .flag(TLS)
+            .start()?;
+        let mut producer = it.producer().target(&target).version(version).start()?;
+        let bodies = producer.send(&topic, "m", 100, &[])?;
+        wait_exactly_once(&[&consumer], &bodies)?;
+        it.stop([producer, consumer])?;
+    }
+    haproxy.stop()?;
+    secured.remora.stop(&[])
+}
+
 /// Members of one group come in different ways.
 fn plain_and_tls_together(it: &Scenario<'_>) -> Result<()> {
     let secured = Secured::start(it, "permissive", "")?;
@@ -175,6 +248,5 @@ fn whoever_does_not_trust_us_stays_away(it: &Scenario<'_>) -> Result<()> {
         "a client took a certificate that it must not trust"
     );
     it.stop([stranger])?;
-    // It read the authority once; the proxy reads it again, but only asks who shows a certificate.
     secured.remora.stop(&["client refused"])
 }

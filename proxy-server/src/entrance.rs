@@ -5,22 +5,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use crate::config::{Config, Network};
 use crate::proxy_header::{self, Endpoints, HeaderError};
+use crate::rate::PerSecond;
 use crate::tls::ServerTls;
 
 /// The first byte of a TLS handshake; that of a frame of 369 MB.
 const HANDSHAKE: u8 = 0x16;
 
-/// How often it is said that clients are refused.
-const NOTICE_PAUSE: Duration = Duration::from_secs(60);
+/// Clients that are refused.
+static REFUSED: PerSecond = PerSecond::new(10);
 
 /// What every client has to pass, whichever listener it has come to.
 #[derive(Clone, Debug)]
@@ -142,21 +142,12 @@ async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
 }
 
 impl Refusal {
-    /// Says it: at most one a minute where an operator has something to do, or a stranger could fill the log.
+    /// Says it once for each client, but strangers cannot fill the disk.
     pub(crate) fn log(&self, from: SocketAddr) {
-        static SAID: Mutex<Option<Instant>> = Mutex::new(None);
         if matches!(self, Self::Gone(_) | Self::Late) {
             debug!(peer = %from, error = %self, "client did not begin");
-            return;
-        }
-        let mut said = SAID.lock();
-        if said.is_none_or(|said| said.elapsed() >= NOTICE_PAUSE) {
-            *said = Some(Instant::now());
-            drop(said);
-            warn!(peer = %from, error = %self, "client refused; said once a minute");
-        } else {
-            drop(said);
-            debug!(peer = %from, error = %self, "client refused");
+        } else if let Some(not_logged) = REFUSED.pass() {
+            warn!(peer = %from, error = %self, not_logged, "client refused");
         }
     }
 }

@@ -168,8 +168,8 @@ fn a_client_is_called_what_its_balancer_says() {
         .write_all(b"PROXY TCP4 198.51.100.9 203.0.113.7 40000 20000\r\n\xff\xff\xff\xff")
         .unwrap();
     let _ = client.read_to_end(&mut Vec::new());
-    // One that says nothing about a client is refused, which is said once, however often it comes.
-    for _ in 0..3 {
+    // One that says nothing about a client is refused, which is said, but not without end.
+    for _ in 0..100 {
         let mut stranger = TcpStream::connect(&address).unwrap();
         stranger.write_all(b"hello").unwrap();
         let _ = stranger.read_to_end(&mut Vec::new());
@@ -178,7 +178,7 @@ fn a_client_is_called_what_its_balancer_says() {
     let of_clients: Vec<_> = lines
         .filter(|line| line.contains("\"level\":\"WARN\"") && line.contains("\"peer\""))
         .collect();
-    assert_eq!(of_clients.len(), 2, "{of_clients:?}");
+    assert!((11..100).contains(&of_clients.len()), "{of_clients:?}");
     assert!(
         of_clients[0].contains("198.51.100.9:40000"),
         "{of_clients:?}"
