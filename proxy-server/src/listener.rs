@@ -92,7 +92,9 @@ impl Door {
         };
         let own = |listener: &BrokerListenerConfig| match &listener.advertise {
             Some(advertise) => Arc::from(advertise.as_str()),
-            None if self.broker.as_deref() == Some(&*listener.broker) && self.advertise.is_none() => {
+            None if self.broker.as_deref() == Some(&*listener.broker)
+                && self.advertise.is_none() =>
+            {
                 // Two less than that of the listener, if this is its VIP channel.
                 at(this.saturating_add(listener.bind.port().saturating_sub(self.port)))
             }

@@ -4,7 +4,7 @@
 mod expressions;
 mod server;
 
-use std::{net::Ipv4Addr, process::ExitCode, thread, time::Duration};
+use std::{fs, net::Ipv4Addr, process::ExitCode, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
@@ -13,6 +13,7 @@ use integration_tests::{
     proxy_process::{Remora, Setup},
     scenario::Scenario,
     suite::{Suite, TestFn, report},
+    tls::Authority,
     wait::wait_until,
 };
 
@@ -45,13 +46,24 @@ fn every_expression_has_data(it: &Scenario<'_>) -> Result<()> {
     let admin = at(free_port()?);
     let topic = it.topic()?;
     let group = it.name("members");
+    // With TLS, so that there is a certificate to tell of.
+    let issued = Authority::new()?.issue("localhost")?;
+    let (certificate, key) = (
+        it.dir("tls")?.join("tls.crt"),
+        it.dir("tls")?.join("tls.key"),
+    );
+    fs::write(&certificate, issued.certificate)?;
+    fs::write(&key, issued.key)?;
+    let tls = format!(
+        "[tls]\nmode = \"permissive\"\n[[tls.certificate]]\ncertificate = {certificate:?}\nkey = {key:?}\n"
+    );
     let setup = Setup {
         name_servers: &it.cluster().target().name_server,
         listen: at(free_port()?),
         admin,
         advertise: None,
         brokers: Vec::new(),
-        further: &format!("[metrics]\ntopics = [{topic:?}]\ngroups = [{group:?}]\n"),
+        further: &format!("[metrics]\ntopics = [{topic:?}]\ngroups = [{group:?}]\n{tls}"),
     };
     let binary = it.remora_binary().context("the test is about Remora")?;
     let remora = Remora::start_setup(binary, &it.dir("remora")?, &setup)?;
