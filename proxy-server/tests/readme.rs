@@ -50,11 +50,18 @@ fn the_table_of_codes_is_the_code_s_own() {
 #[test]
 fn the_readme_s_configuration_is_valid() {
     let readme = readme();
-    let excerpt = readme.split("```toml\n").nth(1).unwrap();
-    let excerpt = excerpt.split("```").next().unwrap();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(excerpt.as_bytes()).unwrap();
-    load(Some(file.path().to_owned()), None);
+    let excerpts: Vec<_> = readme.split("```toml\n").skip(1).collect();
+    assert!(excerpts.len() >= 4);
+    // Only the first has name servers.
+    for (excerpt, more) in excerpts
+        .iter()
+        .zip([None].into_iter().chain([Some("ns:9876"); 9]))
+    {
+        let excerpt = excerpt.split("```").next().unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(excerpt.as_bytes()).unwrap();
+        load(Some(file.path().to_owned()), more);
+    }
 }
 
 #[test]

@@ -109,7 +109,8 @@ table! {
         cluster: String = "DefaultCluster".to_owned(),
         /// The label `node_id` of metrics; the host's name unless set.
         node_id: Option<String> = None,
-        /// Networks whose PROXY protocol headers are believed, as 10.0.0.0/8.
+        /// Networks of balancers whose PROXY protocol headers are believed, as 10.0.0.0/8; who comes from elsewhere to a
+        /// listener with proxy_protocol is refused.
         proxy_protocol_from: Vec<String> = Vec::new(),
     } with {
         /// `[[listener]]`.
@@ -149,7 +150,7 @@ table! {
         /// What clients are told to be every broker's address, host:port, the same in all replicas; what they connected
         /// to unless set.
         advertise: Option<String> = None,
-        /// Whether connections begin with a PROXY protocol header, version 1 or 2.
+        /// Whether connections begin with a PROXY protocol header, version 1 or 2; those that do not are refused.
         proxy_protocol: bool = false,
     }
 }
@@ -166,7 +167,7 @@ table! {
         advertise: Option<String> = None,
         /// Whether it listens at the port minus two too, for the VIP channel of clients before 4.5.
         vip: bool = false,
-        /// Whether connections begin with a PROXY protocol header, version 1 or 2.
+        /// Whether connections begin with a PROXY protocol header, version 1 or 2; those that do not are refused.
         proxy_protocol: bool = false,
     }
 }
@@ -294,9 +295,10 @@ table! {
     UpstreamTls {
         /// off or on.
         mode: String = "off".to_owned(),
-        /// What is checked of their certificates: full, ca (who signed it, not whose it is) or none.
+        /// What is checked of their certificates: full, ca (who signed it, not whose it is) or none (nothing: whoever is
+        /// between can read and change everything).
         verify: String = "full".to_owned(),
-        /// File of the authorities that have signed them.
+        /// File of the authorities that have signed them; must be set unless verify is none.
         ca: Option<String> = None,
         /// File of the certificate that is shown to them.
         certificate: Option<String> = None,
