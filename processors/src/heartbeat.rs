@@ -61,7 +61,7 @@ fn take_in(
 ) -> Result<Said, ProcessError> {
     let mut membership = session.membership.borrow_mut();
     // Most of the time it says what it has said before.
-    if let Some(said) = membership.said(view.body()) {
+    if let Some(said) = membership.said(view) {
         return Ok(said);
     }
     let heartbeat = Heartbeat::decode(view.body())?;
@@ -74,7 +74,7 @@ fn take_in(
             "client came"
         );
     }
-    membership.update(heartbeat, request.bytes(), view.body_offset())
+    membership.update(heartbeat, request.bytes(), view)
 }
 
 /// The brokers that have these topics, as far as can be told without keeping the client waiting.

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-use bytes::Bytes;
 use remoting_codec::body::{LockBatch, LockBatchResponse, MessageQueue};
 use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
-use route_cache::Broker;
-use route_cache::transport::Frame;
+use route_cache::{Broker, UpstreamError};
 use tokio::task::JoinSet;
 
 use crate::error::ProcessError;
@@ -18,7 +16,7 @@ use crate::session::Session;
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let batch = LockBatch::decode(view.body())?;
-    let mut by_broker: BTreeMap<Rc<str>, (Rc<Broker>, Vec<MessageQueue>)> = BTreeMap::new();
+    let mut by_broker: BTreeMap<Rc<str>, (Rc<Broker>, HashSet<MessageQueue>)> = BTreeMap::new();
     let mut trouble = None;
     let mut unknown = HashSet::new();
     for queue in &batch.mq_set {
@@ -29,8 +27,8 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         match relay::named_broker(&session, name, topic, Some(queue.queue_id)).await {
             Ok(broker) => {
                 let name = broker.name().clone();
-                let (_, queues) = by_broker.entry(name).or_insert((broker, Vec::new()));
-                queues.push(queue.clone());
+                let (_, queues) = by_broker.entry(name).or_insert((broker, HashSet::new()));
+                queues.insert(queue.clone());
             }
             // What others can do is still done.
             Err(error) => {
@@ -39,14 +37,10 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
             }
         }
     }
+    let whole = trouble.is_none();
     if let (Some(error), true) = (trouble, by_broker.is_empty()) {
         return Err(error);
     }
-    let whole = by_broker
-        .values()
-        .map(|(_, queues)| queues.len())
-        .sum::<usize>()
-        == batch.mq_set.len();
     let mut brokers = by_broker.into_values();
     match (brokers.next(), brokers.len()) {
         (None, _) => {
@@ -60,55 +54,64 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
             relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
         }
         (Some(first), _) => {
-            let parts = std::iter::once(first).chain(brokers);
-            split(&session, &request, &batch, parts).await
+            let all = std::iter::once(first).chain(brokers);
+            ask_each(&session, &request, all).await
         }
     }
 }
 
-/// Asks each broker for its own queues. Java never needs this: it asks once per broker.
-async fn split(
+/// Asks each broker for all queues, and believes it about its own. Java never needs this: it asks once per broker.
+///
+/// A broker takes locks of queues that it does not have, where they mean nothing. So the request goes to each as it is,
+/// and the client's signature is good: a part of it would have to be signed anew, by somebody with other rights.
+async fn ask_each(
     session: &Rc<Session>,
     request: &Request,
-    batch: &LockBatch,
-    parts: impl Iterator<Item = (Rc<Broker>, Vec<MessageQueue>)>,
+    brokers: impl Iterator<Item = (Rc<Broker>, HashSet<MessageQueue>)>,
 ) -> Result<(), ProcessError> {
     let view = request.view()?;
+    let row = request.row;
     let mut asking = JoinSet::new();
-    for (broker, queues) in parts {
-        let part = LockBatch {
-            mq_set: queues,
-            ..batch.clone()
-        };
-        let part = request.with_body(part.encode())?;
-        let row = request.row;
-        let time = session.settings.time(row.patience);
+    for (broker, queues) in brokers {
+        if row.code == RequestCode::UNLOCK_BATCH_MQ {
+            broker.requests_flushed().await;
+        }
         if view.is_oneway() {
-            let connection = broker.connection(row.class, row.needs_master)?;
-            let view = CommandView::decode(&part)?;
-            connection.relay_oneway(&Frame::of(&part), &view)?;
+            // Nobody waits for what comes of it, and others are to hear of it all the same.
+            if let Ok(connection) = broker.connection(row.class, row.needs_master) {
+                let _ = connection.relay_oneway(&request.frame(), &view);
+            }
             continue;
         }
+        let (frame, time) = (request.bytes(), session.settings.time(row.patience));
         asking.spawn_local(async move {
             let connection = broker.connection(row.class, row.needs_master)?;
-            connection.call(part, time).await
+            Ok::<_, UpstreamError>((connection.call(frame, time).await?, queues))
         });
     }
-    let mut queues = Vec::new();
+    let mut all = Vec::new();
+    let mut taken = false;
+    let mut refusal = None;
     // A broker that does not answer has locked nothing that the client may count on.
-    for frame in asking.join_all().await.into_iter().flatten() {
-        queues.extend(locked_by(&frame)?);
+    for (frame, queues) in asking.join_all().await.into_iter().flatten() {
+        let answered = CommandView::decode(&frame)?;
+        if answered.code() != ResponseCode::SUCCESS.0 {
+            refusal = Some(frame);
+            continue;
+        }
+        taken = true;
+        if !answered.body().is_empty() {
+            let locked = LockBatchResponse::decode(answered.body())?.locked;
+            all.extend(locked.into_iter().filter(|queue| queues.contains(queue)));
+        }
     }
-    session.answer(&view, locked(request, queues)?);
-    Ok(())
-}
-
-fn locked_by(frame: &Bytes) -> Result<Vec<MessageQueue>, ProcessError> {
-    let view = CommandView::decode(frame)?;
-    if view.code() != ResponseCode::SUCCESS.0 || view.body().is_empty() {
-        return Ok(Vec::new());
+    match refusal {
+        Some(refusal) if !taken => session.pass_on(&view, &refusal),
+        _ => {
+            session.answer(&view, locked(request, all)?);
+            Ok(())
+        }
     }
-    Ok(LockBatchResponse::decode(view.body())?.locked)
 }
 
 /// The answer to a lock; that to an unlock has no body.

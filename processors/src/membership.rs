@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use remoting_codec::body::{Heartbeat, MessageModel};
-use remoting_codec::{RemotingCommand, RequestCode};
+use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 use route_cache::{Broker, Lane, Registration};
 use tokio::time::Instant;
 
@@ -17,6 +17,9 @@ const CLIENT_IDS_MAX: usize = 8;
 /// Most unregistrations that are said again on a new lane. Each makes a heartbeat that it came after
 /// true again; a client that has sent so many since its last heartbeat will send one soon.
 const UNREGISTERED_MAX: usize = 64;
+
+/// The ext field with a request's signature.
+const SIGNATURE: &str = "Signature";
 
 /// Most groups of a client that has not said who it is.
 const STAND_IN_MAX: usize = 64;
@@ -50,6 +53,8 @@ struct Client {
     frame: Bytes,
     /// Where in it the body begins.
     body_at: usize,
+    /// The frame's signature, for a client that signs.
+    signature: Option<Box<str>>,
     /// The frames in which it has unregistered groups since.
     unregistered: Vec<Bytes>,
     /// When brokers were told last, and took it.
@@ -80,20 +85,25 @@ impl Client {
     }
 }
 
+fn signature(view: &CommandView<'_>) -> Option<Box<str>> {
+    let signature = view.ext_fields().value(SIGNATURE)?;
+    Some(signature.text().into())
+}
+
 impl Membership {
-    /// What a heartbeat with that body says, if it says nothing new.
-    pub(crate) fn said(&self, body: &[u8]) -> Option<Said> {
+    /// What a heartbeat says, if it says nothing new. The same under another key is new: brokers judge it anew.
+    pub(crate) fn said(&self, view: &CommandView<'_>) -> Option<Said> {
         let mut clients = self.clients.iter();
-        let same = clients.find(|c| c.unregistered.is_empty() && c.body() == body)?;
-        Some(same.said())
+        let same = clients.find(|c| c.unregistered.is_empty() && c.body() == view.body())?;
+        (same.signature == signature(view)).then(|| same.said())
     }
 
-    /// Takes in a heartbeat; its body begins in `frame` at `body_at`.
+    /// Takes in a heartbeat, which is `view` of `frame`.
     pub(crate) fn update(
         &mut self,
         heartbeat: Heartbeat,
         frame: Bytes,
-        body_at: usize,
+        view: &CommandView<'_>,
     ) -> Result<Said, ProcessError> {
         let id = &heartbeat.client_id;
         let known = self
@@ -106,7 +116,8 @@ impl Membership {
         let client = Client {
             heartbeat,
             frame,
-            body_at,
+            body_at: view.body_offset(),
+            signature: signature(view),
             unregistered: Vec::new(),
             told: None,
         };
@@ -132,6 +143,10 @@ impl Membership {
 
     /// Has lanes say, until the client says who it is, that a client of that id is in the group. True
     /// when lanes that are registered already do not say that yet.
+    ///
+    /// That is never signed: nobody has judged the client yet, and with Remora's own key anybody could be told of a
+    /// group's transactions. A broker that demands signatures refuses it, and knows the producer from its first
+    /// heartbeat on, as without a proxy.
     pub(crate) fn stand_in(&mut self, client_id: &str, group: &str) -> bool {
         if self.stands_in(group) || self.is_known() || self.stand_in.len() == STAND_IN_MAX {
             return false;

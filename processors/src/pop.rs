@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, ResponseCode};
 use route_cache::transport::Frame;
 use route_cache::{Connection, Origin, RelayTarget, UpstreamError};
@@ -122,15 +123,29 @@ impl RelayTarget for Pop {
     }
 }
 
+/// What a broker says that does not do what it was asked; nothing if it does.
+fn refusal(frame: &Bytes) -> Option<String> {
+    match CommandView::decode(frame) {
+        Ok(view) if view.code() == ResponseCode::SUCCESS.0 => None,
+        Ok(view) => Some(view.remark().into_owned()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 impl Pop {
     /// Makes every message of an answer visible again.
     fn give_back(&self, view: &CommandView<'_>) {
         for receipt in self.receipts(view) {
             let connection = self.connection.clone();
+            let receipt = self.session.upstream.config().signed(receipt).to_bytes();
             tokio::task::spawn_local(async move {
-                let answer = connection.call(receipt.to_bytes(), GIVE_BACK_TIME).await;
-                if let Err(error) = answer {
-                    tracing::debug!(%error, "a message stays invisible until its time is over");
+                let answer = connection.call(receipt, GIVE_BACK_TIME).await;
+                let trouble = match &answer {
+                    Ok(frame) => refusal(frame),
+                    Err(error) => Some(error.to_string()),
+                };
+                if let Some(error) = trouble {
+                    tracing::debug!(error, "a message stays invisible until its time is over");
                 }
             });
         }

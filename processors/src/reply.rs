@@ -7,7 +7,9 @@
 //! connection of an id ends, the id is taken out, and only a group that is new on its connection puts it
 //! back. The end of a lane in another replica, from which the client has just moved, may come after the
 //! beginning of its lane here. So with each of its first heartbeats such a client is also registered
-//! under a group that is new every time.
+//! under a group that is new every time. That is signed with Remora's own key, on lanes on which the broker has taken
+//! the client's own heartbeat. Without a key, a broker that demands signatures refuses it, and a client that moved
+//! between replicas in just that order gets no replies before it connects anew.
 
 use std::rc::Rc;
 
@@ -73,12 +75,14 @@ pub(crate) async fn renew(session: &Session) {
         (round, clients, membership.lanes().to_vec())
     };
     let time = session.settings.heartbeat_time;
+    let config = session.upstream.config();
     let mut telling = JoinSet::new();
     for connection in lanes.iter().filter_map(|lane| lane.registered()) {
         for (client_id, heartbeat) in &clients {
             let group = round.min(ROUNDS);
             let leaving = (round <= ROUNDS).then(|| leave(heartbeat, client_id, group - 1));
-            let frames = [leaving.flatten(), join(heartbeat, client_id, group)];
+            let said = [leaving.flatten(), join(heartbeat, client_id, group)];
+            let frames = said.map(|request| Some(config.signed(request?).to_bytes()));
             let connection = connection.clone();
             telling.spawn_local(async move {
                 for frame in frames.into_iter().flatten() {
@@ -93,20 +97,16 @@ pub(crate) async fn renew(session: &Session) {
 
 /// Leaving the last round's group comes first, for it takes the id out of the table; and were none
 /// left, a broker would close the lane once one of them had been silent for two minutes.
-fn leave(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<Bytes> {
+fn leave(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<RemotingCommand> {
     let request = like(heartbeat, RequestCode::UNREGISTER_CLIENT)?
         .with_field("clientID", client_id.to_owned())
         .with_field("producerGroup", format!("{GROUP_PREFIX}{round}"));
-    Some(request.to_bytes())
+    Some(request)
 }
 
-fn join(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<Bytes> {
+fn join(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<RemotingCommand> {
     let body = Heartbeat::of_producer(client_id, &[format!("{GROUP_PREFIX}{round}")]);
-    Some(
-        like(heartbeat, RequestCode::HEART_BEAT)?
-            .with_body(body)
-            .to_bytes(),
-    )
+    Some(like(heartbeat, RequestCode::HEART_BEAT)?.with_body(body))
 }
 
 /// A request that says to come from the client, as brokers note down language and version.

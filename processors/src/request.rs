@@ -1,7 +1,7 @@
 //! A request that outlives the buffer it was read into.
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, DecodeError, RemotingCommand};
+use remoting_codec::{CommandView, DecodeError};
 use route_cache::transport::Frame;
 
 use crate::table::Row;
@@ -34,13 +34,5 @@ impl Request {
     /// The header. It was read before the request was kept, so it can be read again.
     pub(crate) fn view(&self) -> Result<CommandView<'_>, DecodeError> {
         CommandView::decode(&self.frame)
-    }
-
-    /// The same request with another body. Where a broker demands signatures, that one is not signed:
-    /// only for what several brokers must share.
-    pub(crate) fn with_body(&self, body: Vec<u8>) -> Result<Bytes, DecodeError> {
-        let mut command = RemotingCommand::decode(&self.frame)?;
-        command.body = body.into();
-        Ok(command.to_bytes())
     }
 }

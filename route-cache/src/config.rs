@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use remoting_codec::DEFAULT_FRAME_LIMIT;
+use remoting_codec::{DEFAULT_FRAME_LIMIT, RemotingCommand};
 
+use crate::credentials::Credentials;
 use crate::tls::UpstreamTls;
 
 /// Settings of connections to brokers and name servers.
@@ -29,6 +30,19 @@ pub struct UpstreamConfig {
     pub breaker_probe: Duration,
     /// How connections are secured; they are not unless this is set.
     pub tls: Option<UpstreamTls>,
+    /// As whom Remora asks brokers in its own name; as nobody, without. Name servers demand no signature.
+    pub credentials: Option<Credentials>,
+}
+
+impl UpstreamConfig {
+    /// A request that Remora makes in its own name, signed if there is a key.
+    #[must_use]
+    pub fn signed(&self, request: RemotingCommand) -> RemotingCommand {
+        match &self.credentials {
+            Some(credentials) => credentials.sign(request),
+            None => request,
+        }
+    }
 }
 
 impl Default for UpstreamConfig {
@@ -42,6 +56,7 @@ impl Default for UpstreamConfig {
             breaker_failures: 5,
             breaker_probe: Duration::from_secs(1),
             tls: None,
+            credentials: None,
         }
     }
 }

@@ -12,6 +12,7 @@
 mod broker;
 mod clock;
 mod config;
+mod credentials;
 mod error;
 pub mod metrics;
 mod name_server;
@@ -26,6 +27,7 @@ pub use broker::{
 };
 pub use clock::{Clock, Deadline, TICK};
 pub use config::{RouteConfig, UpstreamConfig};
+pub use credentials::{Credentials, Secret};
 pub use error::{NameServerError, RouteError, UpstreamError};
 pub use name_server::{NameServerClient, NameServers, name_servers};
 pub use routes::{Advertised, MOCK_PREFIX, RouteCache, RouteStats, TopicRoute};

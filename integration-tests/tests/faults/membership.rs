@@ -66,6 +66,76 @@ async fn a_heartbeat_reaches_every_broker_of_its_topics_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_same_heartbeat_under_another_key_is_judged_anew() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let signed = |opaque, signature: &'static str| {
+        heartbeat(opaque, "c1", "CLUSTERING")
+            .with_field("AccessKey", "k")
+            .with_field("Signature", signature)
+    };
+    for opaque in 1..4 {
+        assert_eq!(client.call(&signed(opaque, "good")).await?.code, 0);
+    }
+    assert_eq!(world.a.received(RequestCode::HEART_BEAT).len(), 1);
+    let refused = RemotingCommand::response(ResponseCode::NO_PERMISSION, 0, SerializeType::Json)
+        .with_remark("check signature failed");
+    for broker in [&world.a, &world.b] {
+        broker.on(RequestCode::HEART_BEAT, Reply::Command(refused.clone()));
+    }
+    let answer = client.call(&signed(5, "bad")).await?;
+    assert_eq!(
+        (answer.code, answer.remark.as_deref()),
+        (
+            ResponseCode::NO_PERMISSION.0,
+            Some("check signature failed")
+        )
+    );
+    // A lane that is made anew says what was said last.
+    for broker in [&world.a, &world.b] {
+        broker.on(RequestCode::HEART_BEAT, Reply::Mirror);
+    }
+    assert_eq!(client.call(&signed(6, "new")).await?.code, 0);
+    let told = world.a.received(RequestCode::HEART_BEAT);
+    let signatures: Vec<_> = told
+        .iter()
+        .map(|one| one.command.field("Signature"))
+        .collect();
+    assert_eq!(signatures, [Some("good"), Some("bad"), Some("new")]);
+    Ok(())
+}
+
+/// A broker answers at once whom it has refused: nothing waits for it to think better of it.
+#[tokio::test]
+async fn a_client_that_is_refused_does_not_wait() -> Result<()> {
+    let world = World::start().await?;
+    let refused = RemotingCommand::response(ResponseCode::NO_PERMISSION, 0, SerializeType::Json)
+        .with_remark("no such user");
+    for code in [RequestCode::HEART_BEAT, RequestCode::PULL_MESSAGE] {
+        world.a.on(code, Reply::Command(refused.clone()));
+        world.b.on(code, Reply::Command(refused.clone()));
+    }
+    let mut client = world.proxy.client().await?;
+    let answer = client.call(&heartbeat(1, "c1", "CLUSTERING")).await?;
+    assert_eq!(answer.code, ResponseCode::NO_PERMISSION.0);
+    let begun = tokio::time::Instant::now();
+    let answer = client.call(&pull(2)).await?;
+    assert_eq!(answer.remark.as_deref(), Some("no such user"));
+    assert!(begun.elapsed() < Duration::from_millis(500));
+    // It is asked again when it speaks again.
+    for code in [RequestCode::HEART_BEAT, RequestCode::PULL_MESSAGE] {
+        world.a.on(code, Reply::Mirror);
+        world.b.on(code, Reply::Mirror);
+    }
+    assert_eq!(
+        client.call(&heartbeat(3, "c1", "CLUSTERING")).await?.code,
+        0
+    );
+    assert_eq!(client.call(&pull(4)).await?.code, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_heartbeat_that_overtakes_a_lane_s_beginning_is_said_too() -> Result<()> {
     let world = World::start().await?;
     let slow = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);

@@ -171,43 +171,54 @@ async fn a_route_names_the_proxy_and_is_asked_for_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn locks_of_several_brokers_are_split_and_merged() -> Result<()> {
-    use remoting_codec::body::{LockBatch, LockBatchResponse};
+async fn locks_of_several_brokers_are_asked_of_each_and_merged() -> Result<()> {
+    use remoting_codec::body::LockBatchResponse;
     let world = World::start().await?;
     let mut client = world.proxy.client().await?;
-    for broker in [&world.a, &world.b] {
-        // As much as is asked for, in the answer's spelling.
-        let queue = format!(
-            r#"{{"brokerName":"{}","queueId":0,"topic":"both"}}"#,
-            broker.name()
-        );
-        let body = format!(r#"{{"lockOKMQSet":[{queue}]}}"#);
-        let locked = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
-        broker.on(
-            RequestCode::LOCK_BATCH_MQ,
-            Reply::Command(locked.with_body(body)),
-        );
-    }
     let queues = r#"[{"brokerName":"broker-a","queueId":0,"topic":"both"},{"brokerName":"broker-b","queueId":0,"topic":"both"}]"#;
+    // Each broker locks what it is asked for, whether it has it or not.
+    let locked = |queues: &str| {
+        RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json)
+            .with_body(format!(r#"{{"lockOKMQSet":{queues}}}"#))
+    };
+    let refused = RemotingCommand::response(ResponseCode::NO_PERMISSION, 0, SerializeType::Json)
+        .with_remark("not you");
+    for broker in [&world.a, &world.b] {
+        broker.on(RequestCode::LOCK_BATCH_MQ, Reply::Command(locked(queues)));
+    }
     let body = format!(
         r#"{{"clientId":"c","consumerGroup":"g","mqSet":{queues},"onlyThisBroker":false}}"#
     );
-    let lock = request(RequestCode::LOCK_BATCH_MQ, 9, &[]).with_body(body);
-    let answer = client.call(&lock).await?;
+    let fields = [("AccessKey", "k"), ("Signature", "s")];
+    let lock =
+        |opaque| request(RequestCode::LOCK_BATCH_MQ, opaque, &fields).with_body(body.clone());
+    let answer = client.call(&lock(9)).await?;
     assert_eq!(LockBatchResponse::decode(&answer.body)?.locked.len(), 2);
     for broker in [&world.a, &world.b] {
+        // With everything that the client has signed.
         let asked = broker.received(RequestCode::LOCK_BATCH_MQ);
-        let asked = LockBatch::decode(&asked[0].command.body)?;
-        assert_eq!(asked.client_id.as_deref(), Some("c"));
-        assert!(
-            asked
-                .mq_set
-                .iter()
-                .all(|queue| queue.broker_name == broker.name())
-        );
+        assert_eq!(asked[0].command.body, body);
+        assert_eq!(asked[0].command.field("Signature"), Some("s"));
     }
+    // What one broker says of the other's queues means nothing.
+    world
+        .b
+        .on(RequestCode::LOCK_BATCH_MQ, Reply::Command(refused.clone()));
+    let answer = client.call(&lock(10)).await?;
+    let of_a: Vec<_> = LockBatchResponse::decode(&answer.body)?.locked;
+    assert_eq!(of_a.len(), 1);
+    assert_eq!(of_a[0].broker_name, "broker-a");
+    // One that is refused everywhere hears why.
+    world
+        .a
+        .on(RequestCode::LOCK_BATCH_MQ, Reply::Command(refused));
+    let answer = client.call(&lock(11)).await?;
+    assert_eq!(
+        (answer.code, answer.remark.as_deref()),
+        (ResponseCode::NO_PERMISSION.0, Some("not you"))
+    );
     let nothing = r#"{"clientId":"c","consumerGroup":"g","mqSet":[]}"#;
-    let nothing = request(RequestCode::LOCK_BATCH_MQ, 10, &[]).with_body(nothing);
+    let nothing = request(RequestCode::LOCK_BATCH_MQ, 12, &[]).with_body(nothing);
     assert_eq!(client.call(&nothing).await?.body, r#"{"lockOKMQSet":[]}"#);
     Ok(())
 }

@@ -9,6 +9,7 @@ use remoting_codec::{RemotingCommand, RequestCode};
 use tracing::{info, warn};
 
 use super::connection::{Connection, Context};
+use crate::config::UpstreamConfig;
 
 /// Counts what a broker leaves unanswered. From a number of failures in a row on, requests to it are refused at once, so
 /// that clients try another broker instead of waiting for this one; and it is asked again and again, by Remora itself,
@@ -90,7 +91,7 @@ impl Breaker {
             tokio::time::sleep(period).await;
             let connection = Connection::new(self.label.clone(), self.context.clone(), None, None);
             let asked = async {
-                let answer = connection.call(nothing(), period).await;
+                let answer = connection.call(nothing(&self.context.config), period).await;
                 connection.close();
                 answer
             };
@@ -103,11 +104,10 @@ impl Breaker {
 }
 
 /// A heartbeat with no group in it, which registers nothing and is answered.
-pub(super) fn nothing() -> Bytes {
+pub(super) fn nothing(config: &UpstreamConfig) -> Bytes {
     let body = Bytes::from_static(
         br#"{"clientID":"remora-keep-alive","producerDataSet":[],"consumerDataSet":[]}"#,
     );
-    RemotingCommand::request(RequestCode::HEART_BEAT)
-        .with_body(body)
-        .to_bytes()
+    let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
+    config.signed(heartbeat).to_bytes()
 }

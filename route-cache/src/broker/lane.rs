@@ -145,18 +145,21 @@ impl Lane {
         let _ = tokio::time::timeout(time, settled).await;
     }
 
-    /// Waits until the broker knows the client, for `time` at the most.
+    /// Waits until the broker knows the client, for `time` at the most; not for one that it has refused.
     pub async fn wait_registered(&self, time: Duration) -> Option<Rc<Connection>> {
         let registered = async {
             loop {
                 let changed = self.changed.notified();
                 if let Some(connection) = self.registered() {
-                    return connection;
+                    return Some(connection);
+                }
+                if matches!(*self.state.borrow(), State::Refused(_)) {
+                    return None;
                 }
                 changed.await;
             }
         };
-        tokio::time::timeout(time, registered).await.ok()
+        tokio::time::timeout(time, registered).await.ok()?
     }
 
     /// Says the client's latest heartbeat and waits for the answer, a whole frame; on a lane that is

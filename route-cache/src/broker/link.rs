@@ -224,9 +224,9 @@ impl Link {
     fn spawn(&self, connection: Rc<Connection>, address: Arc<str>) {
         let trouble = self.trouble.clone();
         let used = self.used.clone();
-        let keep_alive = self.context.config.keep_alive;
+        let context = self.context.clone();
         tokio::task::spawn_local(async move {
-            let kept = keep(&connection, &used, keep_alive);
+            let kept = keep(&connection, &used, &context);
             let established = tokio::select! {
                 established = connection.run(&address) => established,
                 never = kept => match never {},
@@ -243,8 +243,8 @@ impl Link {
 }
 
 /// Says something before the broker finds a connection idle, until that is no longer worth it.
-async fn keep(connection: &Connection, used: &Cell<bool>, period: Duration) -> Infallible {
-    let heartbeat = nothing();
+async fn keep(connection: &Connection, used: &Cell<bool>, context: &Context) -> Infallible {
+    let period = context.config.keep_alive;
     let mut unused = Duration::ZERO;
     loop {
         tokio::time::sleep(period).await;
@@ -258,6 +258,7 @@ async fn keep(connection: &Connection, used: &Cell<bool>, period: Duration) -> I
             std::future::pending::<()>().await;
         }
         // Whatever the answer is, the connection was used.
-        let _ = timeout(period, connection.call(heartbeat.clone(), period)).await;
+        let heartbeat = nothing(&context.config);
+        let _ = timeout(period, connection.call(heartbeat, period)).await;
     }
 }

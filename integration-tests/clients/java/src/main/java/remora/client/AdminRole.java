@@ -18,10 +18,11 @@ final class AdminRole implements Role {
     private static final int MAX_FOUND = 32;
     private static final long HOUR_MS = 3_600_000;
 
-    private final DefaultMQProducer producer = new DefaultMQProducer("cluster-admin");
+    private DefaultMQProducer producer;
 
     @Override
     public void start(Options options) throws MQClientException {
+        producer = new DefaultMQProducer("cluster-admin", options.hook());
         options.configure(producer);
         producer.start();
     }

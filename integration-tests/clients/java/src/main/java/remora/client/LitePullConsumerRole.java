@@ -19,7 +19,7 @@ final class LitePullConsumerRole implements Role {
     @Override
     public void start(Options options) throws MQClientException {
         topic = options.text("topic");
-        consumer = new DefaultLitePullConsumer(options.text("group"));
+        consumer = new DefaultLitePullConsumer(options.text("group"), options.hook());
         options.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(options.flag("auto-commit"));

@@ -31,7 +31,7 @@ final class PopperRole implements Role {
     private static final long TIMEOUT_MS = 3000;
 
     /** Any client has the methods; a consumer would take messages by itself. */
-    private final DefaultMQProducer client = new DefaultMQProducer("poppers");
+    private DefaultMQProducer client;
     private String group;
     private String topic;
 
@@ -39,6 +39,7 @@ final class PopperRole implements Role {
     public void start(Options options) throws MQClientException {
         group = options.text("group");
         topic = options.text("topic");
+        client = new DefaultMQProducer("poppers", options.hook());
         options.configure(client);
         client.start();
         if (!factory().updateTopicRouteInfoFromNameServer(topic)) {

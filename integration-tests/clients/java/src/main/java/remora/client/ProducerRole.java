@@ -25,9 +25,9 @@ final class ProducerRole implements Role {
     /** One with the verdict for brokers that check transactions is one that can begin them. */
     private static DefaultMQProducer create(Options options) {
         if (!options.has("check")) {
-            return new DefaultMQProducer(options.text("group"), null, options.flag("trace"), null);
+            return new DefaultMQProducer(options.text("group"), options.hook(), options.flag("trace"), null);
         }
-        TransactionMQProducer producer = new TransactionMQProducer(options.text("group"));
+        TransactionMQProducer producer = new TransactionMQProducer(options.text("group"), options.hook());
         producer.setTransactionListener(new Transactions(options.text("check")));
         return producer;
     }

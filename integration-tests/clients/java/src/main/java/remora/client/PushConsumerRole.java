@@ -35,9 +35,8 @@ final class PushConsumerRole implements Role {
         failTimes = options.number("fail-times", 0);
         delayLevel = options.number("delay-level", 0);
         consumeMs = options.number("consume-ms", 0);
-        consumer = options.flag("trace")
-            ? new DefaultMQPushConsumer(options.text("group"), null, new AllocateMessageQueueAveragely(), true, null)
-            : new DefaultMQPushConsumer(options.text("group"));
+        consumer = new DefaultMQPushConsumer(
+            options.text("group"), options.hook(), new AllocateMessageQueueAveragely(), options.flag("trace"), null);
         options.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.valueOf("CONSUME_FROM_" + options.text("from", "FIRST_OFFSET")));
         if (options.flag("broadcasting")) {

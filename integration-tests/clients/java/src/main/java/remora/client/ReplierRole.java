@@ -6,6 +6,7 @@ import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyContext;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.utils.MessageUtil;
@@ -19,10 +20,10 @@ final class ReplierRole implements Role {
 
     @Override
     public void start(Options options) throws MQClientException {
-        producer = new DefaultMQProducer(options.text("group") + "-answers");
+        producer = new DefaultMQProducer(options.text("group") + "-answers", options.hook());
         options.configure(producer);
         producer.start();
-        consumer = new DefaultMQPushConsumer(options.text("group"));
+        consumer = new DefaultMQPushConsumer(options.text("group"), options.hook(), new AllocateMessageQueueAveragely());
         options.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(options.text("topic"), "*");

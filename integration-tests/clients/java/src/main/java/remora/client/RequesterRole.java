@@ -19,7 +19,7 @@ final class RequesterRole implements Role {
 
     @Override
     public void start(Options options) throws MQClientException {
-        producer = new DefaultMQProducer(options.text("group"));
+        producer = new DefaultMQProducer(options.text("group"), options.hook());
         options.configure(producer);
         producer.start();
     }
