@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use route_cache::Secret;
 
 /// A stateless proxy for Apache RocketMQ's remoting protocol.
 ///
@@ -72,6 +73,13 @@ pub struct Args {
     /// Ask that URL of an admin listener, as http://127.0.0.1:9100/readyz: exit with 0 if the answer is 200, else with 1.
     #[arg(long, value_name = "URL")]
     pub health: Option<String>,
+    /// REMORA_ACCESS_KEY; no flag, for it belongs to the next.
+    #[arg(skip)]
+    pub access_key: Option<String>,
+
+    /// REMORA_SECRET_KEY; no flag, for whoever may list processes sees what these were started with.
+    #[arg(skip)]
+    pub secret_key: Option<Secret>,
 
     /// Print a configuration file that has every key, and exit.
     #[arg(long)]
@@ -80,4 +88,17 @@ pub struct Args {
     /// Validate the configuration and exit.
     #[arg(long)]
     pub check_config: bool,
+}
+
+impl Args {
+    /// Takes in the variables that are no flags, as `variable` tells them. One that is empty is not set.
+    #[must_use]
+    pub fn with_keys(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        Self {
+            access_key: set("REMORA_ACCESS_KEY"),
+            secret_key: set("REMORA_SECRET_KEY").map(Secret::new),
+            ..self
+        }
+    }
 }

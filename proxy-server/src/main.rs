@@ -23,7 +23,7 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
-        Ok(args) => args,
+        Ok(args) => args.with_keys(|name| std::env::var(name).ok()),
         Err(error) => return refuse_flags(&error),
     };
     if let Some(url) = &args.health {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use integration_tests::fake::{FakeBroker, FakeNameServer, ProxyUnderTest, Reply, request};
+use remoting_codec::body::LockBatchResponse;
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
 
 use crate::World;
@@ -13,7 +14,7 @@ fn success() -> RemotingCommand {
     RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json)
 }
 
-fn heartbeat(opaque: i32) -> RemotingCommand {
+pub(crate) fn heartbeat(opaque: i32) -> RemotingCommand {
     let body = r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"consumerDataSet":[{"groupName":"g","messageModel":"CLUSTERING","subscriptionDataSet":[{"topic":"both"}]}]}"#;
     request(RequestCode::HEART_BEAT, opaque, &[]).with_body(body)
 }
@@ -174,7 +175,7 @@ async fn a_pop_that_is_answered_too_late_is_given_back() -> Result<()> {
 }
 
 /// An answer with messages from two topics.
-fn popped() -> RemotingCommand {
+pub(crate) fn popped() -> RemotingCommand {
     success()
         .with_field("popTime", "1000")
         .with_field("invisibleTime", "60000")
@@ -183,7 +184,7 @@ fn popped() -> RemotingCommand {
         .with_field("msgOffsetInfo", "0 2 7,8;1 0 5")
 }
 
-fn pop(wait: &'static str) -> RemotingCommand {
+pub(crate) fn pop(wait: &'static str) -> RemotingCommand {
     let fields = [
         ("topic", "both"),
         ("consumerGroup", "g"),
@@ -347,18 +348,19 @@ async fn a_static_topic_s_queue_is_found() -> Result<()> {
         assert_eq!(asked[0].command.field("queueId"), Some(queue));
     }
     let queue = |id| format!(r#"{{"brokerName":"{mark}","queueId":{id},"topic":"static"}}"#);
-    let body = format!(r#"{{"clientId":"c1","mqSet":[{},{}]}}"#, queue(0), queue(1));
-    client
+    let both = format!("[{},{}]", queue(0), queue(1));
+    for (id, broker) in [(0, &world.a), (1, &world.b)] {
+        let locked = success().with_body(format!(r#"{{"lockOKMQSet":[{}]}}"#, queue(id)));
+        broker.on(RequestCode::LOCK_BATCH_MQ, Reply::Command(locked));
+    }
+    let body = format!(r#"{{"clientId":"c1","mqSet":{both}}}"#);
+    let answer = client
         .call(&request(RequestCode::LOCK_BATCH_MQ, 2, &[]).with_body(body))
         .await?;
-    for (id, broker) in [(0, &world.a), (1, &world.b)] {
-        let locked = broker.received(RequestCode::LOCK_BATCH_MQ);
-        let body = String::from_utf8_lossy(&locked[0].command.body).into_owned();
-        assert!(
-            body.contains(&queue(id)) && !body.contains(&queue(1 - id)),
-            "{body}"
-        );
-    }
+    let mut locked = LockBatchResponse::decode(&answer.body)?.locked;
+    locked.sort_by_key(|queue| queue.queue_id);
+    let ids: Vec<_> = locked.iter().map(|queue| queue.queue_id).collect();
+    assert_eq!(ids, [0, 1]);
     Ok(())
 }
 

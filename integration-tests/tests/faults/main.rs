@@ -4,6 +4,7 @@ mod bad_input;
 mod brokers;
 mod codes;
 mod entrance;
+mod credentials;
 mod listeners;
 mod membership;
 mod name_servers;

@@ -30,7 +30,7 @@ impl File {
             let number = before.lines().count().max(1);
             let line = before.rsplit('\n').next().unwrap_or_default().len();
             let line = text.get(span.start - line..).unwrap_or_default();
-            let line = line.lines().next().unwrap_or_default().trim();
+            let line = shown(line.lines().next().unwrap_or_default().trim());
             let number = number + usize::from(before.ends_with('\n') && !before.is_empty());
             // One line, whatever the value holds.
             let message = error.message().replace('\n', " ");
@@ -65,6 +65,9 @@ impl File {
         set(&mut self.broker_addresses, &args.broker_addresses);
         set(&mut self.log, &args.log);
         set(&mut self.log_format, &args.log_format);
+        if args.access_key.is_some() {
+            self.credentials.access_key.clone_from(&args.access_key);
+        }
         if args.admin.is_some() {
             self.admin.clone_from(&args.admin);
         }
@@ -81,6 +84,14 @@ impl File {
             Some(other) => return Err(ConfigError::value("admin_relay", other, "true or false")),
         }
         Ok(())
+    }
+}
+
+/// A line of the file as it may be shown: a secret that stands where none may stand stays one.
+fn shown(line: &str) -> &str {
+    match line.split_once('=') {
+        Some((key, _)) if key.contains("secret") => key.trim(),
+        _ => line,
     }
 }
 

@@ -308,7 +308,8 @@ table! {
 }
 
 table! {
-    /// What Remora's own requests are signed with, where brokers demand it. Requests of clients are not touched.
+    /// What Remora's own requests are signed with, where brokers demand it; `access-control.md` says which these are, what
+    /// rights they need, and what is missing without a key. Requests of clients are not touched.
     Credentials {
         /// The access key, or REMORA_ACCESS_KEY.
         access_key: Option<String> = None,

@@ -1,6 +1,7 @@
 //! What the proxy is to do, from flags, environment variables and a file.
 
 mod address;
+mod credentials;
 mod document;
 mod file;
 pub mod keys;
@@ -110,8 +111,6 @@ pub struct Config {
     pub upstream_tls: Option<UpstreamTlsConfig>,
     /// Networks whose PROXY protocol headers are believed.
     pub proxy_protocol_from: Vec<Network>,
-    /// Whose keys Remora's own requests are signed with, as the file says it.
-    pub credentials: keys::Credentials,
     /// The file as it is in effect.
     pub effective: String,
 }
@@ -232,7 +231,10 @@ impl Config {
             admin: admin(&file)?,
             workers: workers(&file)?,
             log: log(&file)?,
-            upstream: file.upstream()?,
+            upstream: UpstreamConfig {
+                credentials: credentials::credentials(&file, args)?,
+                ..file.upstream()?
+            },
             routes: file.routing()?,
             settings: file.settings()?,
             limits: file.limiting()?,
@@ -247,7 +249,6 @@ impl Config {
             tls: file.tls()?,
             upstream_tls: file.upstream_tls()?,
             proxy_protocol_from: file.proxy_protocol_from()?,
-            credentials: file.credentials.clone(),
             effective: document::effective(&file),
         })
     }

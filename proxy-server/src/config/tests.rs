@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use processors::BrokerAddresses;
+use remoting_codec::{RemotingCommand, RequestCode};
 
 use super::*;
 
@@ -207,4 +208,69 @@ fn a_vip_channel_may_not_end_at_another_listener() {
         let refusal = refusal(text);
         assert!(refusal.starts_with(key), "{refusal}");
     }
+}
+
+#[test]
+fn a_key_comes_from_a_file_or_from_variables_and_is_never_shown() {
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"of the file\n").unwrap();
+    let path = secret.path().display();
+    let (args, _file) = with_file(&format!(
+        "name_servers = [\"a:1\"]\n[credentials]\naccess_key = \"filed\"\nsecret_key_file = \"{path}\"\n"
+    ));
+    let variables = |name: &str| match name {
+        "REMORA_ACCESS_KEY" => Some("varied".to_owned()),
+        "REMORA_SECRET_KEY" => Some("of the variable".to_owned()),
+        _ => None,
+    };
+    for (args, access_key) in [
+        (args.clone().with_keys(|_| Some(String::new())), "filed"),
+        (args.with_keys(variables), "varied"),
+    ] {
+        let config = Config::load(&args).unwrap();
+        let effective = format!("access_key = \"{access_key}\"");
+        assert!(
+            config.effective.contains(&effective),
+            "{}",
+            config.effective
+        );
+        let shown = format!("{args:?} {config:?} {}", config.effective);
+        assert!(shown.contains(access_key), "{shown}");
+        for secret in ["of the file", "of the variable"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        let signed = config
+            .upstream
+            .signed(RemotingCommand::request(RequestCode::HEART_BEAT));
+        assert_eq!(signed.field("AccessKey"), Some(access_key));
+    }
+}
+
+#[test]
+fn half_a_key_is_none() {
+    let with = |text: &str| format!("name_servers = [\"a:1\"]\n[credentials]\n{text}\n");
+    let lone = refusal(&with("access_key = \"remora\""));
+    assert!(
+        lone.starts_with("credentials.secret_key_file is not set"),
+        "{lone}"
+    );
+    let absent = refusal(&with(
+        "access_key = \"remora\"\nsecret_key_file = \"/absent\"",
+    ));
+    assert!(
+        absent.starts_with("credentials.secret_key_file: \"/absent\""),
+        "{absent}"
+    );
+    let args = args("a:1").with_keys(|name| (name == "REMORA_SECRET_KEY").then(|| "s".to_owned()));
+    let lone = Config::load(&args).unwrap_err().to_string();
+    assert!(
+        lone.starts_with("credentials.access_key is not set"),
+        "{lone}"
+    );
+    // Whoever puts the key itself into the file is not shown it.
+    let misplaced = refusal(&with("secret_key = \"hush\""));
+    assert!(
+        misplaced.contains("line 3") && !misplaced.contains("hush"),
+        "{misplaced}"
+    );
 }
