@@ -20,6 +20,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy_process;
 pub mod python;
+pub mod raw;
 pub mod replicas;
 pub mod requests;
 pub mod rocketmq;

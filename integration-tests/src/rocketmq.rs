@@ -13,6 +13,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use layout::SLAVE_SETTINGS;
+
 use crate::{
     balancer::Balancer,
     java::Java,
@@ -23,6 +25,7 @@ use crate::{
 
 pub use admin::Admin;
 pub use layout::Layout;
+pub use layout::{Key, Layout, ROOT, tools_file};
 pub use server::Server;
 
 /// Virtual machines that start together on few cores.
@@ -33,6 +36,8 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 pub struct Cluster {
     name_server: Server,
     brokers: Vec<Server>,
+    slaves: Vec<Server>,
+    layout: Layout,
     target: Target,
     admin: Admin,
     /// What stands before each server; empty in a plain cluster.
@@ -52,6 +57,7 @@ impl Cluster {
     }
 
     /// The same, where the servers are not as usual.
+    /// The same with slaves, or with users.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -84,22 +90,41 @@ impl Cluster {
         let brokers = broker_names
             .iter()
             .map(|name| broker(java, &dir.join(name), name, address, at, layout))
+        let name_server = name_server(java, &dir.join("name-server"))?;
+        let address = name_server.address();
+        let brokers = broker_names
+            .iter()
+            .map(|name| {
+                let settings = layout.master_settings(name);
+                broker(java, &dir.join(name), name, address, at, &settings)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let slaves = layout
+            .with_slave
+            .iter()
+            .map(|name| {
+                let home = dir.join(format!("{name}-slave"));
+                broker(java, &home, name, address, at, SLAVE_SETTINGS)
+            })
             .collect::<Result<Vec<_>>>()?;
         name_server.start()?;
-        for broker in &brokers {
+        for broker in brokers.iter().chain(&slaves) {
             broker.start()?;
         }
         let (target, fronts) = match at {
             FRONT => fronts(&name_server, &brokers)?,
             _ => {
-                let target = Target::new(address, brokers.iter().map(Server::address));
+                let all = brokers.iter().chain(&slaves);
+                let target = Target::new(address, all.map(Server::address));
                 (target, Vec::new())
             }
         };
-        let admin = Admin::start(java, &dir.join("admin"), &target)?;
+        let admin = Admin::start(java, &dir.join("admin"), &target, layout.root())?;
         let cluster = Self {
             name_server,
             brokers,
+            slaves,
+            layout,
             target,
             admin,
             fronts,
@@ -120,6 +145,18 @@ impl Cluster {
     #[must_use]
     pub fn brokers(&self) -> &[Server] {
         &self.brokers
+    }
+
+    /// The slaves, in the order of their masters' names at the start.
+    #[must_use]
+    pub fn slaves(&self) -> &[Server] {
+        &self.slaves
+    }
+
+    /// The user who may do everything, where there are users.
+    #[must_use]
+    pub fn root(&self) -> Option<Key> {
+        self.layout.root()
     }
 
     /// The target of clients that are connected directly.
@@ -202,7 +239,8 @@ impl Cluster {
     }
 
     fn servers(&self) -> impl Iterator<Item = &Server> {
-        [&self.name_server].into_iter().chain(&self.brokers)
+        let brokers = self.brokers.iter().chain(&self.slaves);
+        [&self.name_server].into_iter().chain(brokers)
     }
 }
 
@@ -245,6 +283,7 @@ fn broker(
     name_server: SocketAddr,
     at: Ipv4Addr,
     layout: Layout,
+    settings: &str,
 ) -> Result<Server> {
     // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
     let first = free_ports(4)?;
@@ -258,13 +297,14 @@ fn broker(
              brokerName={name}\n\
              brokerId=0\n\
              brokerIP1={at}\n\
+             brokerIP2={at}\n\
              bindAddress={bind}\n\
              namesrvAddr={name_server}\n\
              listenPort={port}\n\
              haListenPort={replica_port}\n\
              storePathRootDir={store}\n\
              storePathCommitLog={store}/commitlog\n\
-             {BROKER_SETTINGS}",
+             {BROKER_SETTINGS}{settings}",
             // A front has the same port elsewhere; others may reach a broker from any network of the machine.
             bind = if at == FRONT {
                 Ipv4Addr::LOCALHOST

@@ -16,7 +16,7 @@ use crate::{
     java_client::JavaClient,
     mqadmin::mqadmin,
     proxy_process::Remora,
-    rocketmq::Cluster,
+    rocketmq::{Cluster, Key, tools_file},
     target::Target,
     workspace::Scratch,
 };
@@ -204,6 +204,9 @@ impl<'a> Scenario<'a> {
     pub fn mqadmin(&self, target: &Target, arguments: &[&str]) -> Result<String> {
         let number = self.tools.fetch_add(1, Ordering::Relaxed);
         let home = self.dir(&format!("mqadmin-{number}"))?;
+        if let Some(root) = self.cluster().root() {
+            tools_file(&home, root)?;
+        }
         mqadmin(self.java(), &home, target, arguments)
     }
 
@@ -276,6 +279,13 @@ impl<'a> ClientBuilder<'a> {
     #[must_use]
     pub fn option(mut self, name: &str, value: impl Display) -> Self {
         self.options.push(format!("{name}={value}"));
+        self
+    }
+
+    /// Has the client sign everything with a key.
+    #[must_use]
+    pub fn key(mut self, key: Key) -> Self {
+        self.options.extend(key.options());
         self
     }
 

@@ -5,6 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::Result;
 use parking_lot::Mutex;
 
+use super::Key;
 use crate::{java::Java, java_client::JavaClient, target::Target, wait::wait_until};
 
 /// A broker tells the name server about a new topic at once.
@@ -17,13 +18,19 @@ pub struct Admin {
 }
 
 impl Admin {
-    pub(super) fn start(java: &Java, home: &Path, target: &Target) -> Result<Self> {
+    pub(super) fn start(
+        java: &Java,
+        home: &Path,
+        target: &Target,
+        root: Option<Key>,
+    ) -> Result<Self> {
         fs::create_dir_all(home)?;
         let mut command = java.client(home);
         command
             .arg("-Xmx128m")
             .args(["remora.client.Main", "admin"])
-            .arg(format!("name-server={}", target.name_server));
+            .arg(format!("name-server={}", target.name_server))
+            .args(root.into_iter().flat_map(|key| key.options()));
         let mut client =
             JavaClient::spawn("admin", &mut command, &home.join("output.log"), target)?;
         client.wait_ready()?;

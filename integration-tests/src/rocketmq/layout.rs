@@ -20,3 +20,125 @@ impl Layout {
         [if self.speaks_tls { TLS } else { NO_TLS }]
     }
 }
+//! What a cluster is made of.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::Result;
+
+/// A user of a secured cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Key {
+    /// Whose key it is.
+    pub access: &'static str,
+    /// The key.
+    pub secret: &'static str,
+}
+
+impl Key {
+    /// The options of a steered client that signs with it.
+    #[must_use]
+    pub fn options(&self) -> [String; 2] {
+        let Self { access, secret } = self;
+        [
+            format!("access-key={access}"),
+            format!("secret-key={secret}"),
+        ]
+    }
+}
+
+/// The user of a secured cluster who may do everything.
+pub const ROOT: Key = Key {
+    access: "root",
+    secret: "root-secret",
+};
+
+/// The brokers of a cluster beside their names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Layout {
+    /// Which of them have a slave, to which everything is copied before it is acknowledged.
+    pub with_slave: &'static [&'static str],
+    /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may do everything.
+    pub secured: bool,
+}
+
+impl Layout {
+    /// Further lines of a master's configuration. Of what stands there twice, the last counts.
+    pub(super) fn master_settings(&self, name: &str) -> String {
+        let mut lines = String::new();
+        if self.secured {
+            lines.push_str(&secured());
+        }
+        if self.with_slave.contains(&name) {
+            lines.push_str("brokerRole=SYNC_MASTER\n");
+        }
+        lines
+    }
+
+    /// The user as whom the administrator makes topics.
+    pub(super) fn root(&self) -> Option<Key> {
+        self.secured.then_some(ROOT)
+    }
+}
+
+/// Further lines of a slave's configuration.
+pub(super) const SLAVE_SETTINGS: &str = "brokerId=1\nbrokerRole=SLAVE\n";
+
+/// Authentication and authorization of RocketMQ 5 (RIP-67, RIP-68), stateless: each request is judged by itself.
+fn secured() -> String {
+    const AUTHENTICATION: &str = "org.apache.rocketmq.auth.authentication";
+    const AUTHORIZATION: &str = "org.apache.rocketmq.auth.authorization";
+    let Key { access, secret } = ROOT;
+    let mut lines = String::new();
+    for (key, value) in [
+        ("authenticationEnabled", "true".to_owned()),
+        (
+            "authenticationProvider",
+            format!("{AUTHENTICATION}.provider.DefaultAuthenticationProvider"),
+        ),
+        (
+            "authenticationMetadataProvider",
+            format!("{AUTHENTICATION}.provider.LocalAuthenticationMetadataProvider"),
+        ),
+        (
+            "authenticationStrategy",
+            format!("{AUTHENTICATION}.strategy.StatelessAuthenticationStrategy"),
+        ),
+        (
+            "initAuthenticationUser",
+            format!(r#"{{"username":"{access}","password":"{secret}"}}"#),
+        ),
+        (
+            "innerClientAuthenticationCredentials",
+            format!(r#"{{"accessKey":"{access}","secretKey":"{secret}"}}"#),
+        ),
+        ("authorizationEnabled", "true".to_owned()),
+        (
+            "authorizationProvider",
+            format!("{AUTHORIZATION}.provider.DefaultAuthorizationProvider"),
+        ),
+        (
+            "authorizationMetadataProvider",
+            format!("{AUTHORIZATION}.provider.LocalAuthorizationMetadataProvider"),
+        ),
+        (
+            "authorizationStrategy",
+            format!("{AUTHORIZATION}.strategy.StatelessAuthorizationStrategy"),
+        ),
+    ] {
+        let _ = writeln!(lines, "{key}={value}");
+    }
+    lines
+}
+
+/// Has `mqadmin` sign with a key, if it is started with this folder as its home.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn tools_file(home: &Path, key: Key) -> Result<()> {
+    let dir = home.join("conf");
+    fs::create_dir_all(&dir)?;
+    let Key { access, secret } = key;
+    let text = format!("accessKey: {access}\nsecretKey: {secret}\n");
+    Ok(fs::write(dir.join("tools.yml"), text)?)
+}

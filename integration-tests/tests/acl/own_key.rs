@@ -1,0 +1,2 @@
+use integration_tests::suite::TestFn;
+pub(crate) const TESTS: &[(&str, TestFn)] = &[];
