@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         name: "acl",
         brokers: &BROKERS,
         clients: &[],
-        parallel: 2,
+        parallel: 3,
         expected_warnings: &[],
         only_through_remora: through_remora.iter().map(|(name, _)| *name).collect(),
         tests,

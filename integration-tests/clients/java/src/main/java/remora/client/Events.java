@@ -35,8 +35,10 @@ final class Events {
         }
     }
 
+    /** With what caused it: a client that has tried several times says what went wrong there only. */
     static String describe(Throwable e) {
-        return e.getClass().getSimpleName() + ": " + e.getMessage();
+        String described = e.getClass().getSimpleName() + ": " + e.getMessage();
+        return e.getCause() == null || e.getCause() == e ? described : described + "; " + describe(e.getCause());
     }
 
     private static void write(StringBuilder out, Object value) {

@@ -81,5 +81,8 @@ final class Options {
         if (has("poll-name-server-ms")) {
             config.setPollNameServerInterval(number("poll-name-server-ms", 0));
         }
+        if (has("heartbeat-ms")) {
+            config.setHeartbeatBrokerInterval(number("heartbeat-ms", 0));
+        }
     }
 }
