@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use route_cache::UpstreamConfig;
 use tracing::{info, warn};
 
 use crate::args::Args;
@@ -98,7 +99,7 @@ impl Reloader {
             ("routes", told(&self.now.routes) != told(&new.routes)),
             (
                 "limits.frame_bytes, limits.broker_buffer_bytes, limits.broker_outstanding, timeouts.connect_ms or breaker",
-                told(&self.now.upstream) != told(&new.upstream),
+                told_but_keys(&self.now.upstream) != told_but_keys(&new.upstream),
             ),
             (
                 "cluster, node_id or metrics",
@@ -115,7 +116,7 @@ impl Reloader {
             ),
             (
                 "credentials",
-                told(&self.now.credentials) != told(&new.credentials),
+                self.now.upstream.credentials != new.upstream.credentials,
             ),
             (
                 "limits.connections",
@@ -140,4 +141,11 @@ impl Reloader {
 
 fn told(what: &impl fmt::Debug) -> String {
     format!("{what:?}")
+}
+
+fn told_but_keys(upstream: &UpstreamConfig) -> String {
+    told(&UpstreamConfig {
+        credentials: None,
+        ..upstream.clone()
+    })
 }

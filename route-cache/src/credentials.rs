@@ -14,7 +14,7 @@ const ACCESS_KEY: &str = "AccessKey";
 const SIGNATURE: &str = "Signature";
 
 /// A text that is never shown.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
@@ -35,7 +35,7 @@ impl fmt::Debug for Secret {
 /// to a client that has gone, and to be told replies.
 ///
 /// What a client asks is never signed with it, for the broker is to judge the client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials {
     access_key: Arc<str>,
     secret_key: Secret,
