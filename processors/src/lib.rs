@@ -16,6 +16,7 @@ mod connections;
 mod consumer_list;
 mod create_topic;
 mod dispatch;
+mod elsewhere;
 mod error;
 mod heartbeat;
 mod leaving;

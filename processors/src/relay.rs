@@ -134,23 +134,6 @@ pub(crate) fn to_broker(
     on_connection(session, &connection, frame, view, time)
 }
 
-/// The same, counted as `tag`.
-pub(crate) fn to_broker_tagged(
-    session: &Rc<Session>,
-    broker: &Broker,
-    row: &Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-    tag: Tag,
-) -> Result<(), ProcessError> {
-    let connection = broker.connection(row.class, row.needs_master)?;
-    let time = session.settings.time(row.patience);
-    let counted = Counted { note: 0, tag };
-    for_target(session, &connection, frame, view, time, counted, || {
-        session.clone()
-    })
-}
-
 /// The broker to ask where any of a topic's will do: the listener's, or the first that can be reached.
 pub(crate) async fn any_broker(session: &Session, topic: &str) -> Result<Rc<Broker>, ProcessError> {
     if let Some(name) = &session.broker {

@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
@@ -15,10 +16,11 @@ use route_cache::transport::Frame;
 
 use crate::error::ProcessError;
 use crate::metrics::{Tag, message_type};
+use crate::relay::Counted;
 use crate::request::Request;
 use crate::session::Session;
 use crate::table::{Row, TOPIC, send_field};
-use crate::{heartbeat, relay, reply};
+use crate::{elsewhere, heartbeat, relay, reply};
 
 /// Bits of `sysFlag` about transactions (`MessageSysFlag` in the reference), and their value in a half
 /// message.
@@ -39,28 +41,82 @@ pub(crate) fn process(
     if let Some(broker) = relay::known_broker(session, &fields)
         && !expects_something(session, row, &fields, &broker)
     {
-        let tag = tag(session, &fields, view);
-        relay::to_broker_tagged(session, &broker, row, frame, view, tag)?;
-        introduce(session, &broker);
+        let time = session.settings.time(row.patience);
+        match give(session, &broker, row, frame, view, &fields, time) {
+            Err(error)
+                if elsewhere::is_unsent(&error) && elsewhere::may_go(session, row, &fields) =>
+            {
+                session.spawn(Request::new(frame, row), |session, request| {
+                    elsewhere::send(session, request, error)
+                });
+            }
+            given => {
+                given?;
+                introduce(session, &broker);
+            }
+        }
         return Ok(());
     }
     session.spawn(Request::new(frame, row), |session, request| async move {
-        let broker = relay::find_broker(&session, &request).await?;
-        let (frame, view) = (request.frame(), request.view()?);
-        let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-        if is_half(&fields) {
-            introduce_first(&session, &broker, &fields).await;
+        let Err(error) = find_and_give(&session, &request).await else {
+            return Ok(());
+        };
+        let may_go = {
+            let view = request.view()?;
+            let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+            elsewhere::is_unsent(&error) && elsewhere::may_go(&session, request.row, &fields)
+        };
+        match may_go {
+            true => elsewhere::send(session, request, error).await,
+            false => Err(error),
         }
-        if is_request(request.row, &fields) {
-            session.membership.borrow_mut().note_requester();
-            reply::introduce(&session).await;
-        }
-        let tag = tag(&session, &fields, &view);
-        relay::to_broker_tagged(&session, &broker, request.row, &frame, &view, tag)?;
-        introduce(&session, &broker);
-        Ok(())
     });
     Ok(())
+}
+
+/// Has the broker know the producer first, where something will come back to it, and gives it the message.
+async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), ProcessError> {
+    let broker = relay::find_broker(session, request).await?;
+    let (frame, view) = (request.frame(), request.view()?);
+    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+    if is_half(&fields) {
+        introduce_first(session, &broker, &fields).await;
+    }
+    if is_request(request.row, &fields) {
+        session.membership.borrow_mut().note_requester();
+        reply::introduce(session).await;
+    }
+    let time = session.settings.time(request.row.patience);
+    give(session, &broker, request.row, &frame, &view, &fields, time)?;
+    introduce(session, &broker);
+    Ok(())
+}
+
+/// Puts the message into the data connection. The broker may take so long.
+pub(crate) fn give(
+    session: &Rc<Session>,
+    broker: &Broker,
+    row: &'static Row,
+    frame: &Frame<'_>,
+    view: &CommandView<'_>,
+    fields: &Fields<'_>,
+    time: Duration,
+) -> Result<(), ProcessError> {
+    let connection = broker.connection(row.class, row.needs_master)?;
+    let counted = Counted {
+        note: 0,
+        tag: tag(session, fields, view),
+    };
+    if connection.is_established() || !elsewhere::may_go(session, row, fields) {
+        let target = || session.clone();
+        return relay::for_target(session, &connection, frame, view, time, counted, target);
+    }
+    relay::for_target(session, &connection, frame, view, time, counted, || {
+        Rc::new(elsewhere::Undecided {
+            session: session.clone(),
+            request: Request::new(frame, row),
+        })
+    })
 }
 
 /// What the message is counted as.
@@ -90,14 +146,14 @@ fn expects_something(session: &Session, row: &Row, fields: &Fields<'_>, broker: 
         || ((is_half(fields) || is_request(row, fields)) && joining())
 }
 
-fn is_half(fields: &Fields<'_>) -> bool {
+pub(crate) fn is_half(fields: &Fields<'_>) -> bool {
     let flag = fields
         .value(send_field::SYS_FLAG)
         .and_then(|flag| flag.int());
     flag.unwrap_or_default() & TRANSACTION == PREPARED
 }
 
-fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
+pub(crate) fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
     // A reply has the property too: it says whom it is for.
     !matches!(
         row.code,
@@ -132,7 +188,7 @@ async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, fields: &Fi
 }
 
 /// Has the broker know the client, if the client has said who it is; else notes it for then.
-fn introduce(session: &Rc<Session>, broker: &Rc<Broker>) {
+pub(crate) fn introduce(session: &Rc<Session>, broker: &Rc<Broker>) {
     let mut membership = session.membership.borrow_mut();
     if membership
         .lanes()

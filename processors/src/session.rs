@@ -282,10 +282,21 @@ impl Session {
     ) where
         F: Future<Output = Result<(), ProcessError>> + 'static,
     {
+        self.spawn_since(request, self.begun(), serve);
+    }
+
+    /// The same for a request that came a while ago.
+    pub(crate) fn spawn_since<F>(
+        self: &Rc<Self>,
+        request: Request,
+        begun: Instant,
+        serve: impl FnOnce(Rc<Self>, Request) -> F,
+    ) where
+        F: Future<Output = Result<(), ProcessError>> + 'static,
+    {
         let session = self.clone();
         let served = serve(self.clone(), request.clone());
         session.begin();
-        let begun = self.begun();
         tokio::task::spawn_local(async move {
             let served = {
                 let mut served = pin!(served);

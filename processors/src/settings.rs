@@ -45,6 +45,8 @@ pub struct Settings {
     pub admin_relay: bool,
     /// Which clients are told of brokers' own listeners.
     pub broker_addresses: BrokerAddresses,
+    /// Whether a message that its broker cannot be given goes to another broker of the topic.
+    pub send_elsewhere: bool,
     /// How long a half message or a request waits until brokers know its producer.
     pub introduction_time: Duration,
     /// How long a pull waits until the broker knows its consumer.
@@ -69,6 +71,7 @@ impl Default for Settings {
             send_time: Duration::from_millis(2500),
             admin_relay: false,
             broker_addresses: BrokerAddresses::default(),
+            send_elsewhere: true,
             introduction_time: Duration::from_secs(1),
             registration_time: Duration::from_secs(3),
             slow_threshold: Duration::from_secs(1),

@@ -90,6 +90,8 @@ pub const TOPIC: usize = 1;
 pub mod send_field {
     /// `producerGroup`, `a`.
     pub const GROUP: usize = 2;
+    /// `queueId`, `e`.
+    pub const QUEUE: usize = 3;
     /// `sysFlag`, `f`.
     pub const SYS_FLAG: usize = 4;
     /// `properties`, `i`.

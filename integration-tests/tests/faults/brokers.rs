@@ -10,9 +10,12 @@ use tokio::time::Instant;
 use crate::World;
 use crate::relay::send;
 
+/// What is meant for a broker goes to that broker or to none.
+const NOT_ELSEWHERE: &str = "send_elsewhere = false\n";
+
 #[tokio::test]
 async fn what_is_outstanding_is_answered_when_the_broker_goes() -> Result<()> {
-    let world = World::start().await?;
+    let world = World::with(NOT_ELSEWHERE).await?;
     world.a.on(RequestCode::SEND_MESSAGE_V2, Reply::Silence);
     let mut client = world.proxy.client().await?;
     client.send(&send(1, "both", "broker-a")).await?;
@@ -44,7 +47,7 @@ async fn what_is_outstanding_is_answered_when_the_broker_goes() -> Result<()> {
 
 #[tokio::test]
 async fn a_broker_that_comes_back_is_used_again() -> Result<()> {
-    let mut world = World::start().await?;
+    let mut world = World::with(NOT_ELSEWHERE).await?;
     let mut client = world.proxy.client().await?;
     assert_eq!(client.call(&send(1, "both", "broker-a")).await?.code, 0);
     world.a.stop().await;
@@ -109,7 +112,7 @@ async fn a_broker_that_goes_away_politely_is_not_passed_on() -> Result<()> {
 
 #[tokio::test]
 async fn a_broker_that_only_says_to_go_away_is_left_alone() -> Result<()> {
-    let world = World::start().await?;
+    let world = World::with(NOT_ELSEWHERE).await?;
     let go_away = RemotingCommand::response(ResponseCode::GO_AWAY, 0, SerializeType::Json);
     world
         .a

@@ -5,6 +5,7 @@ mod brokers;
 mod codes;
 mod entrance;
 mod credentials;
+mod elsewhere;
 mod listeners;
 mod membership;
 mod name_servers;

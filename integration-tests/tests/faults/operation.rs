@@ -141,7 +141,7 @@ async fn old_connections_end_when_that_is_asked_for() -> Result<()> {
 
 #[tokio::test]
 async fn a_broker_that_answers_nothing_is_refused_at_once_until_it_answers() -> Result<()> {
-    let file = "admin = \"127.0.0.1:0\"\n[timeouts]\nsend_ms = 200\n[breaker]\nfailures = 3\nprobe_ms = 200\n";
+    let file = "admin = \"127.0.0.1:0\"\nsend_elsewhere = false\n[timeouts]\nsend_ms = 200\n[breaker]\nfailures = 3\nprobe_ms = 200\n";
     let world = World::with(file).await?;
     let mut client = world.proxy.client().await?;
     let to_a = send(1, "both", "broker-a");

@@ -105,6 +105,12 @@ table! {
         broker_addresses: String = "auto".to_owned(),
         /// Whether codes that administer are relayed, for mqadmin and dashboards.
         admin_relay: bool = false,
+        /// Whether a message whose broker cannot be reached, or answers nothing, goes to another broker of its topic, to the queue
+        /// of the same number, as Java does by itself where it is connected directly. It is for producers that do not try again,
+        /// such as asynchronous ones. What may have reached a broker never goes to another, nor do messages in a transaction,
+        /// with a sharding key, or of a topic with `orderTopicConf`. Producers that choose queues themselves and must not leave
+        /// one need false: they get the error.
+        send_elsewhere: bool = true,
         /// The label `cluster` of metrics.
         cluster: String = "DefaultCluster".to_owned(),
         /// The label `node_id` of metrics; the host's name unless set.

@@ -58,6 +58,7 @@ impl File {
             buffered_limit: number("limits.buffered_bytes", limits.buffered_bytes)? as usize,
             broker_addresses: self.told_addresses()?,
             admin_relay: self.admin_relay,
+            send_elsewhere: self.send_elsewhere,
             ..Settings::default()
         })
     }

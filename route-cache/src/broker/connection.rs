@@ -337,6 +337,12 @@ impl Connection {
         self.outbox.close();
     }
 
+    /// Whether it has come about; what was asked of it before may still be told that it never did.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        self.established.get()
+    }
+
     /// Whether it may take further requests.
     pub(crate) fn is_usable(&self) -> bool {
         !self.retired.get() && !self.outbox.is_closed()

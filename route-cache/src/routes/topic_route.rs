@@ -15,6 +15,9 @@ const ENCODED_MAX: usize = 8;
 /// The broker id of a master.
 const MASTER: i64 = 0;
 
+/// The bit of a queue's permissions with which it takes messages (`PermName`).
+const WRITE: i32 = 2;
+
 /// Where one topic lives, as of one moment. Never changes.
 #[derive(Debug)]
 pub struct TopicRoute {
@@ -37,6 +40,33 @@ impl TopicRoute {
     #[must_use]
     pub fn brokers(&self) -> &[BrokerData] {
         &self.data.broker_datas
+    }
+
+    /// The brokers that can take a message for the queue of that number as well as `broker` can: each has such a queue to
+    /// write to, and a master. They come in the route's order, from that broker on. None can where producers take their
+    /// queues from a fixed order.
+    #[must_use]
+    pub fn others_with_queue(&self, broker: &str, queue: i32) -> Vec<&str> {
+        if self.data.order_topic_conf.is_some() {
+            return Vec::new();
+        }
+        let brokers = &self.data.broker_datas;
+        let at = brokers.iter().position(|data| data.broker_name == broker);
+        let (before, after) = brokers.split_at(at.unwrap_or_default());
+        let has_queue = |name: &str| {
+            let mut queues = self.data.queue_datas.iter();
+            queues.any(|data| {
+                data.broker_name == name
+                    && data.perm & WRITE != 0
+                    && (0..data.write_queue_nums).contains(&queue)
+            })
+        };
+        let others = after.iter().chain(before);
+        others
+            .filter(|data| data.broker_name != broker && data.broker_addrs.contains_key(&MASTER))
+            .map(|data| data.broker_name.as_str())
+            .filter(|name| has_queue(name))
+            .collect()
     }
 
     /// The broker that has a logical queue of a static topic now, of those with that mock name
@@ -135,6 +165,48 @@ mod tests {
         );
         assert_eq!(route.encoded(&advertised, true), own);
         assert_eq!(route.encoded(&advertised, false), told);
+    }
+
+    #[test]
+    fn others_take_a_message_if_they_have_such_a_queue_and_may() {
+        let broker = |name: &str, id: u8| {
+            format!(
+                r#"{{"brokerAddrs":{{"{id}":"10.0.0.1:1"}},"brokerName":"{name}","cluster":"c"}}"#
+            )
+        };
+        let queues = |name: &str, perm: u8, count: u8| {
+            format!(
+                r#"{{"brokerName":"{name}","perm":{perm},"readQueueNums":8,"writeQueueNums":{count}}}"#
+            )
+        };
+        let brokers = [
+            ("a", 0),
+            ("b", 0),
+            ("c", 0),
+            ("no-master", 1),
+            ("read-only", 0),
+        ];
+        let brokers = brokers.map(|(name, id)| broker(name, id)).join(",");
+        let all = [
+            ("a", 6, 4),
+            ("b", 6, 8),
+            ("c", 6, 4),
+            ("no-master", 6, 8),
+            ("read-only", 4, 8),
+        ];
+        let all = all
+            .map(|(name, perm, count)| queues(name, perm, count))
+            .join(",");
+        let route = |conf: &str| {
+            let body = format!(r#"{{"brokerDatas":[{brokers}],{conf}"queueDatas":[{all}]}}"#);
+            TopicRoute::new(TopicRouteData::decode(body.as_bytes()).unwrap())
+        };
+        assert_eq!(route("").others_with_queue("b", 3), ["c", "a"]);
+        assert_eq!(route("").others_with_queue("gone", 3), ["a", "b", "c"]);
+        assert_eq!(route("").others_with_queue("a", 4), ["b"]);
+        assert_eq!(route("").others_with_queue("a", -1), [""; 0]);
+        let ordered = route(r#""orderTopicConf":"a:4;b:4","#);
+        assert_eq!(ordered.others_with_queue("a", 3), [""; 0]);
     }
 
     #[test]

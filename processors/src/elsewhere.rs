@@ -1,0 +1,120 @@
+//! Sends whose broker cannot be had now, and that it has not been given: another broker of the topic takes them.
+//!
+//! A Java client that is connected to brokers directly does the same with an asynchronous send: as it is, with the same
+//! queue's number, it goes to another broker (`MQClientAPIImpl.onExceptionImpl`). Here it cannot, for an answer that says
+//! no ends such a send, and half of them would fail until the client asks for its route again, which may take 30 s.
+//!
+//! What may have reached a broker is never sent to another. Neither is what belongs to one broker: half messages, whose
+//! end would go astray, and what is to stay in order, as far as that can be seen.
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use remoting_codec::{CommandView, Fields, RequestCode};
+use route_cache::transport::Frame;
+use route_cache::{MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
+
+use crate::error::ProcessError;
+use crate::request::Request;
+use crate::send;
+use crate::session::Session;
+use crate::table::{BROKER, Row, TOPIC, send_field};
+
+/// The property of a message that is to stay in order with others (`MessageConst.PROPERTY_SHARDING_KEY`).
+static SHARDING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__SHARDINGKEY"));
+
+/// Whether another broker may take that send.
+pub(crate) fn may_go(session: &Session, row: &Row, fields: &Fields<'_>) -> bool {
+    let is_message = matches!(
+        row.code,
+        RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE
+    );
+    let broker = fields.value(BROKER).map(|name| name.text());
+    is_message
+        && session.settings.send_elsewhere
+        && session.broker.is_none()
+        && broker.is_some_and(|name| !name.starts_with(MOCK_PREFIX))
+        && !send::is_half(fields)
+        && !send::is_request(row, fields)
+        && !fields
+            .value(send_field::PROPERTIES)
+            .is_some_and(|properties| properties.contains(&SHARDING_KEY))
+}
+
+/// Whether the broker cannot have got the request, and would not now.
+pub(crate) fn is_unsent(error: &ProcessError) -> bool {
+    matches!(error, ProcessError::Upstream(error) if is_unsent_upstream(error))
+}
+
+fn is_unsent_upstream(error: &UpstreamError) -> bool {
+    matches!(
+        error,
+        UpstreamError::Connect { .. }
+            | UpstreamError::Failing(_)
+            | UpstreamError::NoBroker(_)
+            | UpstreamError::NoMaster(_)
+    )
+}
+
+/// Gives the send to the next broker of the topic that can take it; there being none, it ends with that error.
+pub(crate) async fn send(
+    session: Rc<Session>,
+    request: Request,
+    error: ProcessError,
+) -> Result<(), ProcessError> {
+    let view = request.view()?;
+    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
+    let text = |place| fields.value(place).map(|value| value.text());
+    let (broker, topic) = (text(BROKER), text(TOPIC));
+    let queue = fields
+        .value(send_field::QUEUE)
+        .and_then(|queue| queue.int());
+    let (Some(broker), Some(topic), Some(queue)) = (broker, topic, queue) else {
+        return Err(error);
+    };
+    let Ok(route) = session.upstream.routes().route(&topic).await else {
+        return Err(error);
+    };
+    for other in route.others_with_queue(&broker, queue) {
+        let Ok(other) = session.upstream.broker(other).await else {
+            continue;
+        };
+        let (row, frame) = (request.row, request.frame());
+        // The client has waited for the first broker already.
+        let now = session.upstream.buffers().now();
+        let waited = now.saturating_duration_since(session.begun());
+        let left = session.settings.time(row.patience).saturating_sub(waited);
+        if send::give(&session, &other, row, &frame, &view, &fields, left).is_ok() {
+            tracing::debug!(%broker, to = %other.name(), %error, "sent elsewhere");
+            send::introduce(&session, &other);
+            return Ok(());
+        }
+    }
+    Err(error)
+}
+
+/// A send that waits for a connection that may not come about.
+pub(crate) struct Undecided {
+    pub(crate) session: Rc<Session>,
+    pub(crate) request: Request,
+}
+
+impl RelayTarget for Undecided {
+    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
+        self.session.on_answer(origin, frame, view);
+    }
+
+    fn on_failure(&self, origin: Origin, error: UpstreamError) {
+        if !is_unsent_upstream(&error) {
+            self.session.on_failure(origin, error);
+            return;
+        }
+        self.session.end();
+        let (request, begun) = (self.request.clone(), origin.ticket.begun);
+        self.session
+            .spawn_since(request, begun, |session, request| {
+                send(session, request, error.into())
+            });
+    }
+}
