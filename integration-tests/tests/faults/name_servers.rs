@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use integration_tests::fake::{FakeBroker, FakeNameServer, ProxyUnderTest, RawClient, request};
+use remoting_codec::body::TopicRouteData;
 use remoting_codec::{RequestCode, ResponseCode};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -80,7 +81,7 @@ async fn a_topic_that_comes_to_exist_is_seen_soon_and_asked_for_rarely() -> Resu
 
 #[tokio::test]
 async fn a_broker_that_is_not_in_the_list_is_looked_for() -> Result<()> {
-    let world = World::start().await?;
+    let world = World::with("send_elsewhere = false\n").await?;
     let mut client = world.proxy.client().await?;
     assert_eq!(client.call(&send(1, "both", "broker-a")).await?.code, 0);
     let late = FakeBroker::start("broker-late").await?;
@@ -97,5 +98,29 @@ async fn a_broker_that_is_not_in_the_list_is_looked_for() -> Result<()> {
         .add_broker("broker-late", &[(0, late.address())]);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(client.call(&send(3, "both", "broker-late")).await?.code, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_route_follows_at_once_when_a_broker_has_gone() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(1, "both", "broker-a")).await?.code, 0);
+    let brokers = async |client: &mut RawClient| -> Result<usize> {
+        let ask = request(RequestCode::GET_ROUTEINFO_BY_TOPIC, 2, &[("topic", "both")]);
+        let route = TopicRouteData::decode(&client.call(&ask).await?.body)?;
+        Ok(route.broker_datas.len())
+    };
+    assert_eq!(brokers(&mut client).await?, 2);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    world.name_server.remove_broker("broker-a");
+    assert_eq!(brokers(&mut client).await?, 2, "nobody has noticed yet");
+    world.a.stop().await;
+    // Well below the ten seconds after which a route is refreshed.
+    let begun = Instant::now();
+    while brokers(&mut client).await? != 1 {
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use remoting_codec::body::{BrokerData, ClusterInfo};
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode};
 use tokio::time::Instant;
@@ -78,6 +78,8 @@ pub struct BrokerTable {
     brokers: RwLock<Arc<Brokers>>,
     /// Grows with every change, so that a worker sees in one load that nothing has changed.
     epoch: AtomicU64,
+    /// When that was; nothing before the first.
+    changed: Mutex<Option<Instant>>,
     /// Held while the list is loaded; when that was begun last.
     loading: tokio::sync::Mutex<Option<Instant>>,
     name_servers: NameServers,
@@ -91,6 +93,7 @@ impl BrokerTable {
         Self {
             brokers: RwLock::default(),
             epoch: AtomicU64::new(1),
+            changed: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             name_servers,
             gates: Arc::default(),
@@ -153,10 +156,16 @@ impl BrokerTable {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// Whether a broker has come, gone or moved since then.
+    pub(crate) fn has_changed_since(&self, moment: Instant) -> bool {
+        self.changed.lock().is_some_and(|changed| changed > moment)
+    }
+
     fn replace(&self, brokers: Brokers) {
         let mut current = self.brokers.write();
         if **current != brokers {
             *current = Arc::new(brokers);
+            *self.changed.lock() = Some(Instant::now());
             self.epoch.fetch_add(1, Ordering::Release);
         }
     }

@@ -19,6 +19,10 @@ use crate::name_server::NameServers;
 /// How long a route is answered as it was known after it could not be loaded anew.
 const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
+/// A route that was loaded before some broker came, went or moved is too old, unless it is younger than this: name servers
+/// that disagree would have each route loaded whenever it is asked for.
+const CHANGE_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a route that is known, and old, is held back for a newer one.
 const STALE_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -135,7 +139,10 @@ impl RouteCache {
         let config = &self.shared.config;
         let age = known.loaded.elapsed();
         let expired = match known.route {
-            Ok(_) => age >= config.expire_after,
+            Ok(_) => {
+                age >= config.expire_after
+                    || (age >= CHANGE_PAUSE && self.shared.brokers.has_changed_since(known.loaded))
+            }
             Err(_) => age >= config.negative_ttl,
         };
         if (expired || age >= config.refresh_after)
