@@ -24,7 +24,6 @@ use crate::{
 };
 
 pub use admin::Admin;
-pub use layout::Layout;
 pub use layout::{Key, Layout, ROOT, tools_file};
 pub use server::Server;
 
@@ -56,7 +55,6 @@ impl Cluster {
         Self::start_as(java, dir, broker_names, Layout::default())
     }
 
-    /// The same, where the servers are not as usual.
     /// The same with slaves, or with users.
     ///
     /// # Errors
@@ -89,14 +87,16 @@ impl Cluster {
         let address = name_server.address();
         let brokers = broker_names
             .iter()
-            .map(|name| broker(java, &dir.join(name), name, address, at, layout))
-        let name_server = name_server(java, &dir.join("name-server"))?;
-        let address = name_server.address();
-        let brokers = broker_names
-            .iter()
             .map(|name| {
                 let settings = layout.master_settings(name);
-                broker(java, &dir.join(name), name, address, at, &settings)
+                broker(
+                    java,
+                    &dir.join(name),
+                    name,
+                    address,
+                    at,
+                    (layout, &settings),
+                )
             })
             .collect::<Result<Vec<_>>>()?;
         let slaves = layout
@@ -104,7 +104,7 @@ impl Cluster {
             .iter()
             .map(|name| {
                 let home = dir.join(format!("{name}-slave"));
-                broker(java, &home, name, address, at, SLAVE_SETTINGS)
+                broker(java, &home, name, address, at, (layout, SLAVE_SETTINGS))
             })
             .collect::<Result<Vec<_>>>()?;
         name_server.start()?;
@@ -282,8 +282,7 @@ fn broker(
     name: &str,
     name_server: SocketAddr,
     at: Ipv4Addr,
-    layout: Layout,
-    settings: &str,
+    (layout, settings): (Layout, &str),
 ) -> Result<Server> {
     // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
     let first = free_ports(4)?;

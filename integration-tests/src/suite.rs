@@ -46,7 +46,6 @@ impl Suite {
     }
 
     /// The same on a cluster that is not as usual.
-    /// The same on a cluster with slaves, or with users.
     #[must_use]
     pub fn run_on(self, layout: Layout) -> ExitCode {
         let mut arguments = Arguments::from_args();

@@ -47,7 +47,10 @@ fn main() -> ExitCode {
             ),
         ],
     };
-    suite.run_on(Layout { speaks_tls: true })
+    suite.run_on(Layout {
+        speaks_tls: true,
+        ..Layout::default()
+    })
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -64,7 +64,7 @@ fn scraping(dir: &Path, sinks: &Sinks) -> Result<Outcome> {
     Ok(Outcome {
         shape: format!("{SCRAPED} clients connected"),
         what: "ms for a scrape".to_owned(),
-        figure: Spread::of(millis.into_iter()).context("a scrape")?,
+        figure: Spread::of(millis).context("a scrape")?,
         bound: Bound::AtMost(50.0),
     })
 }

@@ -1,25 +1,3 @@
-//! In what the servers of a cluster differ from the usual.
-
-/// Servers would spend seconds of their start on a certificate that nobody asks for.
-const NO_TLS: &str = "-Dtls.server.mode=disabled";
-
-/// By default they speak TLS as well as plain text, with a certificate that they have made and signed themselves. That
-/// takes a class of the Java runtime that is not for everybody.
-const TLS: &str = "--add-exports=java.base/sun.security.x509=ALL-UNNAMED";
-
-/// What servers are like.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Layout {
-    /// Whether they speak TLS to whoever asks for it.
-    pub speaks_tls: bool,
-}
-
-impl Layout {
-    /// Flags of a server's virtual machine.
-    pub(super) fn machine_flags(self) -> [&'static str; 1] {
-        [if self.speaks_tls { TLS } else { NO_TLS }]
-    }
-}
 //! What a cluster is made of.
 
 use std::{fmt::Write as _, fs, path::Path};
@@ -53,9 +31,18 @@ pub const ROOT: Key = Key {
     secret: "root-secret",
 };
 
-/// The brokers of a cluster beside their names.
+/// Servers would spend seconds of their start on a certificate that nobody asks for.
+const NO_TLS: &str = "-Dtls.server.mode=disabled";
+
+/// By default they speak TLS as well as plain text, with a certificate that they have made and signed themselves. That
+/// takes a class of the Java runtime that is not for everybody.
+const TLS: &str = "--add-exports=java.base/sun.security.x509=ALL-UNNAMED";
+
+/// The servers of a cluster beside their names.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
+    /// Whether they speak TLS to whoever asks for it.
+    pub speaks_tls: bool,
     /// Which of them have a slave, to which everything is copied before it is acknowledged.
     pub with_slave: &'static [&'static str],
     /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may do everything.
@@ -63,6 +50,11 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Flags of a server's virtual machine.
+    pub(super) fn machine_flags(self) -> [&'static str; 1] {
+        [if self.speaks_tls { TLS } else { NO_TLS }]
+    }
+
     /// Further lines of a master's configuration. Of what stands there twice, the last counts.
     pub(super) fn master_settings(&self, name: &str) -> String {
         let mut lines = String::new();

@@ -3,9 +3,9 @@
 mod bad_input;
 mod brokers;
 mod codes;
-mod entrance;
 mod credentials;
 mod elsewhere;
+mod entrance;
 mod listeners;
 mod membership;
 mod name_servers;
