@@ -1,36 +1,22 @@
 //! One client connection, from its first byte to its last.
 
-use std::rc::Rc;
-
 use processors::Session;
-use route_cache::transport::{Buffers, PumpError, pump, say_farewell};
+use route_cache::transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
 
-use crate::entrance::Stream;
 use crate::rate::PerSecond;
 
 /// Connections that end for what was sent over them.
 static UNREADABLE: PerSecond = PerSecond::new(10);
 
 /// Serves a client until it leaves, or must.
-pub(crate) async fn serve(
-    stream: Stream,
-    session: Rc<Session>,
+pub(crate) async fn serve<S>(
+    stream: &mut S,
+    session: &Session,
     buffers: &Buffers,
     frame_limit: usize,
-) {
-    match stream {
-        Stream::Plain(mut stream) => run(&mut stream, &session, buffers, frame_limit).await,
-        Stream::Tls(mut stream) => {
-            run(&mut *stream, &session, buffers, frame_limit).await;
-            say_farewell(&mut *stream).await;
-        }
-    }
-}
-
-async fn run<S>(stream: &mut S, session: &Session, buffers: &Buffers, frame_limit: usize)
-where
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let outbox = session.outbox();

@@ -65,12 +65,28 @@ pub(crate) enum Refusal {
     Gone(io::Error),
 }
 
+impl Arrival {
+    /// Nothing had to be passed.
+    pub(crate) fn plain(stream: TcpStream, peer: SocketAddr) -> Self {
+        Self {
+            stream: Stream::Plain(stream),
+            peer,
+            destination: None,
+        }
+    }
+}
+
 impl Entrance {
     pub(crate) fn new(config: &Config, tls: Option<Arc<ServerTls>>) -> Self {
         Self {
             tls,
             balancers: config.proxy_protocol_from.clone().into(),
         }
+    }
+
+    /// Whether there is nothing to pass.
+    pub(crate) fn is_open(&self, balanced: bool) -> bool {
+        self.tls.is_none() && !balanced
     }
 
     /// Lets a connection in that comes from that address; by way of a balancer, if `balanced`. All that may take so long.
@@ -84,15 +100,7 @@ impl Entrance {
         balanced: bool,
         time: Duration,
     ) -> Result<Arrival, Refusal> {
-        if self.tls.is_none() && !balanced {
-            return Ok(Arrival {
-                stream: Stream::Plain(stream),
-                peer: from,
-                destination: None,
-            });
-        }
-        // In a box, for it takes more room than all else that a connection needs.
-        let passing = Box::pin(self.shake_hands(stream, from, balanced));
+        let passing = self.shake_hands(stream, from, balanced);
         timeout(time, passing).await.map_err(|_| Refusal::Late)?
     }
 

@@ -12,7 +12,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use processors::metrics::Limit;
 use processors::{Counting, Described, Session, Settings, SlowLog};
+use route_cache::transport::say_farewell;
 use route_cache::{BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +24,7 @@ use tracing::warn;
 use crate::addresses::{Addresses, Place};
 use crate::config::{Aging, Limiting};
 use crate::connection;
-use crate::entrance::{Entrance, Refusal};
+use crate::entrance::{Arrival, Entrance, Refusal, Stream};
 use crate::listener::Door;
 use crate::metrics::WorkerMetrics;
 use crate::sessions::Sessions;
@@ -152,6 +154,26 @@ impl WorkerHandle {
     }
 }
 
+/// What is known of a client before it has said anything.
+struct Guest {
+    /// The address that it has come to.
+    local: IpAddr,
+    door: Arc<Door>,
+    since: Instant,
+    /// Unless it is known later whose place it is.
+    place: Option<Place>,
+    left: Left,
+}
+
+/// Counts a client as gone when dropped.
+struct Left(Arc<State>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A worker, within its thread.
 struct Worker {
     upstream: Rc<Upstream>,
@@ -225,23 +247,55 @@ impl Worker {
         self.stop().await;
     }
 
-    /// Serves a client in a task of its own.
+    /// Serves a client, in a task of its own.
     fn take(self: &Rc<Self>, client: Accepted) {
+        let Accepted {
+            stream,
+            peer: from,
+            local,
+            door,
+        } = client;
+        let left = Left(self.state.clone());
         // Who comes by way of a balancer is known later.
-        let place = match client.door.balanced {
+        let place = match door.balanced {
             true => None,
-            false => match self.place(client.peer) {
-                Some(place) => Some(place),
-                None => {
-                    self.state.connections.fetch_sub(1, Ordering::Relaxed);
-                    return;
-                }
+            false => match self.place(from) {
+                None => return,
+                place => place,
             },
         };
+        if let Some(counted) = self.metrics.listener(door.number) {
+            counted.opened.add(1);
+        }
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => return warn!(peer = %from, %error, "cannot serve a connection"),
+        };
+        let since = Instant::now();
+        let guest = Guest {
+            local,
+            door,
+            since,
+            place,
+            left,
+        };
+        if self.entrance.is_open(guest.door.balanced) {
+            return self.welcome(Arrival::plain(stream, from), guest);
+        }
         let worker = self.clone();
+        // What this takes is given back before the client is served.
         tokio::task::spawn_local(async move {
-            worker.serve(client, place).await;
-            worker.state.connections.fetch_sub(1, Ordering::Relaxed);
+            let time = worker.limits.borrow().handshake_time;
+            let balanced = guest.door.balanced;
+            match worker.entrance.pass(stream, from, balanced, time).await {
+                Ok(arrival) => worker.welcome(arrival, guest),
+                Err(refusal) => {
+                    if matches!(refusal, Refusal::Late) {
+                        worker.metrics.requests.limit(Limit::Handshake);
+                    }
+                    refusal.log(from);
+                }
+            }
         });
     }
 
@@ -255,40 +309,24 @@ impl Worker {
         place
     }
 
-    /// Serves a client, from the first byte that it sends to the last that it gets.
-    async fn serve(&self, client: Accepted, place: Option<Place>) {
-        let since = Instant::now();
-        let Accepted {
-            stream,
-            peer: from,
+    /// Serves a client that frames come from now on.
+    fn welcome(self: &Rc<Self>, arrival: Arrival, guest: Guest) {
+        let Guest {
             local,
             door,
-        } = client;
+            since,
+            place,
+            left,
+        } = guest;
         let Some(counted) = self.metrics.listener(door.number) else {
             return;
         };
-        counted.opened.add(1);
-        let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => stream,
-            Err(error) => return warn!(peer = %from, %error, "cannot serve a connection"),
-        };
-        let time = self.limits.borrow().handshake_time;
-        let arrival = match self.entrance.pass(stream, from, door.balanced, time).await {
-            Ok(arrival) => arrival,
-            Err(refusal) => {
-                if matches!(refusal, Refusal::Late) {
-                    self.metrics.requests.limit(Limit::Handshake);
-                }
-                return refusal.log(from);
-            }
-        };
-        let Some(_place) = place.or_else(|| self.place(arrival.peer)) else {
+        let Some(place) = place.or_else(|| self.place(arrival.peer)) else {
             return;
         };
-        let settings = self.settings.borrow().clone();
         let session = Session::new(
             self.upstream.clone(),
-            settings,
+            self.settings.borrow().clone(),
             arrival.peer,
             door.advertised(local, arrival.destination),
             door.broker.as_deref(),
@@ -300,9 +338,35 @@ impl Worker {
         );
         let kept = session.clone();
         let key = self.sessions.borrow_mut().insert(kept, door.number, since);
-        let (buffers, config) = (self.upstream.buffers(), self.upstream.config());
-        connection::serve(arrival.stream, session, buffers, config.frame_limit).await;
-        self.sessions.borrow_mut().remove(key);
+        let stay = (key, place, left);
+        match arrival.stream {
+            Stream::Plain(stream) => self.serve(stream, false, session, stay),
+            Stream::Tls(stream) => self.serve(stream, true, session, stay),
+        }
+    }
+
+    /// Serves a client until it leaves; `farewell` says whether it must be told that the connection ends.
+    fn serve<S>(
+        self: &Rc<Self>,
+        mut stream: S,
+        farewell: bool,
+        session: Rc<Session>,
+        stay: (usize, Place, Left),
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let worker = self.clone();
+        tokio::task::spawn_local(async move {
+            let (buffers, config) = (worker.upstream.buffers(), worker.upstream.config());
+            connection::serve(&mut stream, &session, buffers, config.frame_limit).await;
+            if farewell {
+                say_farewell(&mut stream).await;
+            }
+            worker.sessions.borrow_mut().remove(stay.0);
+            // It counts until its connection is closed.
+            drop(stream);
+            drop(stay);
+        });
     }
 
     async fn stop(&self) {
