@@ -2,13 +2,14 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test test-clients bench java go haproxy prometheus
+.PHONY: help run test test-clients test-faults bench java go haproxy prometheus
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
 	@echo "make run NAME_SERVER=host:port  Remora alone, in front of an existing cluster"
 	@echo "make test                       all tests: unit, property, and real clients on a real cluster"
 	@echo "make test-clients               every generation of client: directly, through Remora, through two replicas"
+	@echo "make test-faults                brokers and name servers that are killed, frozen and gone"
 	@echo "make bench                      Remora beside its peers; benches/README.md tells of PART and ARGS"
 	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
 
@@ -30,6 +31,10 @@ test: java go haproxy prometheus
 test-clients: java go haproxy
 	REMORA_IT_CLIENTS=all REMORA_IT_REPLICAS=2 cargo test --package integration-tests --no-fail-fast \
 		--test java_versions --test go_client --test python_client --test replicas
+
+# Brokers and name servers of a real cluster that are killed, frozen and gone for a while.
+test-faults: java
+	cargo test --package integration-tests --test broker_faults
 
 # Measurements, each into its section of benches/RESULTS.md.
 PART ?= side-by-side sinks

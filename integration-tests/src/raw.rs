@@ -32,6 +32,15 @@ impl RawConnection {
         Ok(Self { stream })
     }
 
+    /// The same connection, to be read from elsewhere than it is written to.
+    ///
+    /// # Errors
+    /// When the system has none to give.
+    pub fn try_clone(&self) -> Result<Self> {
+        let stream = self.stream.try_clone()?;
+        Ok(Self { stream })
+    }
+
     /// Sends a command.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tokio::{
     io::{AsyncWriteExt, copy_bidirectional},
@@ -49,7 +50,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Ok(Self {
-            pem: params.self_signed(&key)?.pem(),
+            pem: pem("CERTIFICATE", params.self_signed(&key)?.der()),
             issuer: Issuer::new(params, key),
         })
     }
@@ -63,9 +64,10 @@ impl Authority {
         let mut params = CertificateParams::new([name.to_owned()])?;
         let this = IpAddr::from([127, 0, 0, 1]);
         params.subject_alt_names.push(SanType::IpAddress(this));
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued {
-            certificate: params.signed_by(&key, &self.issuer)?.pem(),
-            key: key.serialize_pem(),
+            certificate: pem("CERTIFICATE", certificate.der()),
+            key: pem("PRIVATE KEY", &key.serialize_der()),
         })
     }
 
@@ -113,6 +115,18 @@ impl Authority {
         let config = builder.with_single_cert(vec![shown.der()?], shown.key()?)?;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    // Lines are short in files of this kind.
+    let text = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    let lines = lines.join("\n");
+    format!("-----BEGIN {what}-----\n{lines}\n-----END {what}-----\n")
 }
 
 impl Issued {

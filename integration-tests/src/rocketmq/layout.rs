@@ -62,7 +62,8 @@ impl Layout {
             lines.push_str(&secured());
         }
         if self.with_slave.contains(&name) {
-            lines.push_str("brokerRole=SYNC_MASTER\n");
+            // Of replicas that must have a message, the master itself is one: with 1, which is the default, it waits for none.
+            lines.push_str("brokerRole=SYNC_MASTER\ninSyncReplicas=2\nslaveReadEnable=true\n");
         }
         lines
     }
@@ -73,8 +74,8 @@ impl Layout {
     }
 }
 
-/// Further lines of a slave's configuration.
-pub(super) const SLAVE_SETTINGS: &str = "brokerId=1\nbrokerRole=SLAVE\n";
+/// Further lines of a slave's configuration. By default, one lets nobody read.
+pub(super) const SLAVE_SETTINGS: &str = "brokerId=1\nbrokerRole=SLAVE\nslaveReadEnable=true\n";
 
 /// Authentication and authorization of RocketMQ 5 (RIP-67, RIP-68), stateless: each request is judged by itself.
 fn secured() -> String {

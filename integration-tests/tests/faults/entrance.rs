@@ -182,7 +182,9 @@ async fn limits_count_the_clients_that_a_balancer_names() -> Result<()> {
 async fn plain_and_tls_come_to_one_port() -> Result<()> {
     let (authority, folder) = (Authority::new()?, TempDir::new()?);
     let issued = authority.issue(NAME)?;
-    let world = World::with(&tls("permissive", &issued, folder.path())?).await?;
+    // Much is sent, and a machine may be busy.
+    let patient = "[timeouts]\nsend_ms = 9000\n".to_owned();
+    let world = World::with(&(patient + &tls("permissive", &issued, folder.path())?)).await?;
     let connector = authority.connector(None)?;
     let tunnel = plain_to_tls(world.proxy.address(), connector, NAME, Vec::new()).await?;
     for address in [tunnel, world.proxy.address()] {
@@ -192,7 +194,7 @@ async fn plain_and_tls_come_to_one_port() -> Result<()> {
             let answer = client
                 .call(&send(1, "one", "broker-a").with_body(body.clone()))
                 .await?;
-            assert!(answer.body == body, "{size}");
+            assert!(answer.body == body, "{size}: {:?}", answer.remark);
         }
         // Many at once, read only then.
         for opaque in 0..200 {

@@ -30,7 +30,9 @@ impl World {
         let front = tls_to_plain(name_server.address(), acceptor).await?;
         let ca = authority.write(folder.path())?;
         let (certificate, key) = authority.issue("remora")?.write(folder.path())?;
-        let mut file = format!("[upstream_tls]\nmode = \"on\"\n{settings}\n");
+        // Much is sent, and a machine may be busy.
+        let mut file =
+            format!("[timeouts]\nsend_ms = 9000\n[upstream_tls]\nmode = \"on\"\n{settings}\n");
         for (name, path) in [("{ca}", ca), ("{pair}", certificate), ("{key}", key)] {
             file = file.replace(name, &format!("{path:?}"));
         }
@@ -58,7 +60,11 @@ async fn everything_goes_by_tls() -> Result<()> {
             let body = vec![b'x'; size];
             let message = send(1, "one", "broker-a").with_body(body.clone());
             let answer = client.call(&message).await?;
-            assert!(answer.body == body, "{settings}: {size}");
+            assert!(
+                answer.body == body,
+                "{settings}, {size}: {:?}",
+                answer.remark
+            );
         }
         // A lane too, and what the broker says on it.
         let body = r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"consumerDataSet":[{"groupName":"g","subscriptionDataSet":[{"topic":"one"}]}]}"#;

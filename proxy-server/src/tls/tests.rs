@@ -3,6 +3,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,7 +35,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self {
-            pem: params.self_signed(&key).unwrap().pem(),
+            pem: pem("CERTIFICATE", params.self_signed(&key).unwrap().der()),
             issuer: Issuer::new(params, key),
         }
     }
@@ -49,8 +50,8 @@ impl Authority {
         params.not_after = date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Issued {
-            certificate: certificate.pem() + &self.pem,
-            key: key.serialize_pem(),
+            certificate: pem("CERTIFICATE", certificate.der()) + &self.pem,
+            key: pem("PRIVATE KEY", &key.serialize_der()),
         }
     }
 
@@ -59,6 +60,18 @@ impl Authority {
         fs::write(&file, &self.pem).unwrap();
         file
     }
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    // Lines are short in files of this kind.
+    let text = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    let lines = lines.join("\n");
+    format!("-----BEGIN {what}-----\n{lines}\n-----END {what}-----\n")
 }
 
 /// A folder as Kubernetes mounts a secret: files are links into a folder that is a link itself, which is swapped.
