@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remoting_codec::RequestCode;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::info;
 
 use crate::session::Session;
 
@@ -46,7 +46,7 @@ impl SlowLog {
             return;
         }
         self.logged.set(self.logged.get() + 1);
-        warn!(
+        info!(
             peer = %session.peer(),
             client_id = session.client_id(),
             request = code.name(),
