@@ -284,13 +284,22 @@ impl Remora {
         self.end(expected)
     }
 
+    /// The lines of its log in which this text is.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log_lines(&self, text: &str) -> Result<Vec<String>> {
+        let log = BufReader::new(fs::File::open(self.process.log())?);
+        let lines = log.lines().map_while(Result::ok);
+        Ok(lines.filter(|line| line.contains(text)).collect())
+    }
+
     fn end(mut self, expected: &[&str]) -> Result<()> {
         let status = self.process.wait(STOP_LIMIT)?;
         ensure!(status.success(), "remora ended with {status}");
-        let log = BufReader::new(fs::File::open(self.process.log())?);
-        let complaints: Vec<String> = log
-            .lines()
-            .map_while(Result::ok)
+        let lines = self.log_lines("")?;
+        let complaints: Vec<String> = lines
+            .into_iter()
             .filter(|line| is_complaint(line) && !expected.iter().any(|text| line.contains(text)))
             .collect();
         ensure!(
@@ -298,7 +307,28 @@ impl Remora {
             "remora's log has what it should not have:\n{}",
             complaints.join("\n")
         );
+        let came = self.clients_told_of("client came")?;
+        let left = self.clients_told_of("client left")?;
+        ensure!(
+            came == left,
+            "not each client is told of once as it comes and once as it leaves:\n{came:?}\n{left:?}"
+        );
         Ok(())
+    }
+
+    /// Address and id of each client in the log lines with this text, in order.
+    fn clients_told_of(&self, text: &str) -> Result<Vec<(String, String)>> {
+        let lines = self.log_lines(&format!("\"{text}\""))?;
+        let mut clients: Vec<_> = lines
+            .iter()
+            .filter_map(|line| {
+                let entry = serde_json::from_str::<Value>(line).ok()?;
+                let value = |key| entry.get(key)?.as_str().map(str::to_owned);
+                Some((value("peer")?, value("client_id")?))
+            })
+            .collect();
+        clients.sort();
+        Ok(clients)
     }
 }
 

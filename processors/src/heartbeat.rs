@@ -65,7 +65,7 @@ fn take_in(
         return Ok(said);
     }
     let heartbeat = Heartbeat::decode(view.body())?;
-    if !membership.is_known() {
+    if membership.client_id().is_none() {
         tracing::info!(
             peer = %session.peer(),
             client_id = heartbeat.client_id,

@@ -43,6 +43,8 @@ pub(crate) struct Membership {
     /// How often brokers were told whom replies are for.
     reply_round: u32,
     closed: bool,
+    /// The client's id, once it is closed.
+    was: Option<String>,
 }
 
 /// One client id of the connection.
@@ -215,8 +217,10 @@ impl Membership {
 
     /// The client's id, the first where there are several.
     pub(crate) fn client_id(&self) -> Option<&str> {
-        let first = self.clients.first()?;
-        Some(&first.heartbeat.client_id)
+        let first = self.clients.first();
+        first.map_or(self.was.as_deref(), |first| {
+            Some(&first.heartbeat.client_id)
+        })
     }
 
     /// Whether the client is in a producer group.
@@ -318,6 +322,7 @@ impl Membership {
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.retain_lanes(|_| false);
+        self.was = self.client_id().map(str::to_owned);
         self.clients.clear();
         self.sent_to.clear();
     }

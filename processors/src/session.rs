@@ -231,7 +231,7 @@ impl Session {
         self.identity.get()
     }
 
-    /// The client's id, language and version, once it has said who it is and until it is closed.
+    /// The client's id, language and version, once it has said who it is.
     #[must_use]
     pub fn known_as(&self) -> Option<(String, &'static str, String)> {
         let (language, version) = self.identity.get()?;
