@@ -123,6 +123,23 @@ impl FakeNameServer {
         let _ = self.running.send(false);
         self.running.closed().await;
     }
+
+    /// Starts it again where it was.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start_again(&mut self) -> Result<()> {
+        let listener = TcpListener::bind(self.address).await?;
+        let (running, stopped) = watch::channel(true);
+        tokio::spawn(accept(listener, self.state.clone(), stopped));
+        self.running = running;
+        Ok(())
+    }
+
+    /// Forgets topics.
+    pub fn forget_topics(&self) {
+        self.state.topics.lock().clear();
+    }
 }
 
 impl State {

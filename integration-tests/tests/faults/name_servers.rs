@@ -124,3 +124,37 @@ async fn a_route_follows_at_once_when_a_broker_has_gone() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn one_that_starts_anew_and_knows_nothing_yet_takes_nothing_away() -> Result<()> {
+    let file = "send_elsewhere = false\n[routes]\nrefresh_ms = 50\nexpire_ms = 100\nbroker_refresh_ms = 100\n";
+    let mut world = World::with(file).await?;
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(1, "both", "broker-a")).await?.code, 0);
+    assert_eq!(route_code(&mut client, "both").await?, 0);
+    world.name_server.stop().await;
+    world.name_server.forget_topics();
+    for name in ["broker-a", "broker-b"] {
+        world.name_server.remove_broker(name);
+    }
+    world.name_server.start_again().await?;
+    let asked = world.name_server.asked("both");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert_eq!(route_code(&mut client, "both").await?, 0);
+        for name in ["broker-a", "broker-b"] {
+            assert_eq!(client.call(&send(2, "both", name)).await?.code, 0);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(world.name_server.asked("both") > asked, "it was not asked");
+    // Of one broker it has heard.
+    let at = world.a.address();
+    world.name_server.add_broker("broker-a", &[(0, at)]);
+    world.name_server.add_topic("both", &["broker-a"]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(client.call(&send(3, "both", "broker-b")).await?.code, 0);
+    let unknown = route_code(&mut client, "never seen").await?;
+    assert_eq!(unknown, ResponseCode::TOPIC_NOT_EXIST.0);
+    Ok(())
+}

@@ -189,6 +189,8 @@ async fn more_outstanding_at_a_broker_than_allowed_is_refused() -> Result<()> {
     let world = World::with("workers = 1\n[limits]\nbroker_outstanding = 3\n").await?;
     world.a.on(RequestCode::SEND_MESSAGE_V2, Reply::Silence);
     let mut client = world.proxy.client().await?;
+    // Once it is known where brokers are, requests reach them in their order.
+    assert_eq!(client.call(&send(8, "both", "broker-b")).await?.code, 0);
     for opaque in 0..4 {
         client.send(&send(opaque, "both", "broker-a")).await?;
     }

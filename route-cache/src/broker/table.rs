@@ -52,6 +52,14 @@ impl BrokerAddresses {
         self.by_id.get(&id).filter(|_| id != MASTER)
     }
 
+    /// These, and whatever ids another has beside them.
+    fn or(mut self, other: &Self) -> Self {
+        for (id, at) in &other.by_id {
+            self.by_id.entry(*id).or_insert_with(|| at.clone());
+        }
+        self
+    }
+
     /// Whether it has more than one address.
     #[must_use]
     pub fn has_replicas(&self) -> bool {
@@ -71,8 +79,8 @@ pub(crate) type Brokers = HashMap<Arc<str>, BrokerAddresses>;
 ///
 /// A request names its broker and not where that is. The list is loaded whole, at intervals and when
 /// a name turns up that is not in it, and mended by every route that is loaded; a broker that name
-/// servers have stopped to mention is forgotten with the next load of the list, and nothing is
-/// forgotten while no name server answers.
+/// servers have stopped to mention is forgotten with the next load of the list. Nothing is forgotten while no
+/// name server answers, nor of what one says that may have been started just now: brokers have yet to tell it of themselves.
 #[derive(Debug)]
 pub struct BrokerTable {
     brokers: RwLock<Arc<Brokers>>,
@@ -124,7 +132,16 @@ impl BrokerTable {
         }
         let list = ClusterInfo::decode(&answer.body)
             .map_err(|error| NameServerError::Unusable(error.to_string().into()))?;
-        let brokers = list.broker_addr_table.values().map(entry).collect();
+        let mut brokers: Brokers = list.broker_addr_table.values().map(entry).collect();
+        if !self.name_servers.are_settled() {
+            for (name, known) in &*self.current() {
+                let at = match brokers.remove(name) {
+                    Some(at) => at.or(known),
+                    None => known.clone(),
+                };
+                brokers.insert(name.clone(), at);
+            }
+        }
         self.replace(brokers);
         Ok(())
     }
@@ -135,6 +152,10 @@ impl BrokerTable {
         let news: Vec<_> = mentioned
             .iter()
             .map(entry)
+            .map(|(name, at)| match current.get(&name) {
+                Some(known) if !self.name_servers.are_settled() => (name, at.or(known)),
+                _ => (name, at),
+            })
             .filter(|(name, at)| current.get(name) != Some(at))
             .collect();
         if !news.is_empty() {

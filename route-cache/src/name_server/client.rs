@@ -10,6 +10,7 @@ use bytes::Bytes;
 use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::broker::{Connection, Context};
@@ -19,6 +20,11 @@ use crate::error::{NameServerError, UpstreamError};
 
 /// How long one name server may take to answer before the next is asked.
 const ANSWER_TIME: Duration = Duration::from_millis(1500);
+
+/// How long after a connection to a name server had to be made anew what it does not mention is not believed to be gone: it
+/// may have started just now, and brokers tell it of themselves every 30 s (`BrokerConfig.registerNameServerPeriod`, at most
+/// 60 s), each at its own time.
+const SETTLING: Duration = Duration::from_secs(70);
 
 /// Questions that may wait for the client's thread; beyond that, whoever asks waits.
 const QUEUE: usize = 1024;
@@ -42,6 +48,7 @@ type Question = (Bytes, Whom, Reply);
 pub struct NameServers {
     questions: mpsc::Sender<Question>,
     answered: Arc<AtomicBool>,
+    settled: Arc<AtomicBool>,
 }
 
 impl NameServers {
@@ -84,6 +91,12 @@ impl NameServers {
         answer.await.map_err(|_| gone())?
     }
 
+    /// Whether the one that has answered last knows everything: it has not been started a moment ago, as far as can be told.
+    #[must_use]
+    pub fn are_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
+    }
+
     /// Whether one of them has ever answered.
     #[must_use]
     pub fn have_answered(&self) -> bool {
@@ -110,7 +123,9 @@ pub fn name_servers(
     let servers = addresses.into_iter().map(|address| Server {
         address: address.into(),
         connection: RefCell::default(),
+        made_anew: Cell::default(),
     });
+    let settled = Arc::new(AtomicBool::new(true));
     let client = NameServerClient {
         questions,
         servers: Rc::new(Servers {
@@ -123,12 +138,14 @@ pub fn name_servers(
                 Arc::default(),
             )),
             answered: answered.clone(),
+            settled: settled.clone(),
             reachable: Cell::new(true),
         }),
     };
     let name_servers = NameServers {
         questions: sender,
         answered,
+        settled,
     };
     (name_servers, client)
 }
@@ -166,6 +183,7 @@ struct Servers {
     current: Cell<usize>,
     context: Rc<Context>,
     answered: Arc<AtomicBool>,
+    settled: Arc<AtomicBool>,
     /// Whether the last question was answered: that none answers is said once.
     reachable: Cell<bool>,
 }
@@ -174,6 +192,8 @@ struct Servers {
 struct Server {
     address: Rc<str>,
     connection: RefCell<Option<Rc<Connection>>>,
+    /// When a connection had to be made that was not the first.
+    made_anew: Cell<Option<Instant>>,
 }
 
 impl Servers {
@@ -190,6 +210,7 @@ impl Servers {
                 Ok(answer) => {
                     self.current.set(index);
                     self.answered.store(true, Ordering::Relaxed);
+                    self.settled.store(server.is_settled(), Ordering::Relaxed);
                     if !self.reachable.replace(true) {
                         info!(name_server = %server.address, "name server answers again");
                     }
@@ -239,12 +260,20 @@ impl Servers {
 }
 
 impl Server {
+    fn is_settled(&self) -> bool {
+        let made_anew = self.made_anew.get();
+        made_anew.is_none_or(|since| since.elapsed() > SETTLING)
+    }
+
     fn connection(&self, context: &Rc<Context>) -> Rc<Connection> {
         let mut current = self.connection.borrow_mut();
         if let Some(connection) = &*current
             && connection.is_usable()
         {
             return connection.clone();
+        }
+        if current.is_some() {
+            self.made_anew.set(Some(Instant::now()));
         }
         let name = format!("name server {}", self.address).into();
         let connection = Connection::new(name, context.clone(), None, None);

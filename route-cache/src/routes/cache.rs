@@ -232,7 +232,14 @@ impl Shared {
             self.stats.errors.fetch_add(1, Ordering::Relaxed);
         })?;
         let remark = answer.remark.as_deref().unwrap_or_default();
+        let known = known.and_then(|known| known.route.as_ref().ok());
+        // What a name server that was started just now has not been told of yet is not gone.
+        let doubted = known.filter(|_| !self.name_servers.are_settled());
+        let unsettled = || NameServerError::Unusable("it may not know everything yet".into());
         if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
+            if doubted.is_some() {
+                return Err(unsettled());
+            }
             return Ok(Topic::new(Err(remark.into())));
         }
         if answer.code != ResponseCode::SUCCESS.0 {
@@ -242,10 +249,11 @@ impl Shared {
             .map_err(|error| NameServerError::Unusable(error.to_string().into()))?;
         self.brokers.merge(&data.broker_datas);
         let route = TopicRoute::new(data);
+        if doubted.is_some_and(|known| !route.has_brokers_of(known)) {
+            return Err(unsettled());
+        }
         // The same route stays the same, with what it has encoded.
-        let same = known
-            .and_then(|known| known.route.as_ref().ok())
-            .filter(|known| known.data() == route.data());
+        let same = known.filter(|known| known.data() == route.data());
         Ok(Topic::new(Ok(same
             .cloned()
             .unwrap_or_else(|| Arc::new(route)))))

@@ -42,6 +42,15 @@ impl TopicRoute {
         &self.data.broker_datas
     }
 
+    /// Whether all brokers of another route are in this one.
+    pub(super) fn has_brokers_of(&self, other: &Self) -> bool {
+        let mut theirs = other.data.broker_datas.iter();
+        theirs.all(|their| {
+            let mut own = self.data.broker_datas.iter();
+            own.any(|own| own.broker_name == their.broker_name)
+        })
+    }
+
     /// The brokers that can take a message for the queue of that number as well as `broker` can: each has such a queue to
     /// write to, and a master. They come in the route's order, from that broker on. None can where producers take their
     /// queues from a fixed order.
