@@ -2,7 +2,7 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test test-clients test-faults bench java go haproxy prometheus
+.PHONY: help run test test-clients test-faults check-compose bench java go haproxy prometheus
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
@@ -10,6 +10,7 @@ help:
 	@echo "make test                       all tests: unit, property, and real clients on a real cluster"
 	@echo "make test-clients               every generation of client: directly, through Remora, through two replicas"
 	@echo "make test-faults                brokers and name servers that are killed, frozen and gone"
+	@echo "make check-compose              what the compose file runs, as processes, under load"
 	@echo "make bench                      Remora beside its peers; benches/README.md tells of PART and ARGS"
 	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
 
@@ -33,8 +34,13 @@ test-clients: java go haproxy
 		--test java_versions --test go_client --test python_client --test replicas
 
 # Brokers and name servers of a real cluster that are killed, frozen and gone for a while.
+# ONLY=part of a name runs those of that name.
 test-faults: java
-	cargo test --package integration-tests --test broker_faults
+	REMORA_IT_FAULTS=all cargo test --package integration-tests --test broker_faults $(ONLY)
+
+# What the compose file runs, as processes, under load; as root.
+check-compose:
+	deploy/check.sh compose
 
 # Measurements, each into its section of benches/RESULTS.md.
 PART ?= side-by-side sinks

@@ -85,6 +85,24 @@ impl Flow {
         Ok(())
     }
 
+    /// Waits until the consumer has had this many more messages out of queues of the broker. It finds that a broker is back
+    /// when it asks for its route again, as producers do, and at another time.
+    pub(crate) fn wait_received(&self, broker: &str, more: usize) -> Result<()> {
+        let prefix = format!("{broker}:");
+        let count = || {
+            let received = self.consumer.received().into_iter();
+            received
+                .filter(|message| message.queue.starts_with(&prefix))
+                .count()
+        };
+        let before = count();
+        wait_until(
+            &format!("{more} more messages out of {broker}"),
+            RECOVERY_LIMIT,
+            || Ok((count() >= before + more).then_some(())),
+        )
+    }
+
     /// Everything that was acknowledged so far.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         let both = [&self.sync, &self.asynchronous];

@@ -114,5 +114,6 @@ fn judge_pause(it: &Scenario<'_>, flow: &Flow, killed: &Server, struck: Struck) 
 fn come_back(it: &Scenario<'_>, flow: &Flow, broker: &Server) -> Result<()> {
     broker.start()?;
     it.cluster().wait_registered()?;
-    flow.wait_sent(broker.name(), 100)
+    flow.wait_sent(broker.name(), 100)?;
+    flow.wait_received(broker.name(), 100)
 }
