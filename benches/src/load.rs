@@ -5,6 +5,7 @@
 //! answered is asked again in one write.
 
 mod connection;
+mod stream;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,10 +19,12 @@ use remoting_codec::RemotingCommand;
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 
 use crate::procfs::{CpuTimes, resident};
 use crate::stats::quantile;
 use connection::{Connection, Shared};
+pub use stream::NAME;
 
 /// How long all connections may take to be there.
 const CONNECT_LIMIT: Duration = Duration::from_secs(60);
@@ -37,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A load.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Load {
     /// Where connections lead, each to the next of these.
     pub addresses: Vec<SocketAddr>,
@@ -51,6 +54,8 @@ pub struct Load {
     pub hello: Vec<Vec<RemotingCommand>>,
     /// An answer with a shorter body is an error.
     pub least_body: usize,
+    /// What makes TLS of connections, if they are to have it.
+    pub tls: Option<TlsConnector>,
 }
 
 /// How a load is measured.

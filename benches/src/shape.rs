@@ -93,6 +93,7 @@ impl Shape {
             outstanding: self.outstanding,
             requests: requests.collect(),
             hello: Vec::new(),
+            tls: target.tls.clone(),
             least_body: match self.work {
                 Work::Send(_) => 0,
                 Work::Pull => PULLED_LEAST,

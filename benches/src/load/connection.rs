@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,10 +9,10 @@ use std::task::{Context as TaskContext, Poll};
 
 use anyhow::{Context, Result, bail, ensure};
 use remoting_codec::{CommandView, RemotingCommand};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
+use super::stream::Stream;
 use super::{Control, Load, MEASURE, STOP};
 use crate::inbox::Inbox;
 use crate::template::{FIRST_OPAQUE, Template};
@@ -69,7 +67,7 @@ impl Shared {
 /// A connection.
 pub(crate) struct Connection {
     shared: Rc<Shared>,
-    stream: TcpStream,
+    stream: Stream,
     inbox: Inbox,
     places: Vec<Place>,
     outstanding: usize,
@@ -91,10 +89,7 @@ impl Connection {
     pub(crate) async fn open(shared: &Rc<Shared>, load: &Load, nth: usize) -> Result<Self> {
         let address = load.addresses.get(nth % load.addresses.len().max(1));
         let address = address.context("a load needs an address")?;
-        let mut stream = TcpStream::connect(address)
-            .await
-            .with_context(|| format!("connecting to {address}"))?;
-        stream.set_nodelay(true)?;
+        let mut stream = Stream::open(*address, load.tls.as_ref()).await?;
         if let Some(hello) = load.hello.get(nth % load.hello.len().max(1)) {
             say(&mut stream, hello).await?;
         }
@@ -135,7 +130,7 @@ impl Connection {
         let shared = self.shared.clone();
         let mut read = shared.read.borrow_mut();
         let mut buffer = ReadBuf::new(&mut read);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+        match self.stream.poll_read(cx, &mut buffer) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(done) => done?,
         }
@@ -218,10 +213,7 @@ impl Connection {
         let written = if wait || !self.unwritten.is_empty() {
             0
         } else {
-            match self.stream.try_write(frame) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                written => written?,
-            }
+            self.stream.try_write(frame)?
         };
         self.unwritten
             .extend_from_slice(frame.get(written..).unwrap_or_default());
@@ -238,7 +230,7 @@ impl Connection {
 }
 
 /// Says what comes before the load, and waits for the answers.
-async fn say(stream: &mut TcpStream, hello: &[RemotingCommand]) -> Result<()> {
+async fn say(stream: &mut Stream, hello: &[RemotingCommand]) -> Result<()> {
     let mut buffer = vec![0; 4096];
     for request in hello {
         stream.write_all(&request.to_bytes()).await?;

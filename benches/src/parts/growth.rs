@@ -139,6 +139,7 @@ fn members(groups: usize) -> Load {
         requests: pulls.collect(),
         hello: hello.collect(),
         least_body: crate::requests::PULLED_LEAST,
+        tls: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod memory;
 mod side_by_side;
 mod sinks;
 mod start;
+mod tls;
 mod variants;
 
 use std::net::SocketAddr;
@@ -40,6 +41,8 @@ pub enum Part {
     Growth,
     /// From the start to serving.
     Start,
+    /// HAProxy and Remora that take TLS off, on a broker of ours that answers at once.
+    Tls,
     /// What others notice of peers that do what clients do not.
     Attacks,
     /// Other builds of Remora (`--variant`), and two ways to run a relay.
@@ -158,6 +161,7 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Idle => idle::run(options, scratch.path()),
             Part::Growth => growth::run(options, scratch.path()),
             Part::Start => start::run(options, scratch.path()),
+            Part::Tls => tls::run(options, scratch.path()),
             Part::Attacks => attacks::run(options, scratch.path()),
             Part::Variants => variants::run(options, scratch.path()),
             Part::SinkProcess | Part::RelayProcess => Ok(()),
@@ -192,5 +196,6 @@ fn through(remora: &Remora) -> Target {
         name: REMORA,
         addresses: remora.target().allowed.clone(),
         proxy: Some(remora.process().pid()),
+        tls: None,
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         name: DIRECT,
         addresses: vec![cluster.broker()],
         proxy: None,
+        tls: None,
     };
     let plan = Plan {
         targets: vec![

@@ -146,6 +146,7 @@ impl Relay {
             name: self.name,
             addresses: vec![self.address],
             proxy: Some(self.process.pid()),
+            tls: None,
         }
     }
 }

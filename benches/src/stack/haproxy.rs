@@ -45,13 +45,25 @@ impl Haproxy {
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &Path, brokers: &[SocketAddr]) -> Result<Self> {
+        Self::start_at(dir, brokers, "")
+    }
+
+    /// The same, with TLS to clients: the file has a certificate and its key.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_secured(dir: &Path, brokers: &[SocketAddr], file: &Path) -> Result<Self> {
+        Self::start_at(dir, brokers, &format!(" ssl crt {}", file.display()))
+    }
+
+    fn start_at(dir: &Path, brokers: &[SocketAddr], bind: &str) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let first = free_ports(u16::try_from(brokers.len())?)?;
         let addresses: Vec<_> = (first..).map(local).take(brokers.len()).collect();
         let mut settings = SETTINGS.to_owned();
         for (nth, (here, broker)) in addresses.iter().zip(brokers).enumerate() {
             settings.push_str(&format!(
-                "listen broker-{nth}\n    bind {here}\n    server broker {broker}\n"
+                "listen broker-{nth}\n    bind {here}{bind}\n    server broker {broker}\n"
             ));
         }
         let config = dir.join("haproxy.cfg");
@@ -79,6 +91,7 @@ impl Haproxy {
             name: HAPROXY,
             addresses: self.addresses.clone(),
             proxy: Some(self.process.pid()),
+            tls: None,
         }
     }
 }

@@ -60,6 +60,7 @@ impl JavaProxy {
             name: JAVA,
             addresses: vec![self.address],
             proxy: Some(self.process.pid()),
+            tls: None,
         }
     }
 }

@@ -5,15 +5,17 @@ mod haproxy;
 mod java_proxy;
 mod sinks;
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use cluster::{BROKER, Cluster, wait_until_served};
 pub use haproxy::{Haproxy, version as haproxy_version};
 pub use java_proxy::JavaProxy;
 pub use sinks::Sinks;
+use tokio_rustls::TlsConnector;
 
 /// One way to the broker.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     /// What it is called in tables.
     pub name: &'static str,
@@ -21,6 +23,17 @@ pub struct Target {
     pub addresses: Vec<SocketAddr>,
     /// The process in between, if there is one.
     pub proxy: Option<u32>,
+    /// What makes TLS of connections, if clients come by it.
+    pub tls: Option<TlsConnector>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("name", &self.name)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The names of targets, which checks go by.

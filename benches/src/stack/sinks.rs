@@ -64,6 +64,7 @@ impl Sinks {
             name: DIRECT,
             addresses: self.brokers.clone(),
             proxy: None,
+            tls: None,
         }
     }
 }
