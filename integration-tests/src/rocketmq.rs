@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use layout::SLAVE_SETTINGS;
+use layout::{SLAVE_SETTINGS, figures_at};
 
 use crate::{
     balancer::Balancer,
@@ -41,6 +41,7 @@ pub struct Cluster {
     admin: Admin,
     /// What stands before each server; empty in a plain cluster.
     fronts: Vec<Balancer>,
+    figures: Vec<SocketAddr>,
 }
 
 /// Where the brokers of a cluster with fronts say that they are; a front has its broker's port there.
@@ -85,10 +86,16 @@ impl Cluster {
     ) -> Result<Self> {
         let name_server = name_server(java, &dir.join("name-server"), layout)?;
         let address = name_server.address();
+        let mut figures = Vec::new();
         let brokers = broker_names
             .iter()
             .map(|name| {
-                let settings = layout.master_settings(name);
+                let mut settings = layout.master_settings(name);
+                if layout.tells_figures {
+                    let port = free_port()?;
+                    settings.push_str(&figures_at(port));
+                    figures.push(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+                }
                 broker(
                     java,
                     &dir.join(name),
@@ -128,6 +135,7 @@ impl Cluster {
             target,
             admin,
             fronts,
+            figures,
         };
         cluster
             .wait_registered()
@@ -151,6 +159,12 @@ impl Cluster {
     #[must_use]
     pub fn slaves(&self) -> &[Server] {
         &self.slaves
+    }
+
+    /// Where brokers tell their figures, if they do.
+    #[must_use]
+    pub fn figures(&self) -> &[SocketAddr] {
+        &self.figures
     }
 
     /// The user who may do everything, where there are users.

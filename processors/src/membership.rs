@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use remoting_codec::body::{Heartbeat, MessageModel};
+use remoting_codec::body::{ConsumeType, Heartbeat, MessageModel};
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 use route_cache::{Broker, Lane, Registration};
 use tokio::time::Instant;
@@ -229,13 +229,13 @@ impl Membership {
         clients.any(|client| !client.heartbeat.producer_data_set.is_empty())
     }
 
-    /// The consumer groups that the client is in.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+    /// The consumer groups that the client is in, and how it gets messages in each.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, ConsumeType)> {
         let groups = self
             .clients
             .iter()
             .flat_map(|client| &client.heartbeat.consumer_data_set);
-        groups.map(|consumer| consumer.group_name.as_str())
+        groups.map(|consumer| (consumer.group_name.as_str(), consumer.consume_type))
     }
 
     /// How the members of that consumer group divide messages, if the client is one.

@@ -23,61 +23,96 @@ pub const SIZES: &[u64] = &[
 /// What topics and groups are called that have no label value of their own.
 pub const OTHER: &str = "other";
 
-/// Most label values of a kind: what fits into a [`Tag`].
-const LABELS_MAX: usize = 4095;
+/// Most names that have label values of their own: with the two others, what fits into a [`Tag`].
+const LABELS_MAX: usize = 4094;
 
 /// Types of messages, as RocketMQ's metrics call them (`TopicMessageType`).
 pub const MESSAGE_TYPES: [&str; 4] = ["normal", "fifo", "delay", "transaction"];
 
-/// Topics or groups that have label values of their own, by number; 0 is all others.
-#[derive(Debug, Default)]
+/// Topics or groups that have label values of their own, by number. 0 is all others, and 1 those of them that are
+/// RocketMQ's own.
+#[derive(Debug)]
 pub struct Labels {
     names: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u16>,
+    is_system: fn(&str) -> bool,
 }
 
 impl Labels {
-    /// These, as far as there is room for them.
+    /// These topics, as far as there is room for them.
     #[must_use]
-    pub fn new(names: &[String]) -> Self {
+    pub fn of_topics(names: &[String]) -> Self {
+        Self::new(names, is_system_topic)
+    }
+
+    /// These consumer groups.
+    #[must_use]
+    pub fn of_groups(names: &[String]) -> Self {
+        Self::new(names, is_system_group)
+    }
+
+    fn new(names: &[String], is_system: fn(&str) -> bool) -> Self {
         let names: Vec<Box<str>> = names
             .iter()
             .take(LABELS_MAX)
             .map(|n| (**n).into())
             .collect();
-        let numbered = names.iter().cloned().zip(1..);
+        let numbered = names.iter().cloned().zip(2..);
         Self {
             numbers: numbered.collect(),
             names,
+            is_system,
         }
     }
 
     fn number(&self, name: Option<ExtValue<'_>>) -> u16 {
-        if self.names.is_empty() {
-            return 0;
-        }
         let name = name.map(|name| name.text()).unwrap_or_default();
-        self.numbers.get(&*name).copied().unwrap_or_default()
+        let own = self.numbers.get(&*name).copied();
+        own.unwrap_or_else(|| u16::from((self.is_system)(&name)))
     }
 
-    /// The label value that a name has.
+    /// The label value that a name has, and whether it is RocketMQ's own.
     #[must_use]
-    pub fn of<'a>(&'a self, name: &'a str) -> &'a str {
-        if self.numbers.contains_key(name) {
-            name
-        } else {
-            OTHER
-        }
+    pub fn of<'a>(&'a self, name: &'a str) -> (&'a str, bool) {
+        let is_own = self.numbers.contains_key(name);
+        (if is_own { name } else { OTHER }, (self.is_system)(name))
     }
 
-    /// All values; [`OTHER`] first.
-    pub fn values(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(OTHER).chain(self.names.iter().map(|name| &**name))
+    /// All values by number, with whether they are of RocketMQ's own.
+    pub fn values(&self) -> impl Iterator<Item = (&str, bool)> {
+        let own = self.names.iter();
+        [(OTHER, false), (OTHER, true)]
+            .into_iter()
+            .chain(own.map(|name| (&**name, (self.is_system)(name))))
     }
 
     fn len(&self) -> usize {
-        self.names.len() + 1
+        self.names.len() + 2
     }
+}
+
+/// Whether a topic is RocketMQ's own (`TopicValidator.isSystemTopic`).
+fn is_system_topic(topic: &str) -> bool {
+    const NAMED: [&str; 10] = [
+        "RMQ_SYS_TRACE_TOPIC",
+        "RMQ_SYS_TRANS_HALF_TOPIC",
+        "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+        "TBW102",
+        "SCHEDULE_TOPIC_XXXX",
+        "BenchmarkTest",
+        "TRANS_CHECK_MAX_TIME_TOPIC",
+        "SELF_TEST_TOPIC",
+        "OFFSET_MOVED_EVENT",
+        "CHECKPOINT_TOPIC",
+    ];
+    topic.starts_with("rmq_sys_") || NAMED.contains(&topic)
+}
+
+/// Whether a consumer group is RocketMQ's own (`BrokerMetricsManager.isSystemGroup`).
+fn is_system_group(group: &str) -> bool {
+    const PREFIX: &str = "CID_RMQ_SYS_";
+    let start = group.get(..PREFIX.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Limits that a client may meet.
@@ -102,6 +137,14 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Its label value: the key in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let mut all = Self::ALL.iter();
+        all.find(|(limit, _)| *limit == self)
+            .map_or(OTHER, |(_, name)| name)
+    }
+
     /// All of them, with their label values: the keys in the configuration.
     pub const ALL: [(Self, &'static str); 8] = [
         (Self::Connections, "connections"),
@@ -328,8 +371,8 @@ impl RequestMetrics {
         }
     }
 
-    /// What was sent: topic, type, how much, and in what sizes.
-    pub fn visit_sent(&self, mut each: impl FnMut(&str, &'static str, &Flow, &Histogram)) {
+    /// What was sent: topic and whether it is RocketMQ's own, type, how much, and in what sizes.
+    pub fn visit_sent(&self, mut each: impl FnMut((&str, bool), &'static str, &Flow, &Histogram)) {
         let types = MESSAGE_TYPES.iter();
         let labels = self
             .topics
@@ -342,8 +385,8 @@ impl RequestMetrics {
         }
     }
 
-    /// What was pulled: topic, group, how much.
-    pub fn visit_pulled(&self, mut each: impl FnMut(&str, &str, &Flow)) {
+    /// What was pulled: topic and group, each with whether it is RocketMQ's own, and how much.
+    pub fn visit_pulled(&self, mut each: impl FnMut((&str, bool), (&str, bool), &Flow)) {
         let labels = self
             .topics
             .values()
@@ -404,21 +447,23 @@ mod tests {
     use super::*;
 
     fn metrics() -> RequestMetrics {
-        let topics = Labels::new(&["orders".to_owned()]);
-        RequestMetrics::new(Arc::new(topics), Arc::default())
+        let topics = Labels::of_topics(&["orders".to_owned()]);
+        RequestMetrics::new(Arc::new(topics), Arc::new(Labels::of_groups(&[])))
     }
 
     #[test]
     fn sends_and_pulls_count_by_topic() {
         let metrics = metrics();
-        metrics.count(Tag::send(1, 2, 5, 700), b"");
+        metrics.count(Tag::send(2, 2, 5, 700), b"");
         metrics.count(Tag::send(0, 0, 1, 70_000), b"");
+        metrics.count(Tag::send(1, 0, 1, 60), b"");
         let message = [&8_u32.to_be_bytes()[..], &[0; 4]].concat();
-        metrics.count(Tag::pull(1, 0), &message.repeat(3));
+        metrics.count(Tag::pull(2, 0), &message.repeat(3));
         let mut sent = Vec::new();
-        metrics.visit_sent(|topic, kind, flow, _| {
+        metrics.visit_sent(|(topic, is_system), kind, flow, _| {
             sent.push((
                 topic.to_owned(),
+                is_system,
                 kind,
                 flow.messages.get(),
                 flow.bytes.get(),
@@ -427,15 +472,30 @@ mod tests {
         assert_eq!(
             sent,
             [
-                ("other".to_owned(), "normal", 1, 70_000),
-                ("orders".to_owned(), "delay", 5, 700)
+                ("other".to_owned(), false, "normal", 1, 70_000),
+                ("other".to_owned(), true, "normal", 1, 60),
+                ("orders".to_owned(), false, "delay", 5, 700)
             ]
         );
         let mut pulled = Vec::new();
-        metrics.visit_pulled(|topic, group, flow| {
+        metrics.visit_pulled(|(topic, _), (group, _), flow| {
             pulled.push((topic.to_owned(), group.to_owned(), flow.messages.get()));
         });
         assert_eq!(pulled, [("orders".to_owned(), "other".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn topics_and_groups_of_rocketmq_itself_are_known() {
+        let topics = Labels::of_topics(&["RMQ_SYS_TRACE_TOPIC".to_owned()]);
+        assert_eq!(
+            topics.of("RMQ_SYS_TRACE_TOPIC"),
+            ("RMQ_SYS_TRACE_TOPIC", true)
+        );
+        assert_eq!(topics.of("rmq_sys_wheel_timer"), (OTHER, true));
+        assert_eq!(topics.of("orders"), (OTHER, false));
+        let groups = Labels::of_groups(&[]);
+        assert_eq!(groups.of("CID_RMQ_SYS_TRANS"), (OTHER, true));
+        assert_eq!(groups.of("CID_ORDERS"), (OTHER, false));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use remoting_codec::body::ConsumeType;
 use remoting_codec::{
     CommandView, DecodeError, Language, RemotingCommand, RequestCode, ResponseCode, Version,
 };
@@ -88,8 +89,8 @@ pub struct Described {
     pub identity: Option<(Language, Version)>,
     /// Whether it is in a producer group.
     pub is_producer: bool,
-    /// The consumer groups that it is in.
-    pub groups: Vec<String>,
+    /// The consumer groups that it is in, and how it gets messages in each.
+    pub groups: Vec<(String, ConsumeType)>,
 }
 
 impl Session {
@@ -167,7 +168,10 @@ impl Session {
         Described {
             identity: self.identity.get(),
             is_producer: membership.is_producer(),
-            groups: membership.groups().map(str::to_owned).collect(),
+            groups: membership
+                .groups()
+                .map(|(group, consume_type)| (group.to_owned(), consume_type))
+                .collect(),
         }
     }
 
@@ -222,7 +226,6 @@ impl Session {
     /// A limit ends the client's connection.
     pub fn end_at(&self, limit: Limit) {
         self.metrics.limit(limit);
-        tracing::debug!(peer = %self.peer, ?limit, "closed at a limit");
         self.close();
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use processors::metrics::Limit;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -146,6 +147,13 @@ async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
     match stream.peek(&mut first).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(first == [HANDSHAKE]),
+    }
+}
+
+/// Says that a client met a limit at the door.
+pub(crate) fn log_limit(peer: SocketAddr, limit: Limit) {
+    if let Some(not_logged) = REFUSED.pass() {
+        warn!(%peer, limit = limit.name(), not_logged, "client refused");
     }
 }
 

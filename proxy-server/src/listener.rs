@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use processors::metrics::Limit;
 use route_cache::Advertised;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::warn;
 
 use crate::config::BrokerListenerConfig;
+use crate::entrance::log_limit;
 use crate::worker::{Accepted, WorkerHandle};
 
 /// Connections that may wait to be accepted: all of a replica's clients may come at once when another
@@ -131,6 +133,7 @@ pub(crate) async fn accept(
                 let connections = workers.iter().map(WorkerHandle::connections);
                 if connections.sum::<usize>() >= limit {
                     refused.fetch_add(1, Ordering::Relaxed);
+                    log_limit(accepted.peer, Limit::Connections);
                     continue;
                 }
                 let idlest = workers.iter().min_by_key(|worker| worker.connections());

@@ -2,6 +2,7 @@
 
 mod exposition;
 mod process;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};

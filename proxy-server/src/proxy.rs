@@ -195,8 +195,8 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
         brokers,
         entrance: Entrance::new(&config, tls.to_clients()),
     };
-    let topics = Arc::new(Labels::new(&config.metrics.topics));
-    let groups = Arc::new(Labels::new(&config.metrics.groups));
+    let topics = Arc::new(Labels::of_topics(&config.metrics.topics));
+    let groups = Arc::new(Labels::of_groups(&config.metrics.groups));
     let metrics = (0..config.workers)
         .map(|_| Arc::new(WorkerMetrics::new(&topics, &groups, listeners.len())))
         .collect::<Vec<_>>();

@@ -9,8 +9,13 @@ use processors::metrics::Limit;
 use processors::{Described, Session};
 use slab::Slab;
 use tokio::time::Instant;
+use tracing::info;
 
 use crate::config::{Aging, Limiting};
+use crate::rate::PerSecond;
+
+/// Clients that are ended at a limit.
+static ENDED: PerSecond = PerSecond::new(10);
 
 /// A client, and what was seen of it.
 #[derive(Debug)]
@@ -137,14 +142,14 @@ impl Sessions {
             };
             let is_slow = |since: Instant, limit| now.saturating_duration_since(since) > limit;
             if received == 0 && is_slow(one.since, limits.handshake_time) {
-                session.end_at(Limit::Handshake);
+                end_at(session, Limit::Handshake);
             } else if one
                 .partial
                 .is_some_and(|(since, _)| is_slow(since, limits.frame_time))
             {
-                session.end_at(Limit::Frame);
+                end_at(session, Limit::Frame);
             } else if is_slow(one.active, limits.idle_time) {
-                session.end_at(Limit::Idle);
+                end_at(session, Limit::Idle);
             }
         }
     }
@@ -154,5 +159,21 @@ impl Sessions {
         for (_, one) in &self.all {
             one.session.finish();
         }
+    }
+}
+
+/// Ends a client's connection at a limit, and says so.
+fn end_at(session: &Session, limit: Limit) {
+    if session.outbox().is_closed() {
+        return;
+    }
+    session.end_at(limit);
+    if let Some(not_logged) = ENDED.pass() {
+        let client = session.known_as();
+        let client = client.as_ref();
+        let client_id = client.map(|(id, ..)| id);
+        let language = client.map(|(_, language, _)| language);
+        let version = client.map(|(.., version)| version);
+        info!(peer = %session.peer(), client_id, language, version, limit = limit.name(), not_logged, "client ended at a limit");
     }
 }

@@ -24,7 +24,7 @@ use tracing::warn;
 use crate::addresses::{Addresses, Place};
 use crate::config::{Aging, Limiting};
 use crate::connection;
-use crate::entrance::{Arrival, Entrance, Refusal, Stream};
+use crate::entrance::{Arrival, Entrance, Refusal, Stream, log_limit};
 use crate::listener::Door;
 use crate::metrics::WorkerMetrics;
 use crate::sessions::Sessions;
@@ -305,6 +305,7 @@ impl Worker {
         let place = self.addresses.take(peer.ip(), limit);
         if place.is_none() {
             self.metrics.requests.limit(Limit::ConnectionsPerAddress);
+            log_limit(peer, Limit::ConnectionsPerAddress);
         }
         place
     }

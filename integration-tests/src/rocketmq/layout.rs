@@ -45,6 +45,8 @@ pub struct Layout {
     pub speaks_tls: bool,
     /// Which of them have a slave, to which everything is copied before it is acknowledged.
     pub with_slave: &'static [&'static str],
+    /// Whether brokers tell Prometheus their figures.
+    pub tells_figures: bool,
     /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may do everything.
     pub secured: bool,
 }
@@ -72,6 +74,13 @@ impl Layout {
     pub(super) fn root(&self) -> Option<Key> {
         self.secured.then_some(ROOT)
     }
+}
+
+/// Lines of a broker's configuration that have it tell its figures at that port.
+pub(super) fn figures_at(port: u16) -> String {
+    format!(
+        "metricsExporterType=PROM\nmetricsPromExporterHost=127.0.0.1\nmetricsPromExporterPort={port}\n"
+    )
 }
 
 /// Further lines of a slave's configuration. By default, one lets nobody read.

@@ -2,6 +2,7 @@
 //! every expression of theirs must have something to say.
 
 mod expressions;
+mod names;
 mod server;
 
 use std::{fs, net::Ipv4Addr, process::ExitCode, thread, time::Duration};
@@ -11,6 +12,7 @@ use integration_tests::{
     compare::BROKERS,
     ports::free_port,
     proxy_process::{Remora, Setup},
+    rocketmq::Layout,
     scenario::Scenario,
     suite::{Suite, TestFn, report},
     tls::Authority,
@@ -20,7 +22,13 @@ use integration_tests::{
 use expressions::{of_dashboard, of_rules};
 use server::Prometheus;
 
-const TESTS: &[(&str, TestFn)] = &[("every_expression_has_data", every_expression_has_data)];
+const TESTS: &[(&str, TestFn)] = &[
+    ("every_expression_has_data", every_expression_has_data),
+    (
+        "rocketmqs_own_names_have_its_labels_and_meaning",
+        names::same_as_of_brokers,
+    ),
+];
 
 /// How long messages flow before anybody is asked: a rate takes two scrapes.
 const FLOW: Duration = Duration::from_secs(8);
@@ -38,7 +46,10 @@ fn main() -> ExitCode {
         only_through_remora: TESTS.iter().map(|(name, _)| *name).collect(),
         tests: TESTS.to_vec(),
     }
-    .run()
+    .run_on(Layout {
+        tells_figures: true,
+        ..Layout::default()
+    })
 }
 
 fn every_expression_has_data(it: &Scenario<'_>) -> Result<()> {

@@ -1,20 +1,20 @@
 //! All figures as text, for Prometheus.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use processors::Described;
 use processors::metrics::{OTHER, SIZES};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
-use route_cache::metrics::{BrokerMetrics, DURATIONS, Meter, Snapshot};
+use route_cache::metrics::{BrokerMetrics, DURATIONS, Meter};
 
 use super::ProxyMetrics;
 use super::process::Process;
+use super::writer::{Family, Writer, add, join, older};
 
 /// What is asked of others before a scrape can be answered.
 #[derive(Debug)]
@@ -48,146 +48,6 @@ pub(crate) fn expose(scrape: Scrape, open_metrics: bool) -> Result<String, fmt::
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry)?;
     Ok(if open_metrics { text } else { older(&text) })
-}
-
-/// In the older format a counter is called what its sample is called, and there is no end mark.
-fn older(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut counters = Vec::new();
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ")
-            && let Some((name, "counter")) = rest.split_once(' ')
-        {
-            counters.push(name);
-        }
-    }
-    for line in text.lines() {
-        let mut words = line.splitn(4, ' ');
-        if line == "# EOF" {
-            continue;
-        }
-        let (Some("#"), Some(what), Some(name)) = (words.next(), words.next(), words.next()) else {
-            let _ = writeln!(out, "{line}");
-            continue;
-        };
-        let total = if counters.contains(&name) {
-            "_total"
-        } else {
-            ""
-        };
-        if matches!(what, "HELP" | "TYPE") {
-            let _ = writeln!(
-                out,
-                "# {what} {name}{total} {}",
-                words.next().unwrap_or_default()
-            );
-        }
-    }
-    out
-}
-
-/// Label names and values.
-type LabelSet = Vec<(&'static str, String)>;
-
-/// Figures of one name, by their labels.
-type Family<T> = BTreeMap<LabelSet, T>;
-
-/// Writes families.
-struct Writer<'a, 'b>(&'a mut DescriptorEncoder<'b>);
-
-impl Writer<'_, '_> {
-    fn family<T>(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        family: &Family<T>,
-        each: impl Fn(MetricEncoder<'_>, &T) -> fmt::Result,
-    ) -> fmt::Result {
-        if family.is_empty() {
-            return Ok(());
-        }
-        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
-        for (labels, value) in family {
-            each(encoder.encode_family(labels)?, value)?;
-        }
-        Ok(())
-    }
-
-    fn counters(&mut self, name: &str, help: &str, family: &Family<u64>) -> fmt::Result {
-        self.family(name, help, MetricType::Counter, family, |mut out, value| {
-            out.encode_counter::<LabelSet, _, u64>(value, None)
-        })
-    }
-
-    fn gauges(&mut self, name: &str, help: &str, family: &Family<i64>) -> fmt::Result {
-        self.family(name, help, MetricType::Gauge, family, |mut out, value| {
-            out.encode_gauge(value)
-        })
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let family = Family::from([(Vec::new(), value)]);
-        self.family(name, help, MetricType::Gauge, &family, |mut out, value| {
-            out.encode_gauge(value)
-        })
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let family = Family::from([(Vec::new(), value)]);
-        self.family(
-            name,
-            help,
-            MetricType::Counter,
-            &family,
-            |mut out, value| out.encode_counter::<LabelSet, _, u64>(value, None),
-        )
-    }
-
-    /// Histograms whose values were counted in one unit and are told in another, `scale` of which make one of those;
-    /// `keep` is of which bounds.
-    fn histograms(
-        &mut self,
-        (name, help): (&str, &str),
-        bounds: &[u64],
-        scale: f64,
-        keep: impl Fn(u64) -> bool,
-        family: &Family<Snapshot>,
-    ) -> fmt::Result {
-        self.family(
-            name,
-            help,
-            MetricType::Histogram,
-            family,
-            |mut out, value| {
-                let mut buckets = Vec::new();
-                let mut pending = 0;
-                for (bound, count) in bounds.iter().zip(&value.counts) {
-                    pending += count;
-                    if keep(*bound) {
-                        buckets.push((*bound as f64 / scale, pending));
-                        pending = 0;
-                    }
-                }
-                let above = value.counts.last().copied().unwrap_or_default();
-                buckets.push((f64::MAX, pending + above));
-                let count = value.counts.iter().sum();
-                out.encode_histogram::<LabelSet>(value.sum as f64 / scale, count, &buckets, None)
-            },
-        )
-    }
-
-    fn seconds(&mut self, name: &str, help: &str, family: &Family<Snapshot>) -> fmt::Result {
-        self.histograms((name, help), DURATIONS, 1e6, |_| true, family)
-    }
-}
-
-fn add<T: Default + std::ops::AddAssign>(family: &mut Family<T>, labels: LabelSet, value: T) {
-    *family.entry(labels).or_default() += value;
-}
-
-fn join(family: &mut Family<Snapshot>, labels: LabelSet, snapshot: &Snapshot) {
-    family.entry(labels).or_default().add(snapshot);
 }
 
 impl Collector for Scrape {
@@ -298,11 +158,11 @@ impl Scrape {
                     | 3_000_000
             )
         };
-        let about = (
-            "rocketmq_rpc_latency",
-            "The same in milliseconds, as RocketMQ tells it",
-        );
-        out.histograms(about, DURATIONS, 1e3, known, &theirs)?;
+        // Newer exporters of RocketMQ's put the unit into the name.
+        for name in ["rocketmq_rpc_latency", "rocketmq_rpc_latency_milliseconds"] {
+            let about = (name, "The same in milliseconds, as RocketMQ tells it");
+            out.histograms(about, DURATIONS, 1e3, known, &theirs)?;
+        }
         let help = "Requests that took longer than slow_log.threshold_ms";
         out.counter("rocketmq_proxy_slow_requests", help, slow as f64)?;
         let help = "Requests answered with GO_AWAY, for clients to connect elsewhere";
@@ -315,23 +175,29 @@ impl Scrape {
         let (mut sent, mut sent_bytes, mut sizes) = (Family::new(), Family::new(), Family::new());
         let (mut pulled, mut pulled_bytes) = (Family::new(), Family::new());
         for worker in &self.proxy.workers {
-            worker.requests.visit_sent(|topic, kind, flow, histogram| {
-                let labels = vec![
-                    ("topic", topic.to_owned()),
-                    ("message_type", kind.to_owned()),
-                ];
-                add(&mut sent, labels.clone(), flow.messages.get());
-                add(&mut sent_bytes, labels.clone(), flow.bytes.get());
-                join(&mut sizes, labels, &histogram.snapshot());
-            });
-            worker.requests.visit_pulled(|topic, group, flow| {
-                let labels = vec![
-                    ("topic", topic.to_owned()),
-                    ("consumer_group", group.to_owned()),
-                ];
-                add(&mut pulled, labels.clone(), flow.messages.get());
-                add(&mut pulled_bytes, labels, flow.bytes.get());
-            });
+            worker
+                .requests
+                .visit_sent(|(topic, is_system), kind, flow, histogram| {
+                    let labels = vec![
+                        ("topic", topic.to_owned()),
+                        ("message_type", kind.to_owned()),
+                        ("is_system", is_system.to_string()),
+                    ];
+                    add(&mut sent, labels.clone(), flow.messages.get());
+                    add(&mut sent_bytes, labels.clone(), flow.bytes.get());
+                    join(&mut sizes, labels, &histogram.snapshot());
+                });
+            worker
+                .requests
+                .visit_pulled(|(topic, own_topic), (group, own_group), flow| {
+                    let labels = vec![
+                        ("topic", topic.to_owned()),
+                        ("consumer_group", group.to_owned()),
+                        ("is_system", (own_topic || own_group).to_string()),
+                    ];
+                    add(&mut pulled, labels.clone(), flow.messages.get());
+                    add(&mut pulled_bytes, labels, flow.bytes.get());
+                });
         }
         out.counters(
             "rocketmq_messages_in",
@@ -373,13 +239,20 @@ impl Scrape {
                 ("version", version.clone()),
             ];
             add(&mut all, who.clone(), 1);
-            if client.is_producer {
-                add(&mut producers, who.clone(), 1);
-            }
-            for group in &client.groups {
-                let mut labels = vec![("consumer_group", self.proxy.groups.of(group).to_owned())];
-                labels.extend(who.iter().cloned());
+            let mut member = who;
+            member.push(("protocol_type", "remoting".to_owned()));
+            for (group, consume_type) in &client.groups {
+                let (group, is_system) = self.proxy.groups.of(group);
+                let mut labels = vec![
+                    ("consumer_group", group.to_owned()),
+                    ("consume_mode", consume_type.name().to_owned()),
+                    ("is_system", is_system.to_string()),
+                ];
+                labels.extend(member.iter().cloned());
                 add(&mut consumers, labels, 1);
+            }
+            if client.is_producer {
+                add(&mut producers, member, 1);
             }
         }
         out.gauges(
@@ -521,16 +394,4 @@ fn process(out: &mut Writer<'_, '_>) -> fmt::Result {
     out.gauge("process_threads", "Threads", process.threads as f64)?;
     let name = "process_start_time_seconds";
     out.gauge(name, "When the process was started", process.started)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_older_format_calls_counters_by_their_samples() {
-        let text = "# HELP a_b Help.\n# TYPE a_b counter\na_b_total{x=\"1\"} 2\n# HELP g Help.\n# TYPE g gauge\ng 1\n# EOF\n";
-        let expected = "# HELP a_b_total Help.\n# TYPE a_b_total counter\na_b_total{x=\"1\"} 2\n# HELP g Help.\n# TYPE g gauge\ng 1\n";
-        assert_eq!(older(text), expected);
-    }
 }

@@ -41,6 +41,9 @@ pub struct ConsumerData {
     /// Whether its members share the messages.
     #[serde(default)]
     pub message_model: MessageModel,
+    /// Who begins when messages are handed over.
+    #[serde(default)]
+    pub consume_type: ConsumeType,
     /// What it consumes.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub subscription_data_set: Vec<SubscriptionData>,
@@ -70,6 +73,41 @@ impl<'de> Deserialize<'de> for MessageModel {
         Ok(match text {
             r#""BROADCASTING""# | "0" => Self::Broadcasting,
             _ => Self::Clustering,
+        })
+    }
+}
+
+/// Who begins when messages are handed over (`ConsumeType`).
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ConsumeType {
+    /// The application asks for them.
+    Actively,
+    /// The client asks, and calls the application.
+    #[default]
+    Passively,
+    /// The same by POP.
+    Pop,
+}
+
+impl ConsumeType {
+    /// Its name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Actively => "pull",
+            Self::Passively => "push",
+            Self::Pop => "pop",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ConsumeType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(match text {
+            r#""CONSUME_ACTIVELY""# | "0" => Self::Actively,
+            r#""CONSUME_POP""# | "2" => Self::Pop,
+            _ => Self::Passively,
         })
     }
 }
@@ -132,6 +170,25 @@ mod tests {
         let body = r#"{"clientID":"c","consumerDataSet":[{"consumeFromWhere":0,"consumeType":1,"groupName":"g","messageModel":1,"subscriptionDataSet":[{"subString":"*","subVersion":"1700000000000","topic":"T"}]}]}"#;
         let heartbeat = Heartbeat::decode(body.as_bytes()).unwrap();
         assert_eq!(heartbeat.topics().collect::<Vec<_>>(), ["T"]);
+    }
+
+    #[test]
+    fn types_come_as_names_and_as_numbers() {
+        for (text, consume_type) in [
+            (r#""CONSUME_ACTIVELY""#, ConsumeType::Actively),
+            ("0", ConsumeType::Actively),
+            (r#""CONSUME_PASSIVELY""#, ConsumeType::Passively),
+            ("1", ConsumeType::Passively),
+            (r#""CONSUME_POP""#, ConsumeType::Pop),
+            ("null", ConsumeType::Passively),
+        ] {
+            let body = format!(
+                r#"{{"clientID":"c","consumerDataSet":[{{"groupName":"g","consumeType": {text} }}]}}"#
+            );
+            let heartbeat = Heartbeat::decode(body.as_bytes()).unwrap();
+            let consumer = heartbeat.consumer_data_set.first().unwrap();
+            assert_eq!(consumer.consume_type, consume_type);
+        }
     }
 
     #[test]

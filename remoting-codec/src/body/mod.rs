@@ -17,7 +17,9 @@ pub use client_config::ClientConfig;
 pub use cluster_info::ClusterInfo;
 pub use connection_list::ConnectionList;
 pub use consumer_list::ConsumerList;
-pub use heartbeat::{ConsumerData, Heartbeat, MessageModel, ProducerData, SubscriptionData};
+pub use heartbeat::{
+    ConsumeType, ConsumerData, Heartbeat, MessageModel, ProducerData, SubscriptionData,
+};
 pub use lock_batch::{LockBatch, LockBatchResponse, MessageQueue};
 pub use topic_route::{BrokerData, QueueData, TopicRouteData};
 
