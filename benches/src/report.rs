@@ -12,11 +12,13 @@ use crate::machine;
 const SECTIONS: &[&str] = &[
     "side-by-side",
     "sinks",
+    "tls",
     "memory",
     "idle",
     "growth",
     "start",
     "attacks",
+    "figures",
     "variants",
 ];
 

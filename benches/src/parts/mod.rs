@@ -1,6 +1,7 @@
 //! The parts of `make bench`.
 
 mod attacks;
+mod figures;
 mod fleet;
 mod growth;
 mod idle;
@@ -43,6 +44,8 @@ pub enum Part {
     Start,
     /// HAProxy and Remora that take TLS off, on a broker of ours that answers at once.
     Tls,
+    /// What the figures of `/metrics` cost.
+    Figures,
     /// What others notice of peers that do what clients do not.
     Attacks,
     /// Other builds of Remora (`--variant`), and two ways to run a relay.
@@ -162,6 +165,7 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Growth => growth::run(options, scratch.path()),
             Part::Start => start::run(options, scratch.path()),
             Part::Tls => tls::run(options, scratch.path()),
+            Part::Figures => figures::run(options, scratch.path()),
             Part::Attacks => attacks::run(options, scratch.path()),
             Part::Variants => variants::run(options, scratch.path()),
             Part::SinkProcess | Part::RelayProcess => Ok(()),

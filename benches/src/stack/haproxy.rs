@@ -24,7 +24,7 @@ const DAEMONS: &str = "/usr/sbin";
 const SETTINGS: &str = "\
 global
     nbthread 2
-    maxconn 20000
+    maxconn 9000
 defaults
     mode tcp
     timeout connect 5s

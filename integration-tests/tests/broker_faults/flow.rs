@@ -6,10 +6,14 @@ use anyhow::{Result, ensure};
 use integration_tests::{
     delivery::{unharmed, wait_arrived_within},
     java_client::{JavaClient, SendFailed, Sent},
+    raw::RawConnection,
     scenario::Scenario,
     suite::report,
-    wait::wait_until,
+    wait::{now_ms, wait_until},
 };
+use remoting_codec::ResponseCode;
+
+use crate::senders::send;
 
 /// Between two sends of one producer.
 const PAUSE_MS: &str = "10";
@@ -46,6 +50,7 @@ pub(crate) struct Found {
 impl Flow {
     /// Starts them, and waits until every broker has had messages of each producer.
     pub(crate) fn start(it: &Scenario<'_>) -> Result<Self> {
+        wait_at_ease(it)?;
         let topic = it.topic()?;
         let consumer = it.push_consumer(&topic).start()?;
         let mut sync = it.producer().start()?;
@@ -153,6 +158,25 @@ impl Flow {
         it.stop([self.sync, self.asynchronous, self.consumer])?;
         Ok(found)
     }
+}
+
+/// Waits until every broker takes messages without delay: one with a slave waits for that, which may be copying yet.
+fn wait_at_ease(it: &Scenario<'_>) -> Result<()> {
+    const PROMPT_MS: u64 = 300;
+    let topic = it.name("settling");
+    it.cluster().create_topic(&topic, 1)?;
+    for broker in it.cluster().brokers() {
+        let mut prompt = 0;
+        wait_until("brokers to be at ease", RECOVERY_LIMIT, || {
+            let begun = now_ms();
+            let mut connection = RawConnection::connect(broker.address())?;
+            let answer = connection.call(&send(1, &topic, broker.name(), 100))?;
+            let is_prompt = answer.code == ResponseCode::SUCCESS.0 && now_ms() - begun < PROMPT_MS;
+            prompt = if is_prompt { prompt + 1 } else { 0 };
+            Ok((prompt == 5).then_some(()))
+        })?;
+    }
+    Ok(())
 }
 
 fn under_way(producer: &JavaClient) -> Vec<(u64, u64)> {

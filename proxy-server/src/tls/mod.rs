@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use route_cache::UpstreamTls;
 use thiserror::Error;
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -41,7 +41,7 @@ impl TlsError {
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    Arc::new(ring::default_provider())
 }
 
 /// Everything that is to do with TLS.

@@ -97,7 +97,7 @@ impl Context {
     /// A tick has passed: what is over its time is answered.
     pub(crate) fn tick(&self) {
         self.clock.tick();
-        self.buffers.stamp();
+        self.buffers.look();
         // Whoever is told may open connections, so the list is not held meanwhile.
         let mut busy = self.busy.take();
         busy.retain(|connection| connection.upgrade().is_some_and(|it| it.expire()));
