@@ -31,7 +31,7 @@ test: java go haproxy prometheus
 # Each suite ends with its table.
 test-clients: java go haproxy
 	REMORA_IT_CLIENTS=all REMORA_IT_REPLICAS=2 cargo test --package integration-tests --no-fail-fast \
-		--test java_versions --test go_client --test python_client --test replicas
+		--test java_versions --test go_client --test python_client --test replicas --test acl
 
 # Brokers and name servers of a real cluster that are killed, frozen and gone for a while.
 # ONLY=part of a name runs those of that name.

@@ -5,6 +5,7 @@ mod labels;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
+use memchr::memchr_iter;
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, ExtValue, RequestCode, ResponseCode};
 use route_cache::metrics::{Counter, Histogram};
@@ -339,8 +340,6 @@ pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> u
     if cfg!(uncounted) {
         return 0;
     }
-    /// Part of each name of a property that delays.
-    static DELAYS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("DEL"));
     static DELAYING: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
         [
             "DELAY",
@@ -351,18 +350,30 @@ pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> u
         ]
         .map(Finder::new)
     });
-    static SHARDING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__SHARDINGKEY"));
     let Some(properties) = properties.filter(|_| !is_half) else {
         return if is_half { 3 } else { 0 };
     };
-    if properties.contains(&SHARDING_KEY) {
-        1
-    } else if properties.contains(&DELAYS) && DELAYING.iter().any(|name| properties.contains(name))
-    {
+    // All names that tell have a D in them, and most properties have few. This is done for every message.
+    let raw = properties.raw();
+    let mut delays = false;
+    for at in memchr_iter(b'D', raw) {
+        match raw.get(at + 1..at + 3) {
+            Some(b"EL") => delays = true,
+            Some(b"IN") if is_sharding_key(raw, at) => return 1,
+            _ => {}
+        }
+    }
+    if delays && DELAYING.iter().any(|name| properties.contains(name)) {
         2
     } else {
         0
     }
+}
+
+/// Whether the D at that place is that of the property of a message that is to stay in order.
+fn is_sharding_key(raw: &[u8], at: usize) -> bool {
+    let (before, from) = raw.split_at(at);
+    before.ends_with(b"__SHAR") && from.starts_with(b"DINGKEY")
 }
 
 #[cfg(test)]
@@ -405,6 +416,33 @@ mod tests {
             pulled.push((topic.to_owned(), group.to_owned(), flow.messages.get()));
         });
         assert_eq!(pulled, [("orders".to_owned(), "other".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_messages_type_is_told_by_its_properties() {
+        for (properties, expected) in [
+            ("", "normal"),
+            (
+                r"KEYS\u0001DELETED\u0002UNIQ_KEY\u0001ADDED\u0002",
+                "normal",
+            ),
+            (r"TAGS\u0001D\u0002DELAY\u00013\u0002", "delay"),
+            (r"TIMER_DELIVER_MS\u000117\u0002", "delay"),
+            (r"__STARTDELIVERTIME\u000117\u0002", "delay"),
+            (r"DELAY\u00013\u0002__SHARDINGKEY\u0001k\u0002", "fifo"),
+            (r"__SHARDINGKEY\u0001k", "fifo"),
+        ] {
+            let header = format!(
+                r#"{{"code":310,"flag":0,"language":"JAVA","opaque":1,"version":1,"extFields":{{"i":"{properties}"}}}}"#
+            );
+            let length = (header.len() as u32).to_be_bytes();
+            let total = (header.len() as u32 + 4).to_be_bytes();
+            let frame = [&total[..], &length, header.as_bytes()].concat();
+            let view = CommandView::decode(&frame).unwrap();
+            let found = message_type(false, view.ext_fields().value("i"));
+            assert_eq!(MESSAGE_TYPES.get(found), Some(&expected), "{properties}");
+            assert_eq!(message_type(true, view.ext_fields().value("i")), 3);
+        }
     }
 
     #[test]

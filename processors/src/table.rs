@@ -5,6 +5,8 @@
 //! (`SendMessageRequestHeaderV2`, `PullMessageRequestHeader`, …); required here is what a broker fails
 //! without.
 
+use std::sync::LazyLock;
+
 use remoting_codec::FieldKind::{Int, Long, Text};
 use remoting_codec::{FieldSpec, Fields, RequestCode as Code};
 use route_cache::Class;
@@ -567,7 +569,21 @@ impl Row {
     /// Where in the table that row is.
     #[must_use]
     pub fn place(code: Code) -> Option<usize> {
-        TABLE.binary_search_by_key(&code, |row| row.code).ok()
+        // Nearly all codes are small: those are looked up, which is done twice for every request.
+        const SMALL: usize = 512;
+        static PLACES: LazyLock<[u8; SMALL]> = LazyLock::new(|| {
+            std::array::from_fn(|code| {
+                let place = TABLE.binary_search_by_key(&(code as i32), |row| row.code.0);
+                place.map_or(u8::MAX, |place| place as u8)
+            })
+        });
+        match usize::try_from(code.0) {
+            Ok(small @ 0..SMALL) => {
+                let place = usize::from(*PLACES.get(small)?);
+                (place < TABLE.len()).then_some(place)
+            }
+            _ => TABLE.binary_search_by_key(&code, |row| row.code).ok(),
+        }
     }
 }
 

@@ -93,6 +93,12 @@ impl<'a> ExtValue<'a> {
         self.text().eq_ignore_ascii_case("true")
     }
 
+    /// The text as it stands in the header, with its escapes.
+    #[must_use]
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
     /// Whether what `finder` looks for is somewhere in the text; for words that need no escapes in JSON.
     #[must_use]
     pub fn contains(&self, finder: &Finder<'_>) -> bool {

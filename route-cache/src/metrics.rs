@@ -92,7 +92,9 @@ impl Histogram {
         if cfg!(uncounted) {
             return;
         }
-        let at = self.bounds.partition_point(|bound| *bound < value);
+        // Most values are below the first few bounds: quicker than halving.
+        let at = self.bounds.iter().position(|bound| value <= *bound);
+        let at = at.unwrap_or(self.bounds.len());
         if let Some(bucket) = self.buckets.get(at) {
             bucket.add(1);
         }

@@ -86,7 +86,11 @@ fn is_system_topic(topic: &str) -> bool {
         "OFFSET_MOVED_EVENT",
         "CHECKPOINT_TOPIC",
     ];
-    topic.starts_with("rmq_sys_") || NAMED.contains(&topic)
+    // Most topics begin with another letter.
+    matches!(
+        topic.as_bytes(),
+        [b'r' | b'R' | b'T' | b'S' | b'B' | b'O' | b'C', ..]
+    ) && (topic.starts_with("rmq_sys_") || NAMED.contains(&topic))
 }
 
 /// Whether a consumer group is RocketMQ's own (`BrokerMetricsManager.isSystemGroup`).
