@@ -13,7 +13,7 @@ const FIRST: u16 = 12_000;
 const LAST: u16 = 32_000;
 
 /// Most ports in a row that anybody asks for.
-const COUNT_MAX: u16 = 8;
+const COUNT_MAX: u16 = 16;
 
 /// No port is given twice by one process, even when its first taker has stopped.
 static NEXT: AtomicU16 = AtomicU16::new(0);
