@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use crate::{
-    java_client::{JavaClient, Received},
+    java_client::{JavaClient, Received, Sent},
     wait::wait_until,
 };
 
@@ -141,6 +141,20 @@ pub fn in_queue_order(received: &[Received]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The bodies of what was stored for queues of that broker.
+#[must_use]
+pub fn of_broker(sent: &[Sent], broker: &str) -> Vec<String> {
+    let stored = |sent: &&Sent| {
+        sent.queue
+            .as_ref()
+            .is_some_and(|queue| queue.split(':').next() == Some(broker))
+    };
+    sent.iter()
+        .filter(stored)
+        .map(|sent| sent.body.clone())
+        .collect()
 }
 
 #[cfg(test)]

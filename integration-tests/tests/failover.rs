@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    delivery::{unharmed, wait_arrived, wait_arrived_within, wait_exactly_once},
-    java_client::{JavaClient, Sent},
+    delivery::{of_broker, unharmed, wait_arrived, wait_arrived_within, wait_exactly_once},
+    java_client::JavaClient,
     ports::free_port,
     proxy_process::Remora,
     scenario::Scenario,
@@ -143,16 +143,4 @@ fn wait_sent_by(producer: &JavaClient, broker: &str, more: usize) -> Result<()> 
         RECOVERY_LIMIT,
         || Ok((of_broker(&producer.sent(), broker).len() >= before + more).then_some(())),
     )
-}
-
-fn of_broker(sent: &[Sent], broker: &str) -> Vec<String> {
-    let stored = |sent: &&Sent| {
-        sent.queue
-            .as_ref()
-            .is_some_and(|queue| queue.split(':').next() == Some(broker))
-    };
-    sent.iter()
-        .filter(stored)
-        .map(|sent| sent.body.clone())
-        .collect()
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
 use integration_tests::{
-    delivery::{unharmed, wait_arrived_within},
+    delivery::{of_broker, unharmed, wait_arrived_within},
     java_client::{JavaClient, SendFailed, Sent},
     raw::RawConnection,
     scenario::Scenario,
@@ -223,17 +223,4 @@ impl Found {
         ));
         Ok(())
     }
-}
-
-/// The bodies of what was stored for queues of that broker.
-pub(crate) fn of_broker(sent: &[Sent], broker: &str) -> Vec<String> {
-    let stored = |sent: &&Sent| {
-        sent.queue
-            .as_ref()
-            .is_some_and(|queue| queue.split(':').next() == Some(broker))
-    };
-    sent.iter()
-        .filter(stored)
-        .map(|sent| sent.body.clone())
-        .collect()
 }

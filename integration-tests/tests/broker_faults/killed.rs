@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    delivery::wait_arrived_within,
+    delivery::{of_broker, wait_arrived_within},
     raw::RawConnection,
     rocketmq::Server,
     scenario::Scenario,
@@ -15,7 +15,7 @@ use remoting_codec::{RequestCode, ResponseCode};
 
 use crate::{
     WITH_SLAVE,
-    flow::{Flow, RECOVERY_LIMIT, Struck, of_broker},
+    flow::{Flow, RECOVERY_LIMIT, Struck},
     senders::with,
 };
 

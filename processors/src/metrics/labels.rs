@@ -7,7 +7,7 @@ use remoting_codec::ExtValue;
 /// What topics and groups are called that have no label value of their own.
 pub const OTHER: &str = "other";
 
-/// Most names that have label values of their own: with the two others, what fits into a [`Tag`].
+/// Most names that have label values of their own: with the two others, what fits into a `Tag`.
 const LABELS_MAX: usize = 4094;
 
 /// Topics or groups that have label values of their own, by number. 0 is all others, and 1 those of them that are
