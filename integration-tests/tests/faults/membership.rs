@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use integration_tests::fake::{RawClient, Reply, request};
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, SerializeType};
+use tokio::time::Instant;
 
 use crate::World;
 use crate::relay::send;
@@ -151,6 +152,34 @@ async fn a_heartbeat_that_overtakes_a_lane_s_beginning_is_said_too() -> Result<(
     }
     let told = world.a.received(RequestCode::HEART_BEAT);
     assert_eq!(told.last().map(|one| &one.command.body), Some(&newer.body));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lane_on_which_a_broker_is_slow_is_not_given_up() -> Result<()> {
+    let world = World::with("workers = 1\n[timeouts]\nconnect_ms = 100\n").await?;
+    let late = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
+    let late = Reply::Late(Duration::from_secs(3), late);
+    world.a.on(RequestCode::HEART_BEAT, late);
+    let mut client = world.proxy.client().await?;
+    let begun = Instant::now();
+    // The other broker has taken it.
+    let answer = client.call(&heartbeat(1, "c1", "CLUSTERING")).await?;
+    assert_eq!(answer.code, ResponseCode::SUCCESS.0);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    let lane = lane_of(&world.a, "c1");
+    tokio::time::sleep_until(begun + Duration::from_millis(3500)).await;
+    // A real broker would list the client twice for two minutes if that connection had been closed meanwhile.
+    assert_eq!(world.a.received(RequestCode::HEART_BEAT).len(), 1);
+    let changed = request(
+        RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,
+        1,
+        &[("consumerGroup", "g")],
+    );
+    world.a.say(lane.unwrap(), changed.oneway())?;
+    let heard = client.receive().await?;
+    assert_eq!(heard.code, RequestCode::NOTIFY_CONSUMER_IDS_CHANGED.0);
+    assert_eq!(client.call(&pull(2)).await?.code, ResponseCode::SUCCESS.0);
     Ok(())
 }
 

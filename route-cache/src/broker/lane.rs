@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,12 @@ use super::backoff::Backoff;
 use super::connection::{Connection, Context, PushTarget};
 use super::link::label;
 use crate::error::UpstreamError;
+
+/// How long a lane that is being made stays open without an answer. Long, for a broker puts a client on its lists when
+/// it gets round to the heartbeat, whether or not the connection is still there, and lists one that is not for 120 s:
+/// the members of a group then leave that one's queues to it (seen with 5.5.0, where a heartbeat waited 3 s for a
+/// thread).
+const JOIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a client has said of itself, in the frames in which it said it: its heartbeat, and what it
 /// has unregistered since. All of its lanes share it, and each begins by saying it again.
@@ -275,18 +282,15 @@ impl Lane {
     /// Says the registration on a new connection, and again if it has changed meanwhile: whoever waits
     /// for the lane waits for what the client says now. False when the broker does not take it.
     async fn join(&self, connection: &Connection) -> bool {
-        let time = self.context.config.connect_timeout * 3;
         let mut answer = Bytes::new();
         let mut said = None;
         while said != Some(self.registration.version.get()) {
             said = Some(self.registration.version.get());
             for frame in self.registration.frames() {
-                match connection.call(frame, time).await {
+                match self.say(connection, frame).await {
                     Ok(answered) => answer = answered,
                     Err(error) => {
-                        if !self.renewed.get() {
-                            self.enter(State::Failed(error));
-                        }
+                        self.fail(error);
                         connection.close();
                         return false;
                     }
@@ -302,6 +306,26 @@ impl Lane {
             connection.close();
         }
         success
+    }
+
+    /// Says one frame on a new connection. Nobody waits for the lane any more once that takes long, but it does not end
+    /// for that.
+    async fn say(&self, connection: &Connection, frame: Bytes) -> Result<Bytes, UpstreamError> {
+        let mut call = pin!(connection.call(frame, JOIN_LIMIT));
+        let soon = self.context.config.connect_timeout * 3;
+        match tokio::time::timeout(soon, call.as_mut()).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                self.fail(UpstreamError::Timeout(label(&self.broker)));
+                call.await
+            }
+        }
+    }
+
+    fn fail(&self, error: UpstreamError) {
+        if !self.renewed.get() {
+            self.enter(State::Failed(error));
+        }
     }
 
     fn enter(&self, state: State) {
