@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
+use remoting_codec::{RemotingCommand, RequestCode};
+
 /// A name server that is not there: nothing here needs one.
 const NOBODY: &str = "127.0.0.1:1";
 
@@ -184,6 +186,37 @@ fn a_client_is_called_what_its_balancer_says() {
         "{of_clients:?}"
     );
     assert!(of_clients[1].contains("refused"), "{of_clients:?}");
+}
+
+#[test]
+fn a_client_that_meets_a_limit_is_logged_with_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let limits = "[limits]\nconnections_per_address = 1\nidle_ms = 300\n";
+    std::fs::write(file.path(), limits).unwrap();
+    let file = file.path().to_str().unwrap();
+    let (mut child, address, lines) = start_with(&["--listen", "127.0.0.1:0", "--config", file]);
+    let mut silent = TcpStream::connect(&address).unwrap();
+    let heartbeat =
+        RemotingCommand::request(RequestCode::HEART_BEAT).with_body(r#"{"clientID":"c1"}"#);
+    silent.write_all(&heartbeat.to_bytes()).unwrap();
+    silent.read_exact(&mut [0; 4]).unwrap();
+    let mut second = TcpStream::connect(&address).unwrap();
+    let peers = [&silent, &second].map(|client| client.local_addr().unwrap().to_string());
+    for client in [&mut second, &mut silent] {
+        // Until the end: closed, or reset.
+        let _ = client.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(terminate(&mut child), Some(0));
+    let of_limits: Vec<_> = lines.filter(|line| line.contains("\"limit\"")).collect();
+    let [refused, ended] = &of_limits[..] else {
+        panic!("{of_limits:?}");
+    };
+    for part in ["\"client refused\"", "connections_per_address", &peers[1]] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    for part in ["\"client ended at a limit\"", "idle", "\"c1\"", &peers[0]] {
+        assert!(ended.contains(part), "{ended}");
+    }
 }
 
 #[test]

@@ -304,7 +304,7 @@ table! {
         /// What is checked of their certificates: full, ca (who signed it, not whose it is) or none (nothing: whoever is
         /// between can read and change everything).
         verify: String = "full".to_owned(),
-        /// File of the authorities that have signed them; must be set unless verify is none.
+        /// File of the authorities that have signed them, or of the certificates themselves; must be set unless verify is none.
         ca: Option<String> = None,
         /// File of the certificate that is shown to them.
         certificate: Option<String> = None,

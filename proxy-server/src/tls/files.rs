@@ -140,21 +140,40 @@ impl Checked for Pair {
     }
 }
 
-/// The authorities of a file.
-pub(super) fn watch_authorities(file: &Path) -> Result<Watched<Arc<RootCertStore>>, TlsError> {
-    Watched::read(vec![file.to_owned()], |files| {
-        let mut roots = RootCertStore::empty();
-        for file in files {
-            for certificate in certificates(file)? {
-                let added = roots.add(certificate);
-                added.map_err(|error| TlsError::new(display(file), error))?;
-            }
-        }
-        Ok(Arc::new(roots))
-    })
+/// Whom a file says to trust.
+#[derive(Debug)]
+pub(super) struct Authorities {
+    pub(super) roots: Arc<RootCertStore>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
-impl Checked for Arc<RootCertStore> {
+impl Authorities {
+    pub(super) fn watch(file: &Path) -> Result<Watched<Arc<Self>>, TlsError> {
+        Watched::read(vec![file.to_owned()], |files| {
+            let mut roots = RootCertStore::empty();
+            let mut all = Vec::new();
+            for file in files {
+                for certificate in certificates(file)? {
+                    let added = roots.add(certificate.clone());
+                    added.map_err(|error| TlsError::new(display(file), error))?;
+                    all.push(certificate);
+                }
+            }
+            Ok(Arc::new(Self {
+                roots: Arc::new(roots),
+                certificates: all,
+            }))
+        })
+    }
+
+    /// Whether the file has the certificate itself, and that is still valid.
+    pub(super) fn has(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.certificates.contains(certificate)
+            && validity::not_after(certificate).is_some_and(|end| !validity::is_over(end))
+    }
+}
+
+impl Checked for Arc<Authorities> {
     fn check(&self) -> Result<(), TlsError> {
         Ok(())
     }

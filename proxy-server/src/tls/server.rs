@@ -6,16 +6,16 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::{
     ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
 };
 use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::files::{Pair, Watched, watch_authorities};
+use super::files::{Authorities, Pair, Watched};
 use super::{Look, TlsError, provider};
 use crate::config::{ClientAuth, TlsConfig};
 
@@ -31,7 +31,7 @@ pub(crate) struct ServerTls {
 struct Files {
     pairs: Vec<Watched<Pair>>,
     /// Who signs clients' certificates, and whether clients must have one.
-    authorities: Option<(Watched<Arc<RootCertStore>>, bool)>,
+    authorities: Option<(Watched<Arc<Authorities>>, bool)>,
 }
 
 impl ServerTls {
@@ -39,8 +39,8 @@ impl ServerTls {
         let pairs = config.certificates.iter().map(Pair::watch);
         let authorities = match &config.client_auth {
             ClientAuth::None => None,
-            ClientAuth::Optional(file) => Some((watch_authorities(file)?, false)),
-            ClientAuth::Required(file) => Some((watch_authorities(file)?, true)),
+            ClientAuth::Optional(file) => Some((Authorities::watch(file)?, false)),
+            ClientAuth::Required(file) => Some((Authorities::watch(file)?, true)),
         };
         let files = Files {
             pairs: pairs.collect::<Result<_, _>>()?,
@@ -98,7 +98,7 @@ impl Files {
         let builder = match &self.authorities {
             None => builder.with_no_client_auth(),
             Some((authorities, required)) => {
-                let roots = authorities.value().clone();
+                let roots = authorities.value().roots.clone();
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
                 let verifier = match required {
                     true => verifier,

@@ -352,6 +352,40 @@ async fn of_servers_is_checked_what_is_wanted() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_has_signed_itself_is_trusted_where_it_is_listed() {
+    // As `openssl req -x509` makes them: authorities by their own word.
+    let own = |year| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(["broker".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = date_time_ymd(year, 1, 1);
+        Issued {
+            certificate: pem("CERTIFICATE", params.self_signed(&key).unwrap().der()),
+            key: pem("PRIVATE KEY", &key.serialize_der()),
+        }
+    };
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("ca.crt");
+    let (listed, stranger, over) = (own(2200), own(2200), own(2020));
+    fs::write(&file, listed.certificate.clone() + &over.certificate).unwrap();
+    let full = upstream(Verify::Full(file.clone()), None).config();
+    let ca = upstream(Verify::Ca(file), None).config();
+    for (shown, host, accepted) in [
+        (&listed, "broker", [true, true]),
+        (&listed, "other", [false, true]),
+        (&stranger, "broker", [false, false]),
+        (&over, "broker", [false, false]),
+    ] {
+        let mounted = Mounted::new(shown);
+        let tls = required(vec![mounted.config()], ClientAuth::None);
+        for (client, accepted) in [&full, &ca].into_iter().zip(accepted) {
+            let connected = connect(&tls, client, host).await;
+            assert_eq!(connected.is_ok(), accepted, "{host}: {connected:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_servers_are_shown_is_read_anew() {
     let authority = Authority::new();
     let folder = TempDir::new().unwrap();

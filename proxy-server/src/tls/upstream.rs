@@ -7,20 +7,16 @@ use route_cache::UpstreamTls;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::client::{
-    WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor,
-};
+use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use tokio_rustls::rustls::crypto::{
     CryptoProvider, verify_tls12_signature, verify_tls13_signature,
 };
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::sign::SingleCertAndKey;
-use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::files::{Pair, Watched, watch_authorities};
+use super::files::{Authorities, Pair, Watched};
 use super::{Look, TlsError, provider};
 use crate::config::{UpstreamTlsConfig, Verify};
 
@@ -34,7 +30,7 @@ pub(super) struct ToServers {
 #[derive(Debug)]
 struct Files {
     /// Who signs their certificates; nobody is asked without.
-    authorities: Option<Watched<Arc<RootCertStore>>>,
+    authorities: Option<Watched<Arc<Authorities>>>,
     /// Whether a certificate must be for the host.
     verify_host: bool,
     pair: Option<Watched<Pair>>,
@@ -43,8 +39,8 @@ struct Files {
 impl ToServers {
     pub(super) fn load(config: &UpstreamTlsConfig) -> Result<Self, TlsError> {
         let (authorities, verify_host) = match &config.verify {
-            Verify::Full(file) => (Some(watch_authorities(file)?), true),
-            Verify::Ca(file) => (Some(watch_authorities(file)?), false),
+            Verify::Full(file) => (Some(Authorities::watch(file)?), true),
+            Verify::Ca(file) => (Some(Authorities::watch(file)?), false),
             Verify::None => (None, false),
         };
         let files = Files {
@@ -100,14 +96,9 @@ impl Files {
             .map_err(|error| TlsError::new("upstream_tls", error))?;
         let verifier: Arc<dyn ServerCertVerifier> = match &self.authorities {
             None => Arc::new(Unverified(provider())),
-            Some(authorities) if self.verify_host => {
-                let roots = authorities.value().clone();
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider());
-                let unusable = |error| TlsError::new(authorities.name(), error);
-                verifier.build().map_err(unusable)?
-            }
-            Some(authorities) => Arc::new(AnyHost {
+            Some(authorities) => Arc::new(Verified {
                 authorities: authorities.value().clone(),
+                verify_host: self.verify_host,
                 provider: provider(),
             }),
         };
@@ -124,29 +115,39 @@ impl Files {
     }
 }
 
-/// Takes every certificate that one of the authorities has signed, whosever it is.
+/// Takes every certificate that one of the authorities has signed, for the host or whosever it is; and those that are
+/// listed as authorities themselves, which WebPKI alone would not take: a broker's own certificate is often one that has
+/// signed itself, as `openssl req -x509` makes it.
 #[derive(Debug)]
-struct AnyHost {
-    authorities: Arc<RootCertStore>,
+struct Verified {
+    authorities: Arc<Authorities>,
+    /// Whether it must be for the host.
+    verify_host: bool,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for AnyHost {
+impl ServerCertVerifier for Verified {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        verify_server_cert_signed_by_trust_anchor(
-            &ParsedCertificate::try_from(end_entity)?,
-            &self.authorities,
-            intermediates,
-            now,
-            self.provider.signature_verification_algorithms.all,
-        )?;
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        if !self.authorities.has(end_entity) {
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                &self.authorities.roots,
+                intermediates,
+                now,
+                self.provider.signature_verification_algorithms.all,
+            )?;
+        }
+        if self.verify_host {
+            verify_server_name(&certificate, server_name)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
