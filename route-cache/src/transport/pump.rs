@@ -17,6 +17,9 @@ use super::outbox::{Ending, Outbox, SHARE_MIN};
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
 
+/// Most reads of what a peer said before it went. Its socket takes no more than the kernel had room for.
+const LAST_READS_MAX: usize = 128;
+
 /// Bytes of a frame that say how long it is.
 const LENGTH_FIELD: usize = 4;
 
@@ -143,7 +146,14 @@ impl Inbox {
         H: FrameHandler,
     {
         for _ in 0..READS_MAX {
-            let written = outbox.poll_write(cx, stream)?;
+            let written = match outbox.poll_write(cx, stream) {
+                Poll::Ready(Err(error)) => {
+                    self.hear_out(cx, stream, outbox, buffers, handler);
+                    return Poll::Ready(Err(error.into()));
+                }
+                Poll::Ready(Ok(())) => Poll::Ready(()),
+                Poll::Pending => Poll::Pending,
+            };
             match outbox.ending() {
                 Ending::Open => {}
                 Ending::Finishing => {
@@ -166,7 +176,10 @@ impl Inbox {
                 // Frames were handed on since the last write; what they made us say goes now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
                     outbox.set_partial(!self.partial.is_empty());
-                    let _ = outbox.poll_write(cx, stream)?;
+                    if let Poll::Ready(Err(error)) = outbox.poll_write(cx, stream) {
+                        self.hear_out(cx, stream, outbox, buffers, handler);
+                        return Poll::Ready(Err(error.into()));
+                    }
                     outbox.register(cx);
                     return Poll::Pending;
                 }
@@ -175,6 +188,30 @@ impl Inbox {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Hands on what the peer said before it stopped to take anything: a client that stops says how far it has consumed,
+    /// and closes with answers unread, and a broker's answers may be ahead of its end.
+    fn hear_out<S, H>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        outbox: &Outbox,
+        buffers: &Buffers,
+        handler: &H,
+    ) where
+        S: AsyncRead + Unpin,
+        H: FrameHandler,
+    {
+        for _ in 0..LAST_READS_MAX {
+            if outbox.ending() == Ending::Closed || !handler.is_ready() {
+                return;
+            }
+            let read = self.poll_read(cx, stream, outbox, buffers, handler);
+            if !matches!(read, Poll::Ready(Ok(true))) {
+                return;
+            }
+        }
     }
 
     /// Reads once and hands on what is whole; false at the end of the stream.
@@ -411,6 +448,54 @@ mod tests {
         let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), arrives);
         ended.unwrap();
         assert!(read == sent);
+    }
+
+    /// A peer that has said something and is gone.
+    struct Gone<'a>(&'a [u8]);
+
+    impl AsyncRead for Gone<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let (now, rest) = self.0.split_at(self.0.len().min(500));
+            buffer.put_slice(now);
+            self.0 = rest;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone<'_> {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_said_before_it_went_is_heard() {
+        let sent: Vec<_> = (0..20).map(|fill| frame(300, fill)).collect();
+        let taker = Taker::default();
+        taker.room.set(sent.len() + 1);
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        outbox.push_bytes(&frame(5, 9));
+        let said = sent.concat();
+        let ended = pump(&mut Gone(&said), &outbox, &buffers, LIMIT, &taker).await;
+        assert!(matches!(ended, Err(PumpError::Io(_))));
+        assert!(*taker.frames.borrow() == sent);
     }
 
     #[tokio::test]
