@@ -1,10 +1,10 @@
 //! Retries, dead letters, SQL filters, and the pull consumer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread};
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    compare::{ClientBuilder, Feature, Run},
+    compare::{ClientBuilder, Feature, OFFSETS_SAID, Run},
     delivery::{DELIVERY_LIMIT, exactly_once, wait_exactly_once, wait_tries},
     java_client::{JavaClient, Received},
     wait::wait_until,
@@ -162,6 +162,7 @@ fn pull_poll_resumes(it: &Run<'_>) -> Result<()> {
     let first = producer.send(&topic, "first", 40, &[])?;
     let mut consumer = pull_consumer(it, &topic).start()?;
     exactly_once(&poll(&mut consumer, 40)?, &first)?;
+    thread::sleep(OFFSETS_SAID);
     it.stop([consumer])?;
     let second = producer.send(&topic, "second", 40, &[])?;
     let mut consumer = pull_consumer(it, &topic).start()?;
