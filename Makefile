@@ -23,7 +23,7 @@ run: java
 	cargo run --package integration-tests --bin run-cluster -- '$(LISTEN)'
 endif
 
-# The newest Java client, 4.9.3 and Go, each feature directly and through Remora; 20 minutes at most.
+# The newest Java client and 4.9.3, each feature through Remora, and directly where that fails; Go on both ways.
 test: java go haproxy prometheus
 	cargo test --workspace --no-fail-fast
 

@@ -4,16 +4,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 
 use crate::process::{Process, tail};
-
-/// A broker writes its store to disk when it stops.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// A name server or broker at a port of its own that stays the same when it is started again.
 #[derive(Debug)]
@@ -72,28 +68,6 @@ impl Server {
         let process = Process::spawn(&self.name, &mut state.command, &self.log())?;
         state.process = Some(process);
         Ok(())
-    }
-
-    /// Stops it in order; [`wait_stopped`](Self::wait_stopped) waits for the end.
-    ///
-    /// # Errors
-    /// When it cannot be told to.
-    pub fn begin_stop(&self) -> Result<()> {
-        match &mut self.state.lock().process {
-            Some(process) => process.begin_termination(),
-            None => Ok(()),
-        }
-    }
-
-    /// Waits until it has stopped.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub fn wait_stopped(&self) -> Result<()> {
-        match self.state.lock().process.take() {
-            Some(mut process) => process.wait(STOP_LIMIT).map(drop),
-            None => Ok(()),
-        }
     }
 
     /// Kills it.

@@ -30,6 +30,8 @@ use parking_lot::Mutex;
 const ALL: &[&str] = &["4.5.2", "4.9.3", "4.9.8", "5.0.0", "5.3.3", "5.5.0"];
 /// Those of a quick run.
 const QUICK: &[&str] = &["4.9.3", "5.5.0"];
+/// What chooses a quick run.
+const QUICKLY: &str = "quick";
 /// How many features are tried at the same time unless the command line says otherwise.
 const PARALLEL: usize = 3;
 
@@ -131,7 +133,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(libtest_mimic::run(arguments, trials.collect()).exit_code());
     }
     let hidden = selected.iter().any(|pair| pair.listed(PAST_PROXIES));
-    let suite = Arc::new(Suite::start(&versions, hidden)?);
+    let suite = Arc::new(Suite::start(&versions, is_quick(), hidden)?);
     let trials = pairs.iter().map(|&pair| {
         let suite = Arc::clone(&suite);
         Trial::test(pair.name(), move || {
@@ -146,11 +148,19 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(conclusion.exit_code())
 }
 
+fn chosen() -> String {
+    env::var("REMORA_IT_CLIENTS").unwrap_or_else(|_| QUICKLY.to_owned())
+}
+
+/// Whether features are tried directly only where they fail through Remora.
+fn is_quick() -> bool {
+    chosen() == QUICKLY
+}
+
 /// Versions by `REMORA_IT_CLIENTS`: `quick` (the default), `all`, or some of all with commas between.
 fn versions() -> Result<Vec<&'static str>> {
-    let chosen = env::var("REMORA_IT_CLIENTS").unwrap_or_else(|_| "quick".to_owned());
-    match chosen.as_str() {
-        "quick" => Ok(QUICK.to_vec()),
+    match chosen().as_str() {
+        QUICKLY => Ok(QUICK.to_vec()),
         "all" => Ok(ALL.to_vec()),
         some => some
             .split(',')
@@ -166,6 +176,7 @@ fn versions() -> Result<Vec<&'static str>> {
 
 /// Everything that runs while features are compared.
 struct Suite {
+    is_quick: bool,
     environment: Environment,
     ways: Ways,
     /// Those of features that lead past proxies.
@@ -174,7 +185,7 @@ struct Suite {
 }
 
 impl Suite {
-    fn start(versions: &[&str], hidden: bool) -> Result<Self> {
+    fn start(versions: &[&str], is_quick: bool, hidden: bool) -> Result<Self> {
         if env::var_os("REMORA_IT_TARGET").is_some() {
             bail!("REMORA_IT_TARGET means nothing here: every feature is tried in all ways");
         }
@@ -186,6 +197,7 @@ impl Suite {
         let dir = scratch.path().join("hidden");
         let hidden = hidden.then(|| Ways::start_hidden(&binary, &dir, &cluster));
         Ok(Self {
+            is_quick,
             hidden: hidden.transpose()?,
             ways,
             environment: Environment {
@@ -198,17 +210,28 @@ impl Suite {
         })
     }
 
-    /// Tries a feature on all ways, one after the other, each once.
+    /// Tries a feature on all ways, one after the other, each once. In a quick run, directly only if it does not work
+    /// otherwise, which tells whose fault that is.
     fn compare(&self, pair: &Pair) -> Result<()> {
         let past_proxies = pair.listed(PAST_PROXIES);
         let ways = match &self.hidden {
             Some(hidden) if past_proxies => hidden,
             _ => &self.ways,
         };
-        let ways = ways.all();
-        let outcomes: Vec<Result<()>> = ways.iter().map(|way| self.attempt(pair, way)).collect();
-        let cells = outcomes.iter().enumerate().map(|(number, outcome)| {
-            let note = if past_proxies && number > 0 {
+        let (direct, through) = ways.all().split_first().context("there are ways")?;
+        let mut outcomes: Vec<(&Way, Result<()>)> = through
+            .iter()
+            .map(|way| (way, self.attempt(pair, way)))
+            .collect();
+        if !self.is_quick || outcomes.iter().any(|(_, outcome)| outcome.is_err()) {
+            outcomes.insert(0, (direct, self.attempt(pair, direct)));
+        }
+        let cells = ways.all().iter().map(|way| {
+            let mut outcomes = outcomes.iter();
+            let Some((_, outcome)) = outcomes.find(|(of, _)| of.name == way.name) else {
+                return "not tried".to_owned();
+            };
+            let note = if past_proxies && way.name != direct.name {
                 ", brokers out of reach"
             } else {
                 ""
@@ -228,7 +251,7 @@ impl Suite {
         if pair.listed(BROKEN) {
             return judge_broken(outcomes);
         }
-        judge(ways, outcomes)
+        judge(outcomes)
     }
 
     fn attempt(&self, pair: &Pair, way: &Way) -> Result<()> {
@@ -265,8 +288,8 @@ impl Suite {
 }
 
 /// Whether what the client cannot do fails directly as it is known to.
-fn judge_broken(outcomes: Vec<Result<()>>) -> Result<()> {
-    for outcome in outcomes {
+fn judge_broken(outcomes: Vec<(&Way, Result<()>)>) -> Result<()> {
+    for (_, outcome) in outcomes {
         let error = outcome.err().context("works, and was known not to")?;
         ensure!(format!("{error:#}").contains(BROKEN_ERROR), error);
     }
@@ -274,10 +297,9 @@ fn judge_broken(outcomes: Vec<Result<()>>) -> Result<()> {
 }
 
 /// Whether every way did what the feature is to do.
-fn judge(ways: &[Way], outcomes: Vec<Result<()>>) -> Result<()> {
-    let failures: Vec<String> = ways
-        .iter()
-        .zip(outcomes)
+fn judge(outcomes: Vec<(&Way, Result<()>)>) -> Result<()> {
+    let failures: Vec<String> = outcomes
+        .into_iter()
         .filter_map(|(way, outcome)| Some(format!("{}: {:#}", way.title, outcome.err()?)))
         .collect();
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
