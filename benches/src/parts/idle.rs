@@ -20,12 +20,15 @@ use crate::report::Section;
 use crate::requests::send;
 use crate::shape::SEND_TOPIC;
 use crate::sink::broker_name;
-use crate::stack::Sinks;
+use crate::stack::{Haproxy, Sinks, haproxy_version};
 use crate::stats::Spread;
 use crate::tables;
 
 /// How long the proxy gets to come to rest after the start.
 const SETTLE: Duration = Duration::from_secs(3);
+
+/// How many connect to HAProxy at a time.
+const AT_ONCE: usize = 100;
 
 /// Clients that are connected while Remora is scraped, and how often it is.
 const SCRAPED: usize = 10_000;
@@ -69,6 +72,30 @@ fn scraping(dir: &Path, sinks: &Sinks) -> Result<Outcome> {
     })
 }
 
+/// How much of a core, in per cent, a process takes while the clients only say that they are there.
+async fn share_while_idle(pid: u32, options: &Options) -> Result<f64> {
+    tokio::time::sleep(SETTLE).await;
+    let before = CpuTimes::now(pid)?;
+    tokio::time::sleep(Duration::from_secs(options.watch)).await;
+    let spent = CpuTimes::now(pid)?.micros_since(&before);
+    Ok(spent / 1e6 / options.watch as f64 * 100.0)
+}
+
+/// The same clients through HAProxy, which wakes up as often and reads nothing of what they say.
+fn through_haproxy(options: &Options, dir: &Path, sinks: &Sinks) -> Result<f64> {
+    let haproxy = Haproxy::start(&dir.join("haproxy"), sinks.brokers())?;
+    let target = haproxy.target();
+    let address = *target.addresses.first().context("it listens")?;
+    let pid = target.proxy.context("it is a process")?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let fleet = Fleet::start(address, options.clients, AT_ONCE).await?;
+        let share = share_while_idle(pid, options).await?;
+        ensure!(fleet.failed.get() == 0, "a heartbeat was not answered");
+        Ok(share)
+    })
+}
+
 pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     let sinks = Sinks::start(dir, 1)?;
     let remora = start_remora(dir, sinks.name_server())?;
@@ -76,7 +103,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     let lanes = descriptors(sinks.pid())?;
     let address = *remora.target().allowed.first().context("it listens")?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let outcomes = LocalSet::new().block_on(&runtime, async {
+    let (mut outcomes, share) = LocalSet::new().block_on(&runtime, async {
         let starting = CpuTimes::now(pid)?;
         let fleet = Fleet::start(address, options.clients, options.clients).await?;
         let start_cpu = CpuTimes::now(pid)?.micros_since(&starting) / 1e3;
@@ -86,11 +113,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
             "{} clients have only {lanes} lanes",
             options.clients
         );
-        tokio::time::sleep(SETTLE).await;
-        let before = CpuTimes::now(pid)?;
-        tokio::time::sleep(Duration::from_secs(options.watch)).await;
-        let spent = CpuTimes::now(pid)?.micros_since(&before);
-        let share = spent / 1e6 / options.watch as f64 * 100.0;
+        let share = share_while_idle(pid, options).await?;
         let seconds = fleet.registered_in.as_secs_f64();
         let start = format!("s until all are registered ({start_cpu:.0} ms of CPU time)");
         let idle = format!("% of a core ({} heartbeats)", fleet.answered.get());
@@ -99,7 +122,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
             last => format!("errors (last: {last})"),
         };
         let failed = fleet.failed.get() as f64;
-        anyhow::Ok(vec![
+        let outcomes = vec![
             Outcome::single("all at once", &start, seconds, Bound::AtMost(10.0)),
             Outcome::single(
                 "all at once",
@@ -109,16 +132,24 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
             ),
             Outcome::single("idle", &idle, share, Bound::AtMost(3.0)),
             Outcome::single("idle", "heartbeats that failed", failed, Bound::AtMost(0.0)),
-        ])
+        ];
+        anyhow::Ok((outcomes, share))
     })?;
     drop(runtime);
     remora.stop(&[""])?;
-    let mut outcomes = outcomes;
+    let haproxy = through_haproxy(options, dir, &sinks)?;
+    outcomes.push(Outcome::single(
+        "idle",
+        &format!("of what HAProxy takes for the same ({haproxy:.2} %)"),
+        share / haproxy,
+        // What is asked of a lone connection: each heartbeat is one.
+        Bound::AtMost(1.1),
+    ));
     outcomes.push(scraping(&dir.join("scraped"), &sinks)?);
     Section {
         part: "idle",
         title: "Clients that are idle".to_owned(),
-        peers: Vec::new(),
+        peers: vec![format!("HAProxy {} (TCP, two threads)", haproxy_version()?)],
         method: format!(
             "{} clients in {GROUPS} groups on one sink broker, a heartbeat every {} s, watched for {} s. At the start \
              each connects, asks for a route and registers, all at once; one that gets an error tries again.",
