@@ -23,7 +23,7 @@ use crate::{
     workspace::Scratch,
 };
 
-pub use features::{OFFSETS_SAID, SHARED, send_in_mode, send_orderly};
+pub use features::{OFFSET_COMMIT_WAIT, SHARED, send_in_mode, send_orderly};
 pub use run::{ClientBuilder, Program, Run};
 
 /// What a feature does on one of the ways.

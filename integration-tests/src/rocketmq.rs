@@ -242,7 +242,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Ends everything at once: in order, a broker takes ten seconds and more, and what it stored is thrown away.
+    /// Kills everything: to stop orderly takes a broker ten seconds and more, and what it has stored is not looked at again.
     ///
     /// # Errors
     /// When a server has ended by itself before.

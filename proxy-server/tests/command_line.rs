@@ -191,7 +191,7 @@ fn a_client_is_called_what_its_balancer_says() {
 #[test]
 fn a_client_that_meets_a_limit_is_logged_with_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let limits = "[limits]\nconnections_per_address = 1\nidle_ms = 300\n";
+    let limits = "[limits]\nconnections_per_address = 1\nidle_ms = 2000\n";
     std::fs::write(file.path(), limits).unwrap();
     let file = file.path().to_str().unwrap();
     let (mut child, address, lines) = start_with(&["--listen", "127.0.0.1:0", "--config", file]);

@@ -142,7 +142,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         "idle",
         &format!("of what HAProxy takes for the same ({haproxy:.2} %)"),
         share / haproxy,
-        // What is asked of a lone connection: each heartbeat is one.
+        // As for 1×1 of the side by side: a heartbeat wakes everybody up for one request.
         Bound::AtMost(1.1),
     ));
     outcomes.push(scraping(&dir.join("scraped"), &sinks)?);
@@ -152,7 +152,8 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         peers: vec![format!("HAProxy {} (TCP, two threads)", haproxy_version()?)],
         method: format!(
             "{} clients in {GROUPS} groups on one sink broker, a heartbeat every {} s, watched for {} s. At the start \
-             each connects, asks for a route and registers, all at once; one that gets an error tries again.",
+             each connects, asks for a route and registers, all at once; one that gets an error tries again. HAProxy's come \
+             {AT_ONCE} at a time, and only what they cost while idle is looked at.",
             options.clients,
             HEARTBEAT.as_secs(),
             options.watch

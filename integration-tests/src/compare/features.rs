@@ -31,7 +31,7 @@ pub const SHARED: &[Feature] = &[
 
 /// By when what was consumed has been said. These clients say it every 5 s. What they say as they end is one-way and right
 /// before they close the connection, with answers unread: the broker loses some of it, directly as well.
-pub const OFFSETS_SAID: Duration = Duration::from_secs(7);
+pub const OFFSET_COMMIT_WAIT: Duration = Duration::from_secs(7);
 
 /// How much later than due a delayed message may come on a busy machine.
 const LATE_LIMIT_MS: u64 = 10_000;
@@ -225,7 +225,7 @@ fn push_resumes(it: &Run<'_>) -> Result<()> {
     let first = producer.send(&topic, "first", 40, &[])?;
     let consumer = it.push_consumer(&topic).start()?;
     wait_exactly_once(&[&consumer], &first)?;
-    thread::sleep(OFFSETS_SAID);
+    thread::sleep(OFFSET_COMMIT_WAIT);
     it.stop([consumer])?;
     let second = producer.send(&topic, "second", 40, &[])?;
     let consumer = it.push_consumer(&topic).start()?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, thread};
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    compare::{ClientBuilder, Feature, OFFSETS_SAID, Run},
+    compare::{ClientBuilder, Feature, OFFSET_COMMIT_WAIT, Run},
     delivery::{DELIVERY_LIMIT, exactly_once, wait_exactly_once, wait_tries},
     java_client::{JavaClient, Received},
     wait::wait_until,
@@ -162,7 +162,7 @@ fn pull_poll_resumes(it: &Run<'_>) -> Result<()> {
     let first = producer.send(&topic, "first", 40, &[])?;
     let mut consumer = pull_consumer(it, &topic).start()?;
     exactly_once(&poll(&mut consumer, 40)?, &first)?;
-    thread::sleep(OFFSETS_SAID);
+    thread::sleep(OFFSET_COMMIT_WAIT);
     it.stop([consumer])?;
     let second = producer.send(&topic, "second", 40, &[])?;
     let mut consumer = pull_consumer(it, &topic).start()?;

@@ -10,17 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use remoting_codec::{CommandView, ResponseCode};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Context, PushTarget};
 use super::link::label;
 use crate::error::UpstreamError;
 
-/// How long a lane that is being made stays open without an answer. Long, for a broker puts a client on its lists when
-/// it gets round to the heartbeat, whether or not the connection is still there, and lists one that is not for 120 s:
-/// the members of a group then leave that one's queues to it (seen with 5.5.0, where a heartbeat waited 3 s for a
-/// thread).
-const JOIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long a lane that is being made stays open without an answer. A broker lists a client when it gets round to the
+/// heartbeat, whether or not the connection is still there, and keeps one that is not for 120 s: the members of a group
+/// then leave that one's queues to it (seen with 5.5.0, where a heartbeat waited 3 s for a thread). Heartbeats wait there for
+/// 31 s at most (`BrokerConfig.waitTimeMillsInHeartbeatQueue`). Until then the lane keeps its turn at the gate.
+const JOIN_LIMIT: Duration = Duration::from_secs(35);
 
 /// What a client has said of itself, in the frames in which it said it: its heartbeat, and what it
 /// has unregistered since. All of its lanes share it, and each begins by saying it again.
@@ -70,7 +71,7 @@ enum State {
     Joining,
     /// The broker knows the client; its answer to the latest heartbeat.
     Registered(Bytes),
-    /// The latest attempt has failed; another follows.
+    /// The latest attempt has failed, and another follows; or it takes long, and may still come about.
     Failed(UpstreamError),
     /// The broker refuses the client; its answer.
     Refused(Bytes),
@@ -282,12 +283,13 @@ impl Lane {
     /// Says the registration on a new connection, and again if it has changed meanwhile: whoever waits
     /// for the lane waits for what the client says now. False when the broker does not take it.
     async fn join(&self, connection: &Connection) -> bool {
+        let deadline = Instant::now() + JOIN_LIMIT;
         let mut answer = Bytes::new();
         let mut said = None;
         while said != Some(self.registration.version.get()) {
             said = Some(self.registration.version.get());
             for frame in self.registration.frames() {
-                match self.say(connection, frame).await {
+                match self.say(connection, frame, deadline).await {
                     Ok(answered) => answer = answered,
                     Err(error) => {
                         self.fail(error);
@@ -308,10 +310,16 @@ impl Lane {
         success
     }
 
-    /// Says one frame on a new connection. Nobody waits for the lane any more once that takes long, but it does not end
-    /// for that.
-    async fn say(&self, connection: &Connection, frame: Bytes) -> Result<Bytes, UpstreamError> {
-        let mut call = pin!(connection.call(frame, JOIN_LIMIT));
+    /// Says one frame on a new connection. When that takes long, whoever asks is told that the lane has failed, but it does
+    /// not end before the deadline.
+    async fn say(
+        &self,
+        connection: &Connection,
+        frame: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, UpstreamError> {
+        let time = deadline.saturating_duration_since(Instant::now());
+        let mut call = pin!(connection.call(frame, time));
         let soon = self.context.config.connect_timeout * 3;
         match tokio::time::timeout(soon, call.as_mut()).await {
             Ok(answered) => answered,

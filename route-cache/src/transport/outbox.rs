@@ -233,19 +233,17 @@ impl Outbox {
         }
         inner.ending = ending;
         if ending == Ending::Closed {
-            self.buffers.take_waiting(inner.len);
-            inner.len = 0;
-            inner.written = 0;
-            for piece in inner.pieces.drain(..) {
-                if let Piece::Own(bytes) = piece {
-                    self.buffers.give_back(bytes);
-                }
-            }
+            inner.discard(&self.buffers);
             inner.flush_waiters.drain(..).for_each(Waker::wake);
         }
         if let Some(writer) = inner.writer.take() {
             writer.wake();
         }
+    }
+
+    /// Forgets what waits: it cannot be written any more.
+    pub(super) fn discard(&self) {
+        self.inner.borrow_mut().discard(&self.buffers);
     }
 
     pub(super) fn ending(&self) -> Ending {
@@ -321,6 +319,17 @@ impl Inner {
         }
         let slices = slices.get(..used).unwrap_or_default();
         Pin::new(stream).poll_write_vectored(cx, slices)
+    }
+
+    fn discard(&mut self, buffers: &Buffers) {
+        buffers.take_waiting(self.len);
+        self.len = 0;
+        self.written = 0;
+        for piece in self.pieces.drain(..) {
+            if let Piece::Own(bytes) = piece {
+                buffers.give_back(bytes);
+            }
+        }
     }
 
     fn advance(&mut self, written: usize, buffers: &Buffers) {

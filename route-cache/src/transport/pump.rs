@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use remoting_codec::{DecodeError, frame_length};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
 use tokio_util::io::poll_read_buf;
 
 use super::buffers::Buffers;
@@ -17,8 +18,9 @@ use super::outbox::{Ending, Outbox, SHARE_MIN};
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
 
-/// Most reads of what a peer said before it went. Its socket takes no more than the kernel had room for.
-const LAST_READS_MAX: usize = 128;
+/// How often a connection that cannot be written any more gets its turn to be read to its end. What is left is what the
+/// kernel had room for.
+const LAST_TURNS_MAX: usize = 256;
 
 /// Bytes of a frame that say how long it is.
 const LENGTH_FIELD: usize = 4;
@@ -110,8 +112,24 @@ where
     let mut inbox = Inbox {
         partial: BytesMut::new(),
         limit,
+        is_unwritable: false,
     };
-    poll_fn(|cx| inbox.poll(cx, stream, outbox, buffers, handler)).await
+    let ended = poll_fn(|cx| inbox.poll(cx, stream, outbox, buffers, handler)).await;
+    if inbox.is_unwritable {
+        outbox.discard();
+        for _ in 0..LAST_TURNS_MAX {
+            // Lets the runtime look at the socket: of what came last it may not know yet.
+            yield_now().await;
+            let is_over = poll_fn(|cx| {
+                let is_over = inbox.hear_out(cx, stream, outbox, buffers, handler);
+                Poll::Ready(is_over)
+            });
+            if is_over.await {
+                break;
+            }
+        }
+    }
+    ended
 }
 
 /// Tells the peer of a connection that has ended that nothing more comes, as far as that can be done at once: over TLS an
@@ -130,6 +148,8 @@ struct Inbox {
     /// that the handler was not ready for.
     partial: BytesMut,
     limit: usize,
+    /// A write has failed.
+    is_unwritable: bool,
 }
 
 impl Inbox {
@@ -146,14 +166,7 @@ impl Inbox {
         H: FrameHandler,
     {
         for _ in 0..READS_MAX {
-            let written = match outbox.poll_write(cx, stream) {
-                Poll::Ready(Err(error)) => {
-                    self.hear_out(cx, stream, outbox, buffers, handler);
-                    return Poll::Ready(Err(error.into()));
-                }
-                Poll::Ready(Ok(())) => Poll::Ready(()),
-                Poll::Pending => Poll::Pending,
-            };
+            let written = self.write(cx, stream, outbox)?;
             match outbox.ending() {
                 Ending::Open => {}
                 Ending::Finishing => {
@@ -176,10 +189,7 @@ impl Inbox {
                 // Frames were handed on since the last write; what they made us say goes now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
                     outbox.set_partial(!self.partial.is_empty());
-                    if let Poll::Ready(Err(error)) = outbox.poll_write(cx, stream) {
-                        self.hear_out(cx, stream, outbox, buffers, handler);
-                        return Poll::Ready(Err(error.into()));
-                    }
+                    let _ = self.write(cx, stream, outbox)?;
                     outbox.register(cx);
                     return Poll::Pending;
                 }
@@ -190,8 +200,19 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// Hands on what the peer said before it stopped to take anything: a client that stops says how far it has consumed,
-    /// and closes with answers unread, and a broker's answers may be ahead of its end.
+    fn write<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        outbox: &Outbox,
+    ) -> Poll<io::Result<()>> {
+        let written = outbox.poll_write(cx, stream);
+        self.is_unwritable |= matches!(written, Poll::Ready(Err(_)));
+        written
+    }
+
+    /// Hands on some of what the peer said before it stopped to take anything: a client that stops says how far it has
+    /// consumed, and closes with answers unread; a broker's answers may be ahead of its end. True when that was all.
     fn hear_out<S, H>(
         &mut self,
         cx: &mut Context<'_>,
@@ -199,19 +220,24 @@ impl Inbox {
         outbox: &Outbox,
         buffers: &Buffers,
         handler: &H,
-    ) where
+    ) -> bool
+    where
         S: AsyncRead + Unpin,
         H: FrameHandler,
     {
-        for _ in 0..LAST_READS_MAX {
+        if self.hand_on_partial(handler).is_err() {
+            return true;
+        }
+        for _ in 0..READS_MAX {
             if outbox.ending() == Ending::Closed || !handler.is_ready() {
-                return;
+                return true;
             }
             let read = self.poll_read(cx, stream, outbox, buffers, handler);
             if !matches!(read, Poll::Ready(Ok(true))) {
-                return;
+                return true;
             }
         }
+        false
     }
 
     /// Reads once and hands on what is whole; false at the end of the stream.
@@ -450,8 +476,9 @@ mod tests {
         assert!(read == sent);
     }
 
-    /// A peer that has said something and is gone.
-    struct Gone<'a>(&'a [u8]);
+    /// A peer that has said something and is gone. What it said can be read once writing has failed and others have had
+    /// their turn, as with a socket whose last bytes came after the runtime looked.
+    struct Gone<'a>(&'a [u8], Rc<Cell<bool>>);
 
     impl AsyncRead for Gone<'_> {
         fn poll_read(
@@ -459,6 +486,9 @@ mod tests {
             _: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
+            if !self.1.get() {
+                return Poll::Pending;
+            }
             let (now, rest) = self.0.split_at(self.0.len().min(500));
             buffer.put_slice(now);
             self.0 = rest;
@@ -493,9 +523,13 @@ mod tests {
         let outbox = Outbox::new(buffers.clone(), Arc::default());
         outbox.push_bytes(&frame(5, 9));
         let said = sent.concat();
-        let ended = pump(&mut Gone(&said), &outbox, &buffers, LIMIT, &taker).await;
+        let seen = Rc::new(Cell::new(false));
+        let mut gone = Gone(&said, seen.clone());
+        let others = async { seen.set(true) };
+        let (ended, ()) = tokio::join!(pump(&mut gone, &outbox, &buffers, LIMIT, &taker), others);
         assert!(matches!(ended, Err(PumpError::Io(_))));
         assert!(*taker.frames.borrow() == sent);
+        assert!(outbox.is_empty());
     }
 
     #[tokio::test]
