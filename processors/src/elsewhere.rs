@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
 use route_cache::transport::Frame;
-use route_cache::{MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
+use route_cache::{Connection, MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
 use crate::request::Request;
@@ -92,6 +92,20 @@ pub(crate) async fn send(
         }
     }
     Err(error)
+}
+
+/// Gives a one-way send to another broker if the connection that it waits for never comes about, which nobody would say.
+pub(crate) async fn follow_oneway(
+    session: Rc<Session>,
+    request: Request,
+    connection: Rc<Connection>,
+    broker: Rc<str>,
+) -> Result<(), ProcessError> {
+    connection.flushed().await;
+    if connection.is_established() {
+        return Ok(());
+    }
+    send(session, request, UpstreamError::NoBroker(broker).into()).await
 }
 
 /// A send that waits for a connection that may not come about.

@@ -111,6 +111,14 @@ pub(crate) fn give(
         let target = || session.clone();
         return relay::for_target(session, &connection, frame, view, time, counted, target);
     }
+    if view.is_oneway() {
+        connection.relay_oneway(frame, view)?;
+        let broker = broker.name().clone();
+        session.spawn(Request::new(frame, row), |session, request| {
+            elsewhere::follow_oneway(session, request, connection, broker)
+        });
+        return Ok(());
+    }
     relay::for_target(session, &connection, frame, view, time, counted, || {
         Rc::new(elsewhere::Undecided {
             session: session.clone(),
