@@ -1,0 +1,173 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, duplex};
+
+use super::*;
+
+const LIMIT: usize = 1024 * 1024;
+
+/// Takes so many frames at a time.
+#[derive(Default)]
+struct Taker {
+    frames: RefCell<Vec<Vec<u8>>>,
+    room: Cell<usize>,
+}
+
+impl FrameHandler for Taker {
+    fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
+        self.frames.borrow_mut().push(frame.bytes().to_vec());
+        self.room.set(self.room.get() - 1);
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.room.get() > 0
+    }
+}
+
+fn frame(body: usize, fill: u8) -> Vec<u8> {
+    let mut frame = (4 + body as u32).to_be_bytes().to_vec();
+    frame.extend([0; 4]);
+    frame.resize(8 + body, fill);
+    frame
+}
+
+#[tokio::test]
+async fn frames_arrive_whole_however_they_are_cut() {
+    let sizes = [0, 1, 200, 3, 70_000, 5, 40_000, 0, 300_000, 9, 9];
+    let sent: Vec<_> = sizes
+        .iter()
+        .zip(0..)
+        .map(|(size, fill)| frame(*size, fill))
+        .collect();
+    let stream = sent.concat();
+    for cut in [1, 3, 4, 7, 100, 4096, 65_536, 65_537, 200_000, stream.len()] {
+        let (mut near, mut far) = duplex(cut);
+        let taker = Taker::default();
+        // One more, for the end of the stream is only seen by who would take another.
+        taker.room.set(sent.len() + 1);
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        let write = async {
+            for part in stream.chunks(cut) {
+                far.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(far);
+        };
+        let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), write);
+        ended.unwrap();
+        assert!(*taker.frames.borrow() == sent, "cut into {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_is_not_ready_gets_the_rest_later() {
+    let sent: Vec<_> = (0..100).map(|fill| frame(1_000, fill)).collect();
+    let (mut near, mut far) = duplex(1 << 20);
+    far.write_all(&sent.concat()).await.unwrap();
+    drop(far);
+    let taker = Taker::default();
+    let buffers = Rc::new(Buffers::default());
+    let outbox = Outbox::new(buffers.clone(), Arc::default());
+    let make_room = async {
+        while taker.frames.borrow().len() < sent.len() {
+            taker.room.set(7);
+            outbox.wake();
+            tokio::task::yield_now().await;
+        }
+        taker.room.set(1);
+        outbox.wake();
+    };
+    let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), make_room);
+    ended.unwrap();
+    assert!(*taker.frames.borrow() == sent);
+}
+
+#[tokio::test]
+async fn what_a_stream_holds_back_is_flushed() {
+    // As TLS does while the socket takes nothing: less fits through than is written.
+    let (near, mut far) = duplex(1_000);
+    let mut near = BufStream::new(near);
+    let buffers = Rc::new(Buffers::default());
+    let outbox = Outbox::new(buffers.clone(), Arc::default());
+    let taker = Taker::default();
+    taker.room.set(1);
+    let sent = frame(5_000, 7);
+    outbox.push_bytes(&sent);
+    let mut read = vec![0; sent.len()];
+    let arrives = async {
+        far.read_exact(&mut read).await.unwrap();
+        outbox.flushed().await;
+        outbox.close();
+    };
+    let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), arrives);
+    ended.unwrap();
+    assert!(read == sent);
+}
+
+/// A peer that has said something and is gone. What it said can be read once writing has failed and others have had
+/// their turn, as with a socket whose last bytes came after the runtime looked.
+struct Gone<'a>(&'a [u8], Rc<Cell<bool>>);
+
+impl AsyncRead for Gone<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.1.get() {
+            return Poll::Pending;
+        }
+        let (now, rest) = self.0.split_at(self.0.len().min(500));
+        buffer.put_slice(now);
+        self.0 = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Gone<'_> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_a_peer_said_before_it_went_is_heard() {
+    let sent: Vec<_> = (0..20).map(|fill| frame(300, fill)).collect();
+    let taker = Taker::default();
+    taker.room.set(sent.len() + 1);
+    let buffers = Rc::new(Buffers::default());
+    let outbox = Outbox::new(buffers.clone(), Arc::default());
+    outbox.push_bytes(&frame(5, 9));
+    let said = sent.concat();
+    let seen = Rc::new(Cell::new(false));
+    let mut gone = Gone(&said, seen.clone());
+    let others = async { seen.set(true) };
+    let (ended, ()) = tokio::join!(pump(&mut gone, &outbox, &buffers, LIMIT, &taker), others);
+    assert!(matches!(ended, Err(PumpError::Io(_))));
+    assert!(*taker.frames.borrow() == sent);
+    assert!(outbox.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_frame_ends_the_connection() {
+    let (mut near, mut far) = duplex(64);
+    far.write_all(&[0xff; 8]).await.unwrap();
+    let taker = Taker::default();
+    taker.room.set(1);
+    let buffers = Rc::new(Buffers::default());
+    let outbox = Outbox::new(buffers.clone(), Arc::default());
+    let ended = pump(&mut near, &outbox, &buffers, LIMIT, &taker).await;
+    assert!(matches!(ended, Err(PumpError::Protocol(_))));
+}
