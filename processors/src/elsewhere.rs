@@ -81,10 +81,13 @@ pub(crate) async fn send(
             continue;
         };
         let (row, frame) = (request.row, request.frame());
-        // The client has waited for the first broker already.
+        // The client has waited for the first broker already. Where all are out of reach, this is what ends it.
         let now = session.upstream.buffers().now();
         let waited = now.saturating_duration_since(session.begun());
         let left = session.settings.time(row.patience).saturating_sub(waited);
+        if left.is_zero() {
+            break;
+        }
         if send::give(&session, &other, row, &frame, &view, &fields, left).is_ok() {
             tracing::debug!(%broker, to = %other.name(), %error, "sent elsewhere");
             send::introduce(&session, &other);

@@ -134,7 +134,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(libtest_mimic::run(arguments, trials.collect()).exit_code());
     }
     let hidden = selected.iter().any(|pair| pair.listed(PAST_PROXIES));
-    let suite = Arc::new(Suite::start(&versions, is_quick(), hidden)?);
+    let suite = Arc::new(Suite::start(&versions, hidden)?);
     let trials = pairs.iter().map(|&pair| {
         let suite = Arc::clone(&suite);
         Trial::test(pair.name(), move || {
@@ -186,7 +186,7 @@ struct Suite {
 }
 
 impl Suite {
-    fn start(versions: &[&str], is_quick: bool, hidden: bool) -> Result<Self> {
+    fn start(versions: &[&str], hidden: bool) -> Result<Self> {
         if env::var_os("REMORA_IT_TARGET").is_some() {
             bail!("REMORA_IT_TARGET means nothing here: every feature is tried in all ways");
         }
@@ -198,7 +198,7 @@ impl Suite {
         let dir = scratch.path().join("hidden");
         let hidden = hidden.then(|| Ways::start_hidden(&binary, &dir, &cluster));
         Ok(Self {
-            is_quick,
+            is_quick: is_quick(),
             hidden: hidden.transpose()?,
             ways,
             environment: Environment {
