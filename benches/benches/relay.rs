@@ -17,7 +17,7 @@ use remoting_codec::{
     CommandView, DEFAULT_FRAME_LIMIT, DecodeError, FieldKind, FieldSpec, Fields, RemotingCommand,
     ResponseCode, SerializeType,
 };
-use route_cache::transport::{Buffers, Frame, FrameHandler, Outbox, pump};
+use remoting_transport::{Buffers, Frame, FrameHandler, Outbox, pump};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use remoting_codec::body::ClusterInfo;
 use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::relay;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, ResponseCode};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 use route_cache::{Broker, UpstreamError};
 use tokio::task::JoinSet;
 

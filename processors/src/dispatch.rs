@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use remoting_codec::{CommandView, DecodeError, RemotingCommand, SerializeType};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::request::Request;

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 use route_cache::{Connection, MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;

@@ -2,7 +2,7 @@
 //!
 //! Read [`table`] first: it lists every request code with the processor that serves it and what there
 //! is to know of it. A client connection is a [`Session`], which takes the connection's frames as a
-//! [`FrameHandler`](route_cache::transport::FrameHandler).
+//! [`FrameHandler`](remoting_transport::FrameHandler).
 //!
 //! Most requests are relayed: the broker's name is read, the opaque replaced, and the same bytes put
 //! into the connection to that broker, at once and without a task of their own. The few that need more

@@ -8,7 +8,7 @@ use std::time::Duration;
 use memchr::memchr_iter;
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, ExtValue, RequestCode, ResponseCode};
-use route_cache::metrics::{Counter, Histogram};
+use remoting_transport::metrics::{Counter, Histogram};
 
 use crate::table::{Row, TABLE};
 

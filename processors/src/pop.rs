@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, ResponseCode};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 use route_cache::{Connection, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;

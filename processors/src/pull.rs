@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remoting_codec::body::MessageModel;
 use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 use route_cache::{Broker, Connection, UpstreamError};
 
 use crate::error::ProcessError;

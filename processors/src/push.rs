@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
+use remoting_transport::Frame;
 use route_cache::Connection;
-use route_cache::transport::Frame;
 
 use crate::session::Session;
 

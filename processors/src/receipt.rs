@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use remoting_codec::{CommandView, Fields};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::relay;

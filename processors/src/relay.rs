@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use remoting_codec::{CommandView, Fields, Language, RequestCode, Version};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError, Ticket};
 
 use crate::error::ProcessError;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use remoting_codec::{CommandView, Fields};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 use route_cache::{Broker, Connection, Origin, RelayTarget, UpstreamError};
 
 use crate::session::Session;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, DecodeError};
-use route_cache::transport::Frame;
+use remoting_transport::Frame;
 
 use crate::table::Row;
 

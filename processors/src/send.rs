@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
+use remoting_transport::Frame;
 use route_cache::Broker;
-use route_cache::transport::Frame;
 
 use crate::error::ProcessError;
 use crate::metrics::{Tag, message_type};

@@ -12,8 +12,8 @@ use remoting_codec::body::ConsumeType;
 use remoting_codec::{
     CommandView, DecodeError, Language, RemotingCommand, RequestCode, ResponseCode, Version,
 };
-use route_cache::metrics::Meter;
-use route_cache::transport::{Frame, FrameHandler, Outbox};
+use remoting_transport::metrics::Meter;
+use remoting_transport::{Frame, FrameHandler, Outbox};
 use route_cache::{
     Advertised, Connection, Origin, PushTarget, RelayTarget, Upstream, UpstreamError,
 };

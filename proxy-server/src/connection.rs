@@ -1,7 +1,7 @@
 //! One client connection, from its first byte to its last.
 
 use processors::Session;
-use route_cache::transport::{Buffers, PumpError, pump};
+use remoting_transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use processors::metrics::{Labels, RequestMetrics};
+use remoting_transport::metrics::{Counter, Meter};
 use route_cache::RouteCache;
-use route_cache::metrics::{Counter, Meter, UpstreamMetrics};
+use route_cache::metrics::UpstreamMetrics;
 
 use crate::config::MetricLabels;
 

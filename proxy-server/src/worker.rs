@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use processors::metrics::Limit;
 use processors::{Counting, Described, Session, Settings, SlowLog};
-use route_cache::transport::say_farewell;
+use remoting_transport::say_farewell;
 use route_cache::{BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

@@ -18,7 +18,6 @@ pub mod metrics;
 mod name_server;
 mod routes;
 mod tls;
-pub mod transport;
 mod upstream;
 
 pub use broker::{

@@ -12,7 +12,7 @@ use crate::error::UpstreamError;
 use crate::metrics::UpstreamMetrics;
 use crate::name_server::NameServers;
 use crate::routes::RouteCache;
-use crate::transport::Buffers;
+use remoting_transport::Buffers;
 
 /// A worker's connections to brokers, and its way to what all workers share.
 #[derive(Debug)]

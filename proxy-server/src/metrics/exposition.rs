@@ -10,7 +10,8 @@ use processors::metrics::{OTHER, SIZES};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
-use route_cache::metrics::{BrokerMetrics, DURATIONS, Meter};
+use remoting_transport::metrics::{DURATIONS, Meter};
+use route_cache::metrics::BrokerMetrics;
 
 use super::ProxyMetrics;
 use super::process::Process;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
-use route_cache::metrics::{DURATIONS, Snapshot};
+use remoting_transport::metrics::{DURATIONS, Snapshot};
 
 /// Label names and values.
 pub(super) type LabelSet = Vec<(&'static str, String)>;

@@ -21,7 +21,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
 use crate::metrics::{BrokerMetrics, UpstreamMetrics};
-use crate::transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
+use remoting_transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 
 /// Requests without an answer after which a connection is given up.
 const ABANDONED_MAX: usize = 10_000;

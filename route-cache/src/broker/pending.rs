@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, Deadline};
 use crate::error::UpstreamError;
-use crate::transport::Frame;
+use remoting_transport::Frame;
 
 /// Bits of an opaque that say which slot it is; the rest count the slot's uses, as a second check.
 const INDEX_BITS: u32 = 20;

@@ -10,6 +10,7 @@
 //! worker's [`Buffers`] and gives it back when it is empty.
 
 mod buffers;
+pub mod metrics;
 mod outbox;
 mod pump;
 

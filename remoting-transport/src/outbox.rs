@@ -14,12 +14,12 @@ use remoting_codec::{CommandView, RemotingCommand};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
-use super::buffers::Buffers;
-use super::pump::Frame;
+use crate::buffers::Buffers;
 use crate::metrics::Meter;
+use crate::pump::Frame;
 
 /// A body from this size on is not copied but shared with the buffer that it was read into.
-pub(super) const SHARE_MIN: usize = 32 * 1024;
+pub(crate) const SHARE_MIN: usize = 32 * 1024;
 
 /// A piece that has grown to this is followed by another: what is written of a piece is only given back
 /// with the whole of it, and a connection that is never idle would never give anything back.
@@ -61,7 +61,7 @@ struct Inner {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     #[default]
     Open,
     /// Everything is written, then the connection ends.
@@ -99,7 +99,7 @@ impl Outbox {
     }
 
     /// What counts the connection's bytes.
-    pub(super) fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &Meter {
         &self.meter
     }
 
@@ -152,7 +152,7 @@ impl Outbox {
         self.partial.get()
     }
 
-    pub(super) fn set_partial(&self, partial: bool) {
+    pub(crate) fn set_partial(&self, partial: bool) {
         self.partial.set(partial);
     }
 
@@ -242,16 +242,16 @@ impl Outbox {
     }
 
     /// Forgets what waits: it cannot be written any more.
-    pub(super) fn discard(&self) {
+    pub(crate) fn discard(&self) {
         self.inner.borrow_mut().discard(&self.buffers);
     }
 
-    pub(super) fn ending(&self) -> Ending {
+    pub(crate) fn ending(&self) -> Ending {
         self.inner.borrow().ending
     }
 
     /// Has the connection's task woken when there is something to write.
-    pub(super) fn register(&self, cx: &Context<'_>) {
+    pub(crate) fn register(&self, cx: &Context<'_>) {
         let mut inner = self.inner.borrow_mut();
         match &mut inner.writer {
             Some(writer) => writer.clone_from(cx.waker()),
@@ -260,7 +260,7 @@ impl Outbox {
     }
 
     /// Writes as much as the connection takes; ready when all is with the operating system.
-    pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         cx: &mut Context<'_>,
         stream: &mut S,

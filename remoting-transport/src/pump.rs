@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
 use tokio_util::io::poll_read_buf;
 
-use super::buffers::Buffers;
-use super::outbox::{Ending, Outbox, SHARE_MIN};
+use crate::buffers::Buffers;
+use crate::outbox::{Ending, Outbox, SHARE_MIN};
 
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
@@ -53,7 +53,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The buffer that is the frame's own and can be kept, if it has one: a large frame does.
-    pub(super) fn shared(&self) -> Option<&'a Bytes> {
+    pub(crate) fn shared(&self) -> Option<&'a Bytes> {
         self.shared
     }
 

@@ -52,7 +52,7 @@ impl Buffers {
     }
 
     /// Looks at the time.
-    pub(crate) fn look(&self) -> Instant {
+    pub fn look(&self) -> Instant {
         let now = Instant::now();
         self.now.set(now);
         now
@@ -64,26 +64,26 @@ impl Buffers {
         self.waiting.get()
     }
 
-    pub(super) fn add_waiting(&self, bytes: usize) {
+    pub(crate) fn add_waiting(&self, bytes: usize) {
         self.waiting.set(self.waiting.get() + bytes);
     }
 
-    pub(super) fn take_waiting(&self, bytes: usize) {
+    pub(crate) fn take_waiting(&self, bytes: usize) {
         self.waiting.set(self.waiting.get().saturating_sub(bytes));
     }
 
     /// The read buffer, for as long as one read and its frames take.
-    pub(super) fn read(&self) -> RefMut<'_, Box<[u8]>> {
+    pub(crate) fn read(&self) -> RefMut<'_, Box<[u8]>> {
         self.read.borrow_mut()
     }
 
     /// An empty write buffer.
-    pub(super) fn take(&self) -> Vec<u8> {
+    pub(crate) fn take(&self) -> Vec<u8> {
         self.spare.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Takes a write buffer back.
-    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
         let mut spare = self.spare.borrow_mut();
         if spare.len() < SPARE_MAX && buffer.capacity() <= SPARE_CAPACITY_MAX {
             buffer.clear();

@@ -1,0 +1,176 @@
+//! Figures that a worker keeps and others read.
+//!
+//! Each is written by one worker alone, so that counting is a load and a store and no core waits for another; whoever
+//! publishes them adds up what all workers have.
+//!
+//! With `--cfg uncounted`, nothing is counted on the way of a request: `make bench PART=figures` measures what counting costs.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counts up. Written by one thread.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    #[inline]
+    pub fn add(&self, number: u64) {
+        if cfg!(uncounted) {
+            return;
+        }
+        let now = self.0.load(Ordering::Relaxed);
+        self.0.store(now.wrapping_add(number), Ordering::Relaxed);
+    }
+
+    /// What it has come to.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Goes up and down. Written by one thread.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// Adds to it; less than nothing takes away.
+    #[inline]
+    pub fn add(&self, number: i64) {
+        let now = self.0.load(Ordering::Relaxed);
+        self.0.store(now.wrapping_add(number), Ordering::Relaxed);
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bounds of durations, in microseconds. RocketMQ's own for `rocketmq_rpc_latency` (`RemotingMetricsManager`) are among
+/// them.
+pub const DURATIONS: &[u64] = &[
+    100, 250, 500, 1_000, 3_000, 5_000, 7_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000, 30_000_000,
+];
+
+/// How values are spread. Written by one thread.
+#[derive(Debug)]
+pub struct Histogram {
+    bounds: &'static [u64],
+    /// One for each bound, and one for what is above the last.
+    buckets: Box<[Counter]>,
+    sum: Counter,
+}
+
+impl Histogram {
+    /// Of values up to each of these bounds.
+    #[must_use]
+    pub fn new(bounds: &'static [u64]) -> Self {
+        Self {
+            bounds,
+            buckets: (0..=bounds.len()).map(|_| Counter::default()).collect(),
+            sum: Counter::default(),
+        }
+    }
+
+    /// Of durations.
+    #[must_use]
+    pub fn of_durations() -> Self {
+        Self::new(DURATIONS)
+    }
+
+    /// Takes in a value.
+    #[inline]
+    pub fn observe(&self, value: u64) {
+        if cfg!(uncounted) {
+            return;
+        }
+        // Most values are below the first few bounds: quicker than halving.
+        let at = self.bounds.iter().position(|bound| value <= *bound);
+        let at = at.unwrap_or(self.bounds.len());
+        if let Some(bucket) = self.buckets.get(at) {
+            bucket.add(1);
+        }
+        self.sum.add(value);
+    }
+
+    /// Takes in a duration, in microseconds.
+    #[inline]
+    pub fn observe_duration(&self, duration: Duration) {
+        // Whoever waits for half a million years has other troubles.
+        self.observe(duration.as_micros() as u64);
+    }
+
+    /// What has come together.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            counts: self.buckets.iter().map(Counter::get).collect(),
+            sum: self.sum.get(),
+        }
+    }
+}
+
+/// A histogram as of one moment; those of several workers add up.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Snapshot {
+    /// By bound, how many were up to it and above the one before; what is above the last comes last.
+    pub counts: Vec<u64>,
+    /// All values together.
+    pub sum: u64,
+}
+
+impl Snapshot {
+    /// Adds another with the same bounds.
+    pub fn add(&mut self, other: &Self) {
+        self.counts
+            .resize(self.counts.len().max(other.counts.len()), 0);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+}
+
+/// What goes over connections of one kind.
+#[derive(Debug)]
+pub struct Meter {
+    /// Bytes that were read.
+    pub received: Counter,
+    /// Bytes that were written.
+    pub sent: Counter,
+    /// From reading what a frame answers or passes on to having written it, for the frame of each flush that waited
+    /// longest.
+    pub own: Histogram,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            received: Counter::default(),
+            sent: Counter::default(),
+            own: Histogram::of_durations(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_counts_up_to_its_bound() {
+        let histogram = Histogram::new(&[10, 20]);
+        for value in [0, 10, 11, 20, 21, 1000] {
+            histogram.observe(value);
+        }
+        let mut snapshot = histogram.snapshot();
+        assert_eq!(snapshot.counts, [2, 2, 2]);
+        assert_eq!(snapshot.sum, 1062);
+        snapshot.add(&histogram.snapshot());
+        assert_eq!(snapshot.counts, [4, 4, 4]);
+    }
+}
