@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
-use remoting_transport::Frame;
+use remoting_transport::{Frame, Held};
 use route_cache::{Connection, MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
@@ -115,9 +115,19 @@ pub(crate) async fn follow_oneway(
 pub(crate) struct Undecided {
     pub(crate) session: Rc<Session>,
     pub(crate) request: Request,
+    /// What the request takes.
+    pub(crate) _held: Held,
 }
 
 impl RelayTarget for Undecided {
+    fn gives_up(&self, origin: &Origin) -> bool {
+        self.session.gives_up(origin)
+    }
+
+    fn on_given_up(&self, origin: Origin) {
+        self.session.on_given_up(origin);
+    }
+
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
         self.session.on_answer(origin, frame, view);
     }
@@ -127,7 +137,7 @@ impl RelayTarget for Undecided {
             self.session.on_failure(origin, error);
             return;
         }
-        self.session.end();
+        self.session.end_of(&origin);
         let (request, begun) = (self.request.clone(), origin.ticket.begun);
         self.session
             .spawn_since(request, begun, |session, request| {

@@ -44,6 +44,11 @@ pub enum ProcessError {
     /// Longer than what is kept of its kind.
     #[error("{0} of more than {1} bytes")]
     TooLong(&'static str, usize),
+    /// The client has its share of what may be outstanding at a broker outstanding already.
+    #[error(
+        "too many requests of this client wait for broker {0}: send the next when one is answered"
+    )]
+    TooMany(Box<str>),
     /// Nobody serves that code.
     #[error("request code {0} is not served by Remora")]
     Unsupported(RequestCode),
@@ -72,6 +77,7 @@ impl ProcessError {
             | Self::TooLong(..)
             | Self::Unreadable(_) => ResponseCode::SYSTEM_ERROR,
             Self::FromBroker(_) | Self::Unsupported(_) => ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
+            Self::TooMany(_) => ResponseCode::SYSTEM_BUSY,
             Self::NoBrokerName { .. } => ResponseCode::VERSION_NOT_SUPPORTED,
             Self::Route(RouteError::NoSuchTopic(_)) => ResponseCode::TOPIC_NOT_EXIST,
             Self::Route(_) => ResponseCode::SYSTEM_ERROR,

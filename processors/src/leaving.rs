@@ -10,10 +10,9 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, ResponseCode, Version};
-use route_cache::{Origin, Ticket};
+use route_cache::{Origin, Slot, Ticket};
 use tokio::time::Instant;
 
-use crate::metrics::Limit;
 use crate::session::Session;
 
 /// A client that polls and asks nothing else for so long has asked all that it has to.
@@ -28,6 +27,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// The newest Java client that does not know GO_AWAY (`NettyRemotingServer` sends it to newer ones only).
 const V5_3_1: Version = Version(475);
 
+/// What a poll takes that is kept.
+const KEPT_BYTES: usize = size_of::<Origin>();
+
 /// What is kept of a client that is to go.
 #[derive(Debug, Default)]
 pub(crate) struct Leaving {
@@ -38,6 +40,18 @@ pub(crate) struct Leaving {
     kept: RefCell<Vec<Origin>>,
     /// Polls are given up now.
     gives_up: Cell<bool>,
+}
+
+impl Leaving {
+    /// How many polls are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.borrow().len()
+    }
+
+    /// The client has gone.
+    pub(crate) fn forget(&self) {
+        self.kept.take();
+    }
 }
 
 impl Session {
@@ -60,12 +74,17 @@ impl Session {
         self.leaving.polls.set(self.leaving.polls.get() + 1);
     }
 
-    /// A request was answered or will not be.
-    pub(crate) fn end_of(&self, code: RequestCode) {
-        if code.is_long_poll() {
+    /// A request that went to a broker was answered or will not be.
+    pub(crate) fn end_of(&self, origin: &Origin) {
+        let is_poll = origin.code.is_long_poll();
+        if is_poll {
             let polls = self.leaving.polls.get();
             self.leaving.polls.set(polls.saturating_sub(1));
         }
+        if origin.ticket.is_bulk {
+            self.bulk.set(self.bulk.get().saturating_sub(1));
+        }
+        self.at_brokers.end(origin.ticket.slot, is_poll);
         self.end();
     }
 
@@ -132,7 +151,9 @@ impl Session {
     fn go(&self) {
         self.leaving.gives_up.set(true);
         self.upstream.release();
-        for origin in self.leaving.kept.take() {
+        let kept = self.leaving.kept.take();
+        self.account().take(kept.len() * KEPT_BYTES);
+        for origin in kept {
             self.answer_empty(&origin);
         }
         self.finish();
@@ -155,7 +176,10 @@ impl Session {
             begun: self.begun(),
             note: offset.and_then(|offset| offset.long()).unwrap_or_default(),
             tag: 0,
+            slot: Slot::default(),
+            is_bulk: false,
         };
+        self.account().add(KEPT_BYTES);
         self.leaving.kept.borrow_mut().push(Origin {
             opaque: view.opaque(),
             code: view.request_code(),
@@ -182,14 +206,6 @@ impl Session {
             return refuse(
                 ResponseCode::GO_AWAY,
                 "connect again: this proxy is about to go",
-            );
-        }
-        let waiting = self.upstream.buffers().waiting();
-        if waiting > self.settings.buffered_limit && !view.body().is_empty() {
-            self.metrics.limit(Limit::Buffered);
-            return refuse(
-                ResponseCode::SYSTEM_BUSY,
-                "more waits to be written than limits.buffered_bytes allows",
             );
         }
         None

@@ -79,7 +79,7 @@ async fn ask_each(
         if view.is_oneway() {
             // Nobody waits for what comes of it, and others are to hear of it all the same.
             if let Ok(connection) = broker.connection(row.class, row.needs_master) {
-                let _ = connection.relay_oneway(&request.frame(), &view);
+                let _ = connection.relay_oneway(&request.frame(), &view, session.account());
             }
             continue;
         }

@@ -36,8 +36,10 @@ pub enum Limit {
     ConnectionsPerAddress,
     /// Bytes that wait for one client.
     ClientBuffer,
-    /// Bytes that wait for all clients.
-    Buffered,
+    /// Bytes that are held for all clients.
+    Memory,
+    /// Requests that are outstanding at one broker.
+    BrokerOutstanding,
     /// Requests of one client that are outstanding.
     Outstanding,
     /// Time for the first frame.
@@ -58,11 +60,12 @@ impl Limit {
     }
 
     /// All of them, with their label values: the keys in the configuration.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Connections, "connections"),
         (Self::ConnectionsPerAddress, "connections_per_address"),
         (Self::ClientBuffer, "client_buffer_bytes"),
-        (Self::Buffered, "buffered_bytes"),
+        (Self::Memory, "memory_bytes"),
+        (Self::BrokerOutstanding, "broker_outstanding"),
         (Self::Outstanding, "outstanding_requests"),
         (Self::Handshake, "handshake_ms"),
         (Self::Frame, "frame_ms"),

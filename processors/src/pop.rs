@@ -69,10 +69,10 @@ fn on_connection(
     let time = Duration::from_millis(wait).min(WAIT_MAX) + MARGIN;
     let text = |place| fields.value(place).map(|value| value.text().into_owned());
     let counted = Counted {
-        note: 0,
         tag: session
             .metrics
             .tag_pull(fields.value(TOPIC), fields.value(pop_field::GROUP)),
+        ..Counted::default()
     };
     relay::for_target(session, connection, frame, view, time, counted, || {
         Rc::new(Pop {
@@ -94,7 +94,8 @@ struct Pop {
 
 impl RelayTarget for Pop {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        if self.session.is_closed() && view.code() == ResponseCode::SUCCESS.0 {
+        let is_lost = self.session.is_closed() || !self.session.has_room();
+        if is_lost && view.code() == ResponseCode::SUCCESS.0 {
             self.give_back(view);
         }
         self.session.on_answer(origin, frame, view);

@@ -76,6 +76,7 @@ fn on_connection(
         tag: session
             .metrics
             .tag_pull(fields.value(TOPIC), fields.value(pull_field::GROUP)),
+        is_bulk: false,
     };
     let Some(queue) = replica::queue(broker, fields) else {
         let target = || session.clone();

@@ -90,6 +90,7 @@ pub(crate) fn on_response(session: &Session, frame: &Frame<'_>, view: &CommandVi
     let mut waiting = pushes.waiting.iter();
     let at = waiting.position(|push| push.opaque == view.opaque());
     if let Some(push) = at.and_then(|at| pushes.waiting.remove(at)) {
-        push.from.respond(frame, view, push.origin);
+        push.from
+            .respond(frame, view, push.origin, session.account());
     }
 }

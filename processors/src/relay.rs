@@ -8,7 +8,7 @@ use remoting_transport::Frame;
 use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteError, Ticket};
 
 use crate::error::ProcessError;
-use crate::metrics::Tag;
+use crate::metrics::{Limit, Tag};
 use crate::request::Request;
 use crate::session::Session;
 use crate::settings::BrokerAddresses;
@@ -176,6 +176,8 @@ pub(crate) struct Counted {
     pub(crate) note: i64,
     /// What the request is counted as.
     pub(crate) tag: Tag,
+    /// Whether it goes over the connection for large requests.
+    pub(crate) is_bulk: bool,
 }
 
 /// Puts a request into a connection; its answer goes to `target`, on behalf of the client.
@@ -188,19 +190,34 @@ pub(crate) fn for_target<T: RelayTarget + 'static>(
     counted: Counted,
     target: impl FnOnce() -> Rc<T>,
 ) -> Result<(), ProcessError> {
+    let account = session.account();
     if view.is_oneway() {
-        connection.relay_oneway(frame, view)?;
-    } else {
-        let ticket = Ticket {
-            begun: session.begun(),
-            note: counted.note,
-            tag: counted.tag.0,
-        };
-        connection.relay(frame, view, target(), time, ticket)?;
-        session.begin();
-        if view.request_code().is_long_poll() {
-            session.begin_poll();
-        }
+        return Ok(connection.relay_oneway(frame, view, account)?);
+    }
+    let is_poll = view.request_code().is_long_poll();
+    let Some(slot) = session.at_brokers.begin(connection.budget(), is_poll) else {
+        session.metrics.limit(Limit::BrokerOutstanding);
+        return Err(ProcessError::TooMany(
+            connection.broker_name().unwrap_or_default().into(),
+        ));
+    };
+    let ticket = Ticket {
+        begun: session.begun(),
+        note: counted.note,
+        tag: counted.tag.0,
+        slot,
+        is_bulk: counted.is_bulk,
+    };
+    if let Err(error) = connection.relay(frame, view, account, target(), time, ticket) {
+        session.at_brokers.end(slot, is_poll);
+        return Err(error.into());
+    }
+    session.begin();
+    if is_poll {
+        session.begin_poll();
+    }
+    if counted.is_bulk {
+        session.bulk.set(session.bulk.get() + 1);
     }
     Ok(())
 }

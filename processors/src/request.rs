@@ -26,6 +26,11 @@ impl Request {
         Frame::of(&self.frame)
     }
 
+    /// Bytes of the frame.
+    pub(crate) fn len(&self) -> usize {
+        self.frame.len()
+    }
+
     /// The frame, to keep.
     pub(crate) fn bytes(&self) -> Bytes {
         self.frame.clone()

@@ -12,7 +12,7 @@ use std::time::Duration;
 use memchr::memmem::Finder;
 use remoting_codec::{CommandView, Fields, RequestCode};
 use remoting_transport::Frame;
-use route_cache::Broker;
+use route_cache::{Broker, Class};
 
 use crate::error::ProcessError;
 use crate::metrics::{Tag, message_type};
@@ -26,6 +26,9 @@ use crate::{elsewhere, heartbeat, relay, reply};
 /// message.
 const TRANSACTION: i32 = 0xC;
 const PREPARED: i32 = 0x4;
+
+/// A send from this size on goes over a connection for large ones: small ones of other clients would wait behind it.
+const BULK_MIN: usize = 64 * 1024;
 
 /// The property of a request (`MessageConst.PROPERTY_MESSAGE_REPLY_TO_CLIENT`).
 static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
@@ -102,17 +105,24 @@ pub(crate) fn give(
     fields: &Fields<'_>,
     time: Duration,
 ) -> Result<(), ProcessError> {
-    let connection = broker.connection(row.class, row.needs_master)?;
+    // One that has sent something large keeps to that connection until all is answered, so that its messages stay in order.
+    let is_bulk = frame.bytes().len() >= BULK_MIN || session.bulk.get() > 0;
+    let class = match is_bulk {
+        true => Class::Bulk,
+        false => row.class,
+    };
+    let connection = broker.connection(class, row.needs_master)?;
     let counted = Counted {
         note: 0,
         tag: tag(session, fields, view),
+        is_bulk,
     };
     if connection.is_established() || !elsewhere::may_go(session, row, fields) {
         let target = || session.clone();
         return relay::for_target(session, &connection, frame, view, time, counted, target);
     }
     if view.is_oneway() {
-        connection.relay_oneway(frame, view)?;
+        connection.relay_oneway(frame, view, session.account())?;
         let broker = broker.name().clone();
         session.spawn(Request::new(frame, row), |session, request| {
             elsewhere::follow_oneway(session, request, connection, broker)
@@ -123,6 +133,7 @@ pub(crate) fn give(
         Rc::new(elsewhere::Undecided {
             session: session.clone(),
             request: Request::new(frame, row),
+            _held: session.account().hold(frame.bytes().len()),
         })
     })
 }

@@ -13,9 +13,9 @@ use remoting_codec::{
     CommandView, DecodeError, Language, RemotingCommand, RequestCode, ResponseCode, Version,
 };
 use remoting_transport::metrics::Meter;
-use remoting_transport::{Frame, FrameHandler, Outbox};
+use remoting_transport::{Account, Frame, FrameHandler, Outbox};
 use route_cache::{
-    Advertised, Connection, Origin, PushTarget, RelayTarget, Upstream, UpstreamError,
+    Advertised, Connection, Origin, Outstanding, PushTarget, RelayTarget, Upstream, UpstreamError,
 };
 use tokio::time::Instant;
 
@@ -30,6 +30,15 @@ use crate::request::Request;
 use crate::settings::Settings;
 use crate::slow_log::SlowLog;
 use crate::{dispatch, notice, pull, push};
+
+/// Most tasks that one client may have under way: what they keep is charged to it, but what they do is not.
+const TASKS_MAX: usize = 256;
+
+/// Tasks that one turn of a client may begin before others have theirs.
+const TASKS_PER_TURN: usize = 16;
+
+/// What a task takes beside its request.
+const TASK_BYTES: usize = 1024;
 
 /// A client connection: whom answers go to, and what the client has said of itself.
 pub struct Session {
@@ -54,6 +63,13 @@ pub struct Session {
     identity: Cell<Option<(Language, Version)>>,
     /// Requests of this client that are not answered yet.
     pub(crate) outstanding: Cell<usize>,
+    /// Those of them that are at brokers, by broker.
+    pub(crate) at_brokers: Outstanding,
+    /// Those that went over connections for large ones.
+    pub(crate) bulk: Cell<usize>,
+    /// Tasks that serve its requests, and how many of these its latest turn has begun.
+    tasks: Cell<usize>,
+    turn: Cell<usize>,
     /// What is kept while the client is to go.
     pub(crate) leaving: Leaving,
     /// Frames that have come.
@@ -121,6 +137,10 @@ impl Session {
             advertised,
             broker: broker.map(Rc::from),
             outstanding: Cell::new(0),
+            at_brokers: Outstanding::default(),
+            bulk: Cell::new(0),
+            tasks: Cell::new(0),
+            turn: Cell::new(0),
             leaving: Leaving::default(),
             received: Cell::new(0),
             peer,
@@ -139,7 +159,18 @@ impl Session {
     pub fn close(&self) {
         self.membership.borrow_mut().close();
         self.pushes.take();
+        self.leaving.forget();
+        self.at_brokers.close();
+        if self.outstanding.get() > 0 {
+            self.upstream.note_gone();
+        }
         self.outbox.close();
+    }
+
+    /// What the client makes the worker hold.
+    #[must_use]
+    pub fn account(&self) -> &Rc<Account> {
+        self.outbox.account()
     }
 
     /// Where the client connects from.
@@ -298,9 +329,13 @@ impl Session {
         F: Future<Output = Result<(), ProcessError>> + 'static,
     {
         let session = self.clone();
+        let held = self.account().hold(request.len() + TASK_BYTES);
         let served = serve(self.clone(), request.clone());
         session.begin();
+        session.tasks.set(session.tasks.get() + 1);
+        session.turn.set(session.turn.get() + 1);
         tokio::task::spawn_local(async move {
+            let _held = held;
             let served = {
                 let mut served = pin!(served);
                 poll_fn(|cx| {
@@ -313,6 +348,7 @@ impl Session {
                 .await
             };
             session.task_begun.set(Some(begun));
+            session.end_task();
             session.end();
             if let (Err(error), Ok(view)) = (served, request.view()) {
                 session.refuse(&view, &error);
@@ -336,13 +372,27 @@ impl Session {
         }
     }
 
+    fn end_task(&self) {
+        let before = self.tasks.get();
+        self.tasks.set(before.saturating_sub(1));
+        if before == TASKS_MAX {
+            self.outbox.wake();
+        }
+    }
+
     fn is_congested(&self) -> bool {
         self.outbox.len() > self.settings.client_buffer_limit
     }
 
-    /// Whether too much waits to be written on all connections together.
-    fn is_crowded(&self) -> bool {
-        self.upstream.buffers().waiting() > self.settings.buffered_limit
+    /// Whether the client has room for an answer with a body.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.is_congested() && !self.account().is_over_share()
+    }
+
+    /// Whether what the client makes the worker hold allows for more.
+    fn may_hold_more(&self) -> bool {
+        let account = self.account();
+        account.may_forward() && !account.is_over_share()
     }
 }
 
@@ -370,18 +420,29 @@ impl FrameHandler for Session {
     }
 
     fn is_ready(&self) -> bool {
-        !self.is_congested() && self.outstanding.get() < self.settings.outstanding_limit
+        !self.is_congested()
+            && self.outstanding.get() + self.leaving.kept() < self.settings.outstanding_limit
+            && self.tasks.get() < TASKS_MAX
+            && self.may_hold_more()
+    }
+
+    fn begin_turn(&self) {
+        self.turn.set(0);
+    }
+
+    fn is_turn_over(&self) -> bool {
+        self.turn.get() >= TASKS_PER_TURN
     }
 }
 
 impl RelayTarget for Session {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        self.end_of(origin.code);
+        self.end_of(&origin);
         let now = self.upstream.buffers().now();
         let time = now.saturating_duration_since(origin.ticket.begun);
         self.metrics.answered(origin.code, view.code(), true, time);
         self.slow_log.look(self, origin.code, view.code(), time);
-        if (!self.is_congested() && !self.is_crowded()) || view.body().is_empty() {
+        if view.body().is_empty() || self.has_room() {
             if view.code() == ResponseCode::SUCCESS.0 {
                 self.metrics.count(Tag(origin.ticket.tag), view.body());
             }
@@ -389,7 +450,7 @@ impl RelayTarget for Session {
         } else {
             let limit = match self.is_congested() {
                 true => Limit::ClientBuffer,
-                false => Limit::Buffered,
+                false => Limit::Memory,
             };
             self.metrics.limit(limit);
             // There is no room for a body. What was pulled can be pulled again.
@@ -417,16 +478,18 @@ impl RelayTarget for Session {
     }
 
     fn gives_up(&self, origin: &Origin) -> bool {
-        self.gives_up_polls() && origin.code.is_long_poll()
+        self.is_closed() || (self.gives_up_polls() && origin.code.is_long_poll())
     }
 
     fn on_given_up(&self, origin: Origin) {
-        self.end_of(origin.code);
-        self.answer_empty(&origin);
+        self.end_of(&origin);
+        if !self.is_closed() {
+            self.answer_empty(&origin);
+        }
     }
 
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        self.end_of(origin.code);
+        self.end_of(&origin);
         let error = ProcessError::from(error);
         tracing::debug!(peer = %self.peer, code = %origin.code, %error, "not answered");
         let code = error.response_code();

@@ -1,12 +1,16 @@
 //! The clients of a worker: who is silent, slow or old, and who is to go.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use processors::metrics::Limit;
 use processors::{Described, Session};
+use remoting_transport::Ledger;
 use slab::Slab;
 use tokio::time::Instant;
 use tracing::info;
@@ -16,6 +20,9 @@ use crate::rate::PerSecond;
 
 /// Clients that are ended at a limit.
 static ENDED: PerSecond = PerSecond::new(10);
+
+/// A client that holds less than this does not go for what others hold.
+const GREEDY_MIN: usize = 64 * 1024;
 
 /// A client, and what was seen of it.
 #[derive(Debug)]
@@ -151,6 +158,39 @@ impl Sessions {
             } else if is_slow(one.active, limits.idle_time) {
                 end_at(session, Limit::Idle);
             }
+        }
+    }
+
+    /// Looks at what the clients make the worker hold: those that were stopped for it are looked at again, and when all
+    /// together hold too much, those go that hold most.
+    pub(crate) fn relieve(&self, ledger: &Ledger) {
+        if ledger.take_restricted() {
+            for (_, one) in &self.all {
+                if one.session.is_held_back() {
+                    one.session.outbox().wake();
+                }
+            }
+        }
+        let mut overdraft = ledger.overdraft();
+        if overdraft == 0 {
+            return;
+        }
+        let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
+        for (_, one) in &self.all {
+            *by_address.entry(one.session.peer().ip()).or_default() += one.session.account().held();
+        }
+        let held_there = |session: &Session| by_address.get(&session.peer().ip()).copied();
+        let all = self.all.iter().map(|(_, one)| &one.session);
+        let mut most: Vec<_> = all.filter(|it| it.account().held() >= GREEDY_MIN).collect();
+        // Of the address that holds most, those that hold most.
+        most.sort_by_cached_key(|it| Reverse((held_there(it), it.account().held())));
+        for session in most {
+            if overdraft == 0 {
+                return;
+            }
+            // What it holds is free when its task has noticed.
+            overdraft = overdraft.saturating_sub(session.account().held());
+            end_at(session, Limit::Memory);
         }
     }
 

@@ -196,6 +196,8 @@ impl Worker {
             setup.routes,
             metrics.upstream.clone(),
         );
+        let ledger = upstream.buffers().ledger();
+        ledger.set_limit(setup.settings.buffered_limit);
         Self {
             upstream,
             settings: RefCell::new(Rc::new(setup.settings)),
@@ -220,7 +222,10 @@ impl Worker {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.upstream.tick();
-                    self.sessions.borrow().leave_in_turn();
+                    let sessions = self.sessions.borrow();
+                    sessions.relieve(self.upstream.buffers().ledger());
+                    sessions.leave_in_turn();
+                    drop(sessions);
                     self.state.ticks.fetch_add(1, Ordering::Relaxed);
                 }
                 _ = looks.tick() => self.sessions.borrow_mut().look(&self.limits.borrow()),
@@ -231,6 +236,7 @@ impl Worker {
                     }
                     Some(Control::Set(set)) => {
                         let (settings, limits, age) = *set;
+                        self.upstream.buffers().ledger().set_limit(settings.buffered_limit);
                         *self.settings.borrow_mut() = Rc::new(settings);
                         *self.limits.borrow_mut() = limits;
                         self.sessions.borrow_mut().set_age(age);

@@ -1,8 +1,11 @@
 //! A worker's buffers.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::rc::Rc;
 
 use tokio::time::Instant;
+
+use crate::account::{Account, Ledger};
 
 /// Bytes that one read takes at most. Large enough that a busy broker connection is read in few
 /// calls, small enough to stay in a core's cache.
@@ -20,7 +23,7 @@ pub struct Buffers {
     read: RefCell<Box<[u8]>>,
     spare: RefCell<Vec<Vec<u8>>>,
     now: Cell<Instant>,
-    waiting: Cell<usize>,
+    ledger: Rc<Ledger>,
 }
 
 impl Default for Buffers {
@@ -29,7 +32,7 @@ impl Default for Buffers {
             read: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()),
             spare: RefCell::default(),
             now: Cell::new(Instant::now()),
-            waiting: Cell::new(0),
+            ledger: Rc::default(),
         }
     }
 }
@@ -58,18 +61,16 @@ impl Buffers {
         now
     }
 
-    /// Bytes that wait to be written, on all of the worker's connections.
+    /// What the worker holds for its connections.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.get()
+    pub fn ledger(&self) -> &Rc<Ledger> {
+        &self.ledger
     }
 
-    pub(crate) fn add_waiting(&self, bytes: usize) {
-        self.waiting.set(self.waiting.get() + bytes);
-    }
-
-    pub(crate) fn take_waiting(&self, bytes: usize) {
-        self.waiting.set(self.waiting.get().saturating_sub(bytes));
+    /// The account of a new connection.
+    #[must_use]
+    pub fn account(&self) -> Rc<Account> {
+        Account::open(self.ledger.clone())
     }
 
     /// The read buffer, for as long as one read and its frames take.

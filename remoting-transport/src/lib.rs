@@ -9,11 +9,13 @@
 //! A connection at rest owns no buffer: reading borrows the worker's, writing takes one from the
 //! worker's [`Buffers`] and gives it back when it is empty.
 
+mod account;
 mod buffers;
 pub mod metrics;
 mod outbox;
 mod pump;
 
+pub use account::{Account, Held, Ledger};
 pub use buffers::Buffers;
 pub use outbox::Outbox;
 pub use pump::{Frame, FrameHandler, PumpError, pump, say_farewell};

@@ -14,6 +14,7 @@ use remoting_codec::{CommandView, RemotingCommand};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
+use crate::account::Account;
 use crate::buffers::Buffers;
 use crate::metrics::Meter;
 use crate::pump::Frame;
@@ -24,6 +25,10 @@ pub(crate) const SHARE_MIN: usize = 32 * 1024;
 /// A piece that has grown to this is followed by another: what is written of a piece is only given back
 /// with the whole of it, and a connection that is never idle would never give anything back.
 const PIECE_MAX: usize = 64 * 1024;
+
+/// What waits beyond this is charged to the connections that it came from, a frame at a time. Below, a connection that
+/// keeps up pays nothing for that.
+const UNATTRIBUTED_MAX: usize = 128 * 1024;
 
 /// Most pieces that one write gathers.
 const GATHER_MAX: usize = 16;
@@ -37,6 +42,7 @@ const GATHER_MAX: usize = 16;
 pub struct Outbox {
     buffers: Rc<Buffers>,
     meter: Arc<Meter>,
+    account: Rc<Account>,
     inner: RefCell<Inner>,
     /// Whether part of a frame has arrived.
     partial: Cell<bool>,
@@ -53,6 +59,9 @@ struct Inner {
     total: u64,
     /// How many of these are with the operating system; over TLS some may not be for a while.
     flushed: u64,
+    /// Frames that wait and are charged to the connections that they came from, and their bytes in all.
+    forwarded: VecDeque<Forwarded>,
+    forwarded_len: usize,
     /// Since when the first of what waits has been waiting.
     since: Option<Instant>,
     ending: Ending,
@@ -68,6 +77,21 @@ pub(crate) enum Ending {
     Finishing,
     /// The connection ends now, or has ended.
     Closed,
+}
+
+/// A frame that came from another connection.
+#[derive(Debug)]
+struct Forwarded {
+    /// How many bytes will have been written in all when it is.
+    end: u64,
+    length: usize,
+    from: Rc<Account>,
+}
+
+impl Drop for Forwarded {
+    fn drop(&mut self) {
+        self.from.forwarded_all(self.length);
+    }
 }
 
 #[derive(Debug)]
@@ -91,11 +115,18 @@ impl Outbox {
     #[must_use]
     pub fn new(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
         Self {
+            account: buffers.account(),
             buffers,
             meter,
             partial: Cell::new(false),
             inner: RefCell::default(),
         }
+    }
+
+    /// What the connection makes its worker hold.
+    #[must_use]
+    pub fn account(&self) -> &Rc<Account> {
+        &self.account
     }
 
     /// What counts the connection's bytes.
@@ -123,7 +154,7 @@ impl Outbox {
                 let mut inner = self.inner.borrow_mut();
                 if inner.ending == Ending::Open {
                     inner.len += body.len();
-                    self.buffers.add_waiting(body.len());
+                    self.account.add(body.len());
                     inner.pieces.push_back(Piece::Shared(body));
                 }
             }
@@ -131,6 +162,31 @@ impl Outbox {
                 view.encode_head_with_opaque(opaque, out);
                 out.extend_from_slice(view.body());
             }),
+        }
+    }
+
+    /// The same for a command that is charged to the connection which it came from while it waits.
+    pub fn push_forwarded(
+        &self,
+        frame: &Frame<'_>,
+        view: &CommandView<'_>,
+        opaque: i32,
+        from: &Rc<Account>,
+    ) {
+        let before = self.len();
+        self.push_relayed(frame, view, opaque);
+        let mut inner = self.inner.borrow_mut();
+        if inner.len > UNATTRIBUTED_MAX {
+            let length = inner.len.saturating_sub(before);
+            self.account.take(length);
+            from.forward(length);
+            inner.forwarded_len += length;
+            let end = inner.total + inner.len as u64;
+            inner.forwarded.push_back(Forwarded {
+                end,
+                length,
+                from: from.clone(),
+            });
         }
     }
 
@@ -219,7 +275,7 @@ impl Outbox {
             write(bytes);
             let added = bytes.len() - before;
             inner.len += added;
-            self.buffers.add_waiting(added);
+            self.account.add(added);
         }
         if let Some(writer) = inner.writer.take() {
             writer.wake();
@@ -233,7 +289,7 @@ impl Outbox {
         }
         inner.ending = ending;
         if ending == Ending::Closed {
-            inner.discard(&self.buffers);
+            inner.discard(&self.buffers, &self.account);
             inner.flush_waiters.drain(..).for_each(Waker::wake);
         }
         if let Some(writer) = inner.writer.take() {
@@ -243,7 +299,8 @@ impl Outbox {
 
     /// Forgets what waits: it cannot be written any more.
     pub(crate) fn discard(&self) {
-        self.inner.borrow_mut().discard(&self.buffers);
+        let mut inner = self.inner.borrow_mut();
+        inner.discard(&self.buffers, &self.account);
     }
 
     pub(crate) fn ending(&self) -> Ending {
@@ -281,8 +338,7 @@ impl Outbox {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             };
-            inner.advance(written, &self.buffers);
-            self.buffers.take_waiting(written);
+            inner.advance(written, &self.buffers, &self.account);
             self.meter.sent.add(written as u64);
         }
         if let Some(since) = inner.since.take() {
@@ -295,7 +351,7 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        self.buffers.take_waiting(self.inner.get_mut().len);
+        self.discard();
     }
 }
 
@@ -321,8 +377,15 @@ impl Inner {
         Pin::new(stream).poll_write_vectored(cx, slices)
     }
 
-    fn discard(&mut self, buffers: &Buffers) {
-        buffers.take_waiting(self.len);
+    /// What is charged to the connection itself.
+    fn own_len(&self) -> usize {
+        self.len.saturating_sub(self.forwarded_len)
+    }
+
+    fn discard(&mut self, buffers: &Buffers, account: &Account) {
+        account.take(self.own_len());
+        self.forwarded.clear();
+        self.forwarded_len = 0;
         self.len = 0;
         self.written = 0;
         for piece in self.pieces.drain(..) {
@@ -332,9 +395,21 @@ impl Inner {
         }
     }
 
-    fn advance(&mut self, written: usize, buffers: &Buffers) {
+    fn advance(&mut self, written: usize, buffers: &Buffers, account: &Account) {
+        let before = self.own_len();
         self.len = self.len.saturating_sub(written);
         self.total += written as u64;
+        while let Some(first) = self.forwarded.front()
+            && first.end <= self.total
+        {
+            self.forwarded_len -= first.length;
+            self.forwarded.pop_front();
+        }
+        let now = self.own_len();
+        match now > before {
+            true => account.add(now - before),
+            false => account.take(before - now),
+        }
         self.written += written;
         while let Some(first) = self.pieces.front() {
             let length = first.bytes().len();
@@ -352,6 +427,8 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use remoting_codec::RequestCode;
 
     use tokio::io::{AsyncReadExt, duplex};
     use tokio::time::timeout;
@@ -398,5 +475,35 @@ mod tests {
             .is_ready();
         assert!(!outbox.is_empty());
         assert!(timeout(MOMENT, flushed.as_mut()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_charged_to_where_it_came_from_until_it_is_written() {
+        let buffers = Rc::<Buffers>::default();
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        let sender = buffers.account();
+        let body = vec![7; 100_000];
+        let frame = RemotingCommand::request(RequestCode::SEND_MESSAGE)
+            .with_body(body)
+            .to_bytes();
+        let view = CommandView::decode(&frame).unwrap();
+        for _ in 0..10 {
+            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+        }
+        let in_all = outbox.len();
+        assert_eq!(sender.held() + outbox.account().held(), in_all);
+        assert_eq!(sender.held(), sender.forwarded());
+        assert!(sender.held() > 800_000);
+        let (mut near, mut far) = duplex(64 * 1024);
+        let mut read = vec![0; in_all];
+        let write = poll_fn(|cx| outbox.poll_write(cx, &mut near));
+        let (written, read) = tokio::join!(write, far.read_exact(&mut read));
+        assert!(written.is_ok() && read.is_ok());
+        assert_eq!((sender.held(), outbox.account().held()), (0, 0));
+        for _ in 0..10 {
+            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+        }
+        outbox.close();
+        assert_eq!((sender.held(), outbox.account().held()), (0, 0));
     }
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
 use tokio_util::io::poll_read_buf;
 
+use crate::account::Held;
 use crate::buffers::Buffers;
 use crate::outbox::{Ending, Outbox, SHARE_MIN};
 
@@ -80,6 +81,14 @@ pub trait FrameHandler {
     fn is_ready(&self) -> bool {
         true
     }
+
+    /// The connection's turn begins.
+    fn begin_turn(&self) {}
+
+    /// Whether the frames of this turn have made so much work that others must have theirs first.
+    fn is_turn_over(&self) -> bool {
+        false
+    }
 }
 
 /// Why a connection ended.
@@ -111,6 +120,7 @@ where
 {
     let mut inbox = Inbox {
         partial: BytesMut::new(),
+        held: outbox.account().hold(0),
         limit,
         is_unwritable: false,
     };
@@ -147,6 +157,8 @@ struct Inbox {
     /// The beginning of what could not be handed on yet: a frame that has not all arrived, or frames
     /// that the handler was not ready for.
     partial: BytesMut,
+    /// What `partial` takes.
+    held: Held,
     limit: usize,
     /// A write has failed.
     is_unwritable: bool,
@@ -165,6 +177,7 @@ impl Inbox {
         S: AsyncRead + AsyncWrite + Unpin,
         H: FrameHandler,
     {
+        handler.begin_turn();
         for _ in 0..READS_MAX {
             let written = self.write(cx, stream, outbox)?;
             match outbox.ending() {
@@ -179,8 +192,12 @@ impl Inbox {
             if !self.partial.is_empty() {
                 self.hand_on_partial(handler)?;
             }
+            if handler.is_turn_over() {
+                break;
+            }
             if !handler.is_ready() {
                 outbox.register(cx);
+                outbox.account().register(cx.waker());
                 return Poll::Pending;
             }
             match self.poll_read(cx, stream, outbox, buffers, handler)? {
@@ -225,12 +242,16 @@ impl Inbox {
         S: AsyncRead + Unpin,
         H: FrameHandler,
     {
+        handler.begin_turn();
         if self.hand_on_partial(handler).is_err() {
             return true;
         }
         for _ in 0..READS_MAX {
             if outbox.ending() == Ending::Closed || !handler.is_ready() {
                 return true;
+            }
+            if handler.is_turn_over() {
+                return false;
             }
             let read = self.poll_read(cx, stream, outbox, buffers, handler);
             if !matches!(read, Poll::Ready(Ok(true))) {
@@ -260,6 +281,7 @@ impl Inbox {
             self.partial.reserve(missing.min(PARTIAL_MAX));
             let mut room = (&mut self.partial).limit(missing);
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
+            self.held.resize(self.partial.capacity());
             buffers.stamp();
             outbox.meter().received.add(bytes as u64);
             self.hand_on_partial(handler)?;
@@ -282,7 +304,7 @@ impl Inbox {
             self.partial.extend_from_slice(completing);
             bytes = rest;
             self.hand_on_partial(handler)?;
-            if bytes.is_empty() || !handler.is_ready() {
+            if bytes.is_empty() || !may_go_on(handler) {
                 break;
             }
         }
@@ -294,6 +316,7 @@ impl Inbox {
         let rest = bytes.get(used..).unwrap_or_default();
         if !rest.is_empty() {
             self.partial.extend_from_slice(rest);
+            self.held.resize(self.partial.capacity());
         }
         Ok(())
     }
@@ -311,7 +334,7 @@ impl Inbox {
 
     /// Hands on the whole frames at the front of what has been put by.
     fn hand_on_partial<H: FrameHandler>(&mut self, handler: &H) -> Result<(), PumpError> {
-        while handler.is_ready() {
+        while may_go_on(handler) {
             let length = match frame_length(&self.partial, self.limit).map_err(DecodeError::from)? {
                 Some(length) if length <= self.partial.len() => length,
                 _ => break,
@@ -329,6 +352,7 @@ impl Inbox {
         }
         if self.partial.is_empty() {
             self.partial = BytesMut::new();
+            self.held.resize(0);
         }
         Ok(())
     }
@@ -342,10 +366,16 @@ fn written_or_registered(written: Poll<()>, outbox: &Outbox, cx: &Context<'_>) -
     written
 }
 
+/// Whether the handler takes another frame in this turn.
+#[inline]
+fn may_go_on<H: FrameHandler>(handler: &H) -> bool {
+    handler.is_ready() && !handler.is_turn_over()
+}
+
 /// Hands on the whole frames at the front of `bytes`; answers how many bytes those were.
 fn hand_on<H: FrameHandler>(bytes: &[u8], limit: usize, handler: &H) -> Result<usize, PumpError> {
     let mut used = 0;
-    while handler.is_ready() {
+    while may_go_on(handler) {
         let rest = bytes.get(used..).unwrap_or_default();
         let Some(length) = frame_length(rest, limit).map_err(DecodeError::from)? else {
             break;

@@ -10,11 +10,27 @@ pub const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub struct Clock(Cell<u32>);
 
-/// A moment, in ticks.
+/// A moment that is to come, in ticks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Deadline(u32);
 
+/// A moment that has passed, in ticks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Moment(u32);
+
 impl Clock {
+    /// This moment.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        Moment(self.0.get())
+    }
+
+    /// The time since then, to a tick.
+    #[must_use]
+    pub fn since(&self, moment: Moment) -> Duration {
+        TICK * self.0.get().wrapping_sub(moment.0)
+    }
+
     /// The first moment by which at least that much time will have passed.
     #[must_use]
     pub fn after(&self, time: Duration) -> Deadline {

@@ -22,9 +22,10 @@ pub struct UpstreamConfig {
     /// An idle connection is used after this time to keep it: brokers close one that is silent for
     /// 120 s.
     pub keep_alive: Duration,
-    /// Most requests that may be outstanding at one broker; further ones are refused.
-    pub outstanding_limit: i64,
-    /// After so many unanswered requests in a row, further ones to a broker are refused at once.
+    /// Most requests that may be outstanding at one broker, long polls not among them, of which there may be four times as
+    /// many. Above half of that, each client has a share.
+    pub outstanding_limit: usize,
+    /// After so many connections in a row that did not come about, requests to a broker are refused at once.
     pub breaker_failures: u32,
     /// How often such a broker is asked whether it is back.
     pub breaker_probe: Duration,

@@ -21,10 +21,10 @@ mod tls;
 mod upstream;
 
 pub use broker::{
-    Broker, BrokerAddresses, BrokerTable, Class, Connection, Lane, Origin, PushTarget,
-    Registration, RelayTarget, Ticket,
+    Broker, BrokerAddresses, BrokerTable, Budget, Class, Connection, Lane, Origin, Outstanding,
+    PushTarget, Registration, RelayTarget, Slot, Ticket,
 };
-pub use clock::{Clock, Deadline, TICK};
+pub use clock::{Clock, Deadline, Moment, TICK};
 pub use config::{RouteConfig, UpstreamConfig};
 pub use credentials::{Credentials, Secret};
 pub use error::{NameServerError, RouteError, UpstreamError};

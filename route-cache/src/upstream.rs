@@ -66,6 +66,11 @@ impl Upstream {
         self.context.release();
     }
 
+    /// A client has gone that had something outstanding.
+    pub fn note_gone(&self) {
+        self.context.note_gone();
+    }
+
     /// The worker's clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {

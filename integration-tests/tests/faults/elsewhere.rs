@@ -54,12 +54,15 @@ async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
     for code in [SEND, RequestCode::HEART_BEAT] {
         world.a.on(code, Reply::Silence);
     }
-    for opaque in 1..4 {
-        let answer = client.call(&send(opaque, "both", "broker-a")).await?;
-        assert_eq!(answer.code, ResponseCode::SYSTEM_BUSY.0);
+    let begun = Instant::now();
+    while world.b.received(SEND).is_empty() {
+        let answer = client.call(&send(1, "both", "broker-a")).await?;
+        let is_given = answer.code == ResponseCode::SYSTEM_BUSY.0;
+        assert!(is_given || !world.b.received(SEND).is_empty());
+        assert!(begun.elapsed() < Duration::from_secs(4));
     }
-    assert!(world.b.received(SEND).is_empty());
-    for opaque in 4..8 {
+    let given = world.a.received(SEND).len();
+    for opaque in 4..7 {
         let begun = Instant::now();
         let answer = client.call(&send(opaque, "both", "broker-a")).await?;
         assert_eq!(answer.code, 0);
@@ -67,7 +70,7 @@ async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
     }
     assert_eq!(
         (world.a.received(SEND).len(), world.b.received(SEND).len()),
-        (3, 4)
+        (given, 4)
     );
     // Nor does what is under way when its broker goes.
     world.b.on(SEND, Reply::Silence);
@@ -78,7 +81,7 @@ async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
         client.receive().await?.code,
         ResponseCode::SERVICE_NOT_AVAILABLE.0
     );
-    assert_eq!(world.a.received(SEND).len(), 3);
+    assert_eq!(world.a.received(SEND).len(), given);
     Ok(())
 }
 

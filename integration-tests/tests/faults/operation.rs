@@ -149,10 +149,16 @@ async fn a_broker_that_answers_nothing_is_refused_at_once_until_it_answers() -> 
     for code in [RequestCode::SEND_MESSAGE_V2, RequestCode::HEART_BEAT] {
         world.a.on(code, Reply::Silence);
     }
-    for _ in 0..3 {
+    let begun = Instant::now();
+    loop {
         let answer = client.call(&to_a).await?;
+        if answer.code == ResponseCode::SERVICE_NOT_AVAILABLE.0 {
+            break;
+        }
         assert_eq!(answer.code, ResponseCode::SYSTEM_BUSY.0, "{answer:?}");
+        assert!(begun.elapsed() < Duration::from_secs(4), "nothing notices");
     }
+    assert!(begun.elapsed() > Duration::from_secs(2), "a broker may pause");
     let written = world.a.received(RequestCode::SEND_MESSAGE_V2).len();
     for _ in 0..10 {
         let begun = Instant::now();
@@ -185,21 +191,29 @@ async fn a_broker_that_answers_nothing_is_refused_at_once_until_it_answers() -> 
 }
 
 #[tokio::test]
-async fn more_outstanding_at_a_broker_than_allowed_is_refused() -> Result<()> {
-    let world = World::with("workers = 1\n[limits]\nbroker_outstanding = 3\n").await?;
+async fn a_client_with_its_share_outstanding_at_a_broker_is_refused_and_no_other() -> Result<()> {
+    let world = World::with("workers = 1\n[limits]\nbroker_outstanding = 64\n").await?;
     world.a.on(RequestCode::SEND_MESSAGE_V2, Reply::Silence);
-    let mut client = world.proxy.client().await?;
+    let mut greedy = world.proxy.client().await?;
     // Once it is known where brokers are, requests reach them in their order.
-    assert_eq!(client.call(&send(8, "both", "broker-b")).await?.code, 0);
-    for opaque in 0..4 {
-        client.send(&send(opaque, "both", "broker-a")).await?;
+    assert_eq!(greedy.call(&send(99, "both", "broker-b")).await?.code, 0);
+    for opaque in 0..33 {
+        greedy.send(&send(opaque, "both", "broker-a")).await?;
     }
-    let refused = client.receive().await?;
+    let refused = greedy.receive().await?;
     assert_eq!(
         (refused.opaque, refused.code),
-        (3, ResponseCode::SYSTEM_BUSY.0)
+        (32, ResponseCode::SYSTEM_BUSY.0)
     );
-    assert_eq!(client.call(&send(9, "both", "broker-b")).await?.code, 0);
+    assert_eq!(greedy.call(&send(98, "both", "broker-b")).await?.code, 0);
+    let mut other = world.proxy.client().await?;
+    let fields = [("topic", "both"), ("queueId", "0"), ("bname", "broker-a")];
+    let asked = request(RequestCode::GET_MAX_OFFSET, 7, &fields);
+    assert_eq!(other.call(&asked).await?.code, 0);
+    // What a client had outstanding is nobody's when it has gone.
+    drop(greedy);
+    let mut third = world.proxy.client().await?;
+    assert_eq!(third.call(&asked).await?.code, 0);
     Ok(())
 }
 

@@ -4,34 +4,44 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use remoting_codec::{RemotingCommand, RequestCode};
 use tracing::{info, warn};
 
-use super::connection::{Connection, Context};
-use crate::config::UpstreamConfig;
+use crate::metrics::BrokerMetrics;
 
-/// Counts what a broker leaves unanswered. From a number of failures in a row on, requests to it are refused at once, so
-/// that clients try another broker instead of waiting for this one; and it is asked again and again, by Remora itself,
-/// until it answers.
+/// Whether requests to one address of a broker are refused at once, so that clients try another broker instead of waiting
+/// for this one.
+///
+/// The circuit opens when connections cannot be made, several times in a row, or when one that was made has fallen silent:
+/// what single requests meet with proves nothing. While it is open, Remora itself tries whether the broker is back
+/// ([`super::link`]); any answer, however late, closes it.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     label: Rc<str>,
     address: Arc<str>,
-    context: Rc<Context>,
-    /// Unanswered since the last answer.
+    metrics: Arc<BrokerMetrics>,
+    /// Connections in a row that did not come about, after which the circuit opens.
+    limit: u32,
     failures: Cell<u32>,
     open: Cell<bool>,
+    /// A connection has fallen silent since this was last looked at.
+    silent: Cell<bool>,
 }
 
 impl Breaker {
-    pub(super) fn new(label: Rc<str>, address: Arc<str>, context: Rc<Context>) -> Rc<Self> {
+    pub(super) fn new(
+        label: Rc<str>,
+        address: Arc<str>,
+        metrics: Arc<BrokerMetrics>,
+        limit: u32,
+    ) -> Rc<Self> {
         Rc::new(Self {
             label,
             address,
-            context,
+            metrics,
+            limit,
             failures: Cell::new(0),
             open: Cell::new(false),
+            silent: Cell::new(false),
         })
     }
 
@@ -45,69 +55,52 @@ impl Breaker {
         self.open.get()
     }
 
+    /// A connection has fallen silent.
+    pub(super) fn note_silence(&self) {
+        self.silent.set(true);
+    }
+
+    /// Whether a connection has fallen silent since the last call.
+    pub(super) fn take_silence(&self) -> bool {
+        self.silent.take()
+    }
+
     /// An answer has come.
-    #[inline]
     pub(super) fn succeeded(&self) {
         self.failures.set(0);
-        if self.open.get() {
-            self.close();
+        self.silent.set(false);
+        if self.open.replace(false) {
+            self.metrics.failing.add(-1);
+            info!(peer = %self.label, address = %self.address, "circuit closed: the broker answers again");
         }
     }
 
-    /// So many requests were not answered in time.
-    pub(super) fn failed(self: &Rc<Self>, requests: u32) {
-        self.failures
-            .set(self.failures.get().saturating_add(requests));
-        if self.failures.get() >= self.context.config.breaker_failures && !self.open.replace(true) {
-            warn!(peer = %self.label, address = %self.address, "answers nothing: requests are refused until it does");
-            self.mark(1);
-            tokio::task::spawn_local(self.clone().probe());
-        }
+    /// A connection has come about.
+    pub(super) fn connected(&self) {
+        self.failures.set(0);
     }
 
-    /// The broker is not there any more: nobody needs to know whether it answers.
+    /// A connection did not come about. True when that opens the circuit.
+    pub(super) fn failed(&self) -> bool {
+        let failures = self.failures.get().saturating_add(1);
+        self.failures.set(failures);
+        failures >= self.limit && self.open_for("no connection can be made")
+    }
+
+    /// Opens the circuit; false when it is open already.
+    pub(super) fn open_for(&self, reason: &str) -> bool {
+        if self.open.replace(true) {
+            return false;
+        }
+        warn!(peer = %self.label, address = %self.address, reason, "circuit opened: requests fail at once until the broker answers");
+        self.metrics.failing.add(1);
+        true
+    }
+
+    /// The broker is not there any more: whether it answers is of no interest.
     pub(super) fn abandon(&self) {
         if self.open.replace(false) {
-            self.mark(-1);
+            self.metrics.failing.add(-1);
         }
     }
-
-    fn close(&self) {
-        self.open.set(false);
-        self.mark(-1);
-        info!(peer = %self.label, address = %self.address, "answers again");
-    }
-
-    fn mark(&self, change: i64) {
-        if let Some(name) = self.label.strip_prefix(super::connection::BROKER_PREFIX) {
-            self.context.metrics(name).failing.add(change);
-        }
-    }
-
-    /// Asks until there is an answer, each time over a new connection: the old one may be what is broken.
-    async fn probe(self: Rc<Self>) {
-        let period = self.context.config.breaker_probe;
-        while self.open.get() {
-            tokio::time::sleep(period).await;
-            let connection = Connection::new(self.label.clone(), self.context.clone(), None, None);
-            let asked = async {
-                let answer = connection.call(nothing(&self.context.config), period).await;
-                connection.close();
-                answer
-            };
-            let (_, answer) = tokio::join!(connection.run(&self.address), asked);
-            if answer.is_ok() {
-                self.succeeded();
-            }
-        }
-    }
-}
-
-/// A heartbeat with no group in it, which registers nothing and is answered.
-pub(super) fn nothing(config: &UpstreamConfig) -> Bytes {
-    let body = Bytes::from_static(
-        br#"{"clientID":"remora-keep-alive","producerDataSet":[],"consumerDataSet":[]}"#,
-    );
-    let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
-    config.signed(heartbeat).to_bytes()
 }

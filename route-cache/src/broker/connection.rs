@@ -1,30 +1,36 @@
 //! One connection to a broker or name server.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, DecodeError, ResponseCode};
+use remoting_codec::{CommandView, DecodeError, FLAG_ONEWAY, RemotingCommand, ResponseCode};
+use remoting_transport::{Account, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio_rustls::client::TlsStream;
 use tracing::debug;
 
 use super::breaker::Breaker;
-use super::gates::Gates;
+use super::budget::Budget;
+use super::context::Context;
+use super::health::{Health, Treatment};
 use super::pending::{Completion, Origin, Pending, RelayTarget, Ticket};
-use crate::clock::{Clock, Deadline};
-use crate::config::UpstreamConfig;
+use super::probe::probe;
+use super::stream::{Stream, connect};
+use crate::clock::Deadline;
 use crate::error::UpstreamError;
-use crate::metrics::{BrokerMetrics, UpstreamMetrics};
-use remoting_transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
+use crate::metrics::BrokerMetrics;
 
-/// Requests without an answer after which a connection is given up.
+/// Requests that their peer has left unanswered, after which a connection takes no more: what nobody will answer is not
+/// kept for ever. What is under way on it ends as usual.
 const ABANDONED_MAX: usize = 10_000;
+
+/// A request up to this length is taken for a client that has nothing waiting here, though much of others' waits.
+const SMALL: usize = 16 * 1024;
 
 /// How brokers are called, before their names.
 pub(super) const BROKER_PREFIX: &str = "broker ";
@@ -33,84 +39,6 @@ pub(super) const BROKER_PREFIX: &str = "broker ";
 pub trait PushTarget {
     /// The broker asks for something.
     fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &CommandView<'_>);
-}
-
-/// What all upstream connections of a worker share.
-#[derive(Debug)]
-pub(crate) struct Context {
-    pub(crate) buffers: Rc<Buffers>,
-    pub(crate) clock: Clock,
-    pub(crate) config: UpstreamConfig,
-    /// A connection has ended, or none came about, since this was last looked at.
-    lost: Cell<bool>,
-    /// Connections that may have something outstanding. Most lanes have not, most of the time.
-    busy: RefCell<Vec<Weak<Connection>>>,
-    /// Before each broker's address, who may make a lane.
-    pub(crate) gates: Arc<Gates>,
-    /// Of brokers, not of name servers.
-    metrics: Arc<UpstreamMetrics>,
-}
-
-impl Context {
-    pub(crate) fn new(
-        buffers: Rc<Buffers>,
-        config: UpstreamConfig,
-        gates: Arc<Gates>,
-        metrics: Arc<UpstreamMetrics>,
-    ) -> Self {
-        Self {
-            buffers,
-            clock: Clock::default(),
-            config,
-            lost: Cell::new(false),
-            busy: RefCell::default(),
-            gates,
-            metrics,
-        }
-    }
-
-    /// Whether a broker was lost since the last call: it may have moved.
-    pub(crate) fn take_lost(&self) -> bool {
-        self.lost.take()
-    }
-
-    /// Answers the long polls of clients that are to go.
-    pub(crate) fn release(&self) {
-        let busy: Vec<_> = self
-            .busy
-            .borrow()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        for connection in busy {
-            let given_up = connection.pending.borrow_mut().remove_given_up();
-            connection.metrics.outstanding.add(-(given_up.len() as i64));
-            given_up.into_iter().for_each(Completion::give_up);
-        }
-    }
-
-    /// The figures of a broker.
-    pub(crate) fn metrics(&self, broker: &str) -> Arc<BrokerMetrics> {
-        self.metrics.broker(broker)
-    }
-
-    /// A tick has passed: what is over its time is answered.
-    pub(crate) fn tick(&self) {
-        self.clock.tick();
-        self.buffers.look();
-        // Whoever is told may open connections, so the list is not held meanwhile.
-        let mut busy = self.busy.take();
-        busy.retain(|connection| connection.upgrade().is_some_and(|it| it.expire()));
-        let mut now = self.busy.borrow_mut();
-        let new = std::mem::replace(&mut *now, busy);
-        now.extend(new);
-    }
-}
-
-/// What an established connection is made of.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A connection to a broker or name server, many requests at a time.
@@ -133,7 +61,10 @@ pub struct Connection {
     turned_away: Cell<bool>,
     /// It is in the context's list of busy ones.
     is_listed: Cell<bool>,
+    health: Health,
     metrics: Arc<BrokerMetrics>,
+    /// What clients have outstanding at the peer.
+    budget: Rc<Budget>,
     /// Of the address that it leads to; lanes have none.
     breaker: Option<Rc<Breaker>>,
     this: Weak<Self>,
@@ -157,7 +88,7 @@ impl Connection {
         breaker: Option<Rc<Breaker>>,
     ) -> Rc<Self> {
         let metrics = match peer.strip_prefix(BROKER_PREFIX) {
-            Some(name) => context.metrics.broker(name),
+            Some(name) => context.metrics(name),
             // Nobody looks at those of name servers.
             None => Arc::default(),
         };
@@ -165,7 +96,10 @@ impl Connection {
             Some(_) => metrics.lane.clone(),
             None => metrics.data.clone(),
         };
+        let budget = context.budget(&peer);
         Rc::new_cyclic(|this| Self {
+            budget,
+            health: Health::default(),
             peer,
             outbox: Outbox::new(context.buffers.clone(), meter),
             context,
@@ -185,7 +119,10 @@ impl Connection {
     /// Connects and runs the connection until it ends. `false` when it was never established, or was
     /// of no use: a peer that goes away may take connections for a while, and serve none.
     pub(crate) async fn run(&self, address: &str) -> bool {
-        let stream = match self.connect(address).await {
+        // Nobody's request waits for a lane, and one of many that connect at once may have to ask again: a lost
+        // SYN is repeated after 1 s.
+        let attempts = if self.push_target.is_some() { 3 } else { 1 };
+        let stream = match connect(&self.context.config, &self.peer, address, attempts).await {
             Ok(stream) => stream,
             Err(error) => {
                 debug!(peer = %self.peer, address, %error, "cannot connect");
@@ -195,6 +132,9 @@ impl Connection {
             }
         };
         self.established.set(true);
+        if let Some(breaker) = &self.breaker {
+            breaker.connected();
+        }
         let gauge = match self.push_target {
             Some(_) => &self.metrics.lanes,
             None => &self.metrics.connections,
@@ -233,43 +173,21 @@ impl Connection {
         pump(stream, &self.outbox, buffers, config.frame_limit, self).await
     }
 
-    async fn connect(&self, address: &str) -> Result<Stream, UpstreamError> {
-        let failed = |reason: String| UpstreamError::Connect {
-            peer: self.peer.clone(),
-            reason: reason.into(),
-        };
-        // Nobody's request waits for a lane, and one of many that connect at once may have to ask again: a lost
-        // SYN is repeated after 1 s.
-        let attempts = if self.push_target.is_some() { 3 } else { 1 };
-        let time = self.context.config.connect_timeout * attempts;
-        let connecting = async {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            match &self.context.config.tls {
-                // In a box, for it takes more room than all else that a connection needs.
-                Some(tls) => Box::pin(tls.secure(address, stream)).await.map(Stream::Tls),
-                None => Ok(Stream::Plain(stream)),
-            }
-        };
-        tokio::time::timeout(time, connecting)
-            .await
-            .map_err(|_| failed(format!("{address} does not answer")))?
-            .map_err(|error| failed(format!("{address}: {error}")))
-    }
-
-    /// Sends a request on for `target`, who gets the answer and `ticket`, or why there is none.
+    /// Sends a request of the client with that account on for `target`, which gets the answer and `ticket`, or why there is
+    /// none.
     ///
     /// # Errors
-    /// When the request cannot be taken; then `target` is not told.
+    /// When the request cannot be taken; then `target` hears nothing.
     pub fn relay(
         &self,
         frame: &Frame<'_>,
         view: &CommandView<'_>,
+        from: &Rc<Account>,
         target: Rc<dyn RelayTarget>,
         time: Duration,
         ticket: Ticket,
     ) -> Result<(), UpstreamError> {
-        self.admit(frame.bytes().len())?;
+        self.admit(frame.bytes().len(), from.forwarded())?;
         let origin = Origin {
             opaque: view.opaque(),
             code: view.request_code(),
@@ -278,7 +196,7 @@ impl Connection {
         };
         let completion = Completion::Relay(target, origin);
         let opaque = self.insert(self.context.clock.after(time), completion)?;
-        self.outbox.push_relayed(frame, view, opaque);
+        self.outbox.push_forwarded(frame, view, opaque, from);
         Ok(())
     }
 
@@ -290,27 +208,42 @@ impl Connection {
         &self,
         frame: &Frame<'_>,
         view: &CommandView<'_>,
+        from: &Rc<Account>,
     ) -> Result<(), UpstreamError> {
-        self.admit(frame.bytes().len())?;
+        self.admit(frame.bytes().len(), from.forwarded())?;
         // Brokers do not answer: the opaque only has to be one that no pending request has.
-        self.outbox.push_relayed(frame, view, 0);
+        self.outbox.push_forwarded(frame, view, 0, from);
         Ok(())
     }
 
-    /// Sends a response to what the broker asked.
-    pub fn respond(&self, frame: &Frame<'_>, view: &CommandView<'_>, opaque: i32) {
-        if self.admit(frame.bytes().len()).is_ok() {
-            self.outbox.push_relayed(frame, view, opaque);
+    /// Sends a client's response to what the broker asked.
+    pub fn respond(
+        &self,
+        frame: &Frame<'_>,
+        view: &CommandView<'_>,
+        opaque: i32,
+        from: &Rc<Account>,
+    ) {
+        if self.admit(frame.bytes().len(), from.forwarded()).is_ok() {
+            self.outbox.push_forwarded(frame, view, opaque, from);
         }
     }
 
-    /// Asks something and waits for the answer, a whole frame. The request's opaque is replaced.
+    /// What clients have outstanding at the peer.
+    #[must_use]
+    pub fn budget(&self) -> &Rc<Budget> {
+        &self.budget
+    }
+
+    /// Asks something and waits for the answer, a whole frame. The request's opaque is replaced, and one that wanted no
+    /// answer wants one now.
     ///
     /// # Errors
     /// When there is no answer within `time`.
     pub async fn call(&self, request: Bytes, time: Duration) -> Result<Bytes, UpstreamError> {
+        let request = wants_answer(request).map_err(|_| UpstreamError::TooLong)?;
         let view = CommandView::decode(&request).map_err(|_| UpstreamError::TooLong)?;
-        self.admit(request.len())?;
+        self.admit(request.len(), 0)?;
         let (caller, answer) = oneshot::channel();
         let deadline = self.context.clock.after(time);
         let opaque = self.insert(deadline, Completion::Call(caller))?;
@@ -348,10 +281,24 @@ impl Connection {
         !self.retired.get() && !self.outbox.is_closed()
     }
 
+    /// Whether it has been asked and probed, and says nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.health.is_silent()
+    }
+
     /// No more requests, and the end once the last answer has come.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
+        self.pending.borrow_mut().forget_abandoned();
+        self.release();
         self.close_if_done();
+    }
+
+    /// Lets go what clients have given up: polls of those that are to go, and all of those that have gone.
+    pub(super) fn release(&self) {
+        let given_up = self.pending.borrow_mut().remove_given_up();
+        self.metrics.outstanding.add(-(given_up.len() as i64));
+        given_up.into_iter().for_each(Completion::give_up);
     }
 
     fn close_if_done(&self) {
@@ -360,14 +307,16 @@ impl Connection {
         }
     }
 
-    fn admit(&self, length: usize) -> Result<(), UpstreamError> {
+    /// Takes a request of that length, of a client of which so many bytes wait in other outboxes already.
+    fn admit(&self, length: usize, waiting: usize) -> Result<(), UpstreamError> {
         // The opaque has ten digits at most, and the client's had at least one.
         if length + 10 > self.context.config.frame_limit {
             return Err(UpstreamError::TooLong);
         }
-        if self.outbox.len() > self.context.config.write_buffer_limit
-            || self.metrics.outstanding.get() >= self.context.config.outstanding_limit
-        {
+        let limit = self.context.config.write_buffer_limit;
+        let len = self.outbox.len();
+        // What others have waiting here does not count for a client that has nothing, within reason.
+        if len > limit && (waiting > 0 || length > SMALL || len > limit.saturating_mul(2)) {
             self.metrics.refused.add(1);
             return Err(UpstreamError::Busy(self.peer.clone()));
         }
@@ -379,13 +328,51 @@ impl Connection {
             return Err(UpstreamError::Closed(self.peer.clone()));
         }
         if !self.is_listed.replace(true) {
-            self.context.busy.borrow_mut().push(self.this.clone());
+            self.context.watch(self.this.clone());
         }
         let now = self.context.buffers.now();
         let opaque = self.pending.borrow_mut().insert(deadline, now, completion);
         let opaque = opaque.ok_or_else(|| UpstreamError::Busy(self.peer.clone()))?;
         self.metrics.outstanding.add(1);
+        self.health.asked(&self.context.clock);
         Ok(opaque)
+    }
+
+    /// Answers what is over its time, and looks after the connection's health. False when nothing is outstanding any more.
+    pub(super) fn tick(&self) -> bool {
+        let is_busy = self.expire();
+        // A lane looks after itself: what is said there may wait at a busy broker for half a minute.
+        if self.push_target.is_none() && self.established.get() && !self.outbox.is_closed() {
+            self.treat();
+        }
+        is_busy
+    }
+
+    fn treat(&self) {
+        match self.health.look(&self.context.clock) {
+            Treatment::Leave => {}
+            Treatment::Probe => {
+                let frame = probe(&self.context.config);
+                let deadline = self.context.clock.after(Duration::ZERO);
+                // Whatever comes back is a sign of life, and of no other interest.
+                if let Ok(opaque) = self.insert(deadline, Completion::Probe)
+                    && let Ok(view) = CommandView::decode(&frame)
+                {
+                    self.outbox.push_relayed(&Frame::of(&frame), &view, opaque);
+                }
+            }
+            Treatment::Replace => {
+                debug!(peer = %self.peer, "a connection says nothing, not even to a probe");
+                if let Some(breaker) = &self.breaker {
+                    breaker.note_silence();
+                }
+            }
+            Treatment::End => {
+                debug!(peer = %self.peer, "a connection that has been silent for long ends");
+                self.metrics.reconnects.add(1);
+                self.outbox.close();
+            }
+        }
     }
 
     /// Answers what is over its time. False when nothing is outstanding any more.
@@ -395,15 +382,11 @@ impl Connection {
             .borrow_mut()
             .remove_expired(&self.context.clock);
         self.metrics.outstanding.add(-(expired.len() as i64));
-        if let Some(breaker) = self.breaker.as_ref().filter(|_| !expired.is_empty()) {
-            breaker.failed(expired.len() as u32);
-        }
         for completion in expired {
             completion.fail(UpstreamError::Timeout(self.peer.clone()));
         }
-        if self.pending.borrow().abandoned() > ABANDONED_MAX {
-            // It has answered nothing for long: what is still outstanding is better asked elsewhere.
-            self.close();
+        if !self.retired.get() && self.pending.borrow().abandoned() > ABANDONED_MAX {
+            self.retire();
         } else {
             self.close_if_done();
         }
@@ -415,7 +398,7 @@ impl Connection {
     fn end(&self, error: &UpstreamError) {
         // A connection that we have closed ourselves says nothing about its broker.
         if !self.outbox.is_closed() {
-            self.context.lost.set(true);
+            self.context.note_lost();
         }
         self.outbox.close();
         let unanswered = self.pending.borrow_mut().remove_all();
@@ -429,6 +412,11 @@ impl Connection {
 impl FrameHandler for Connection {
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         let view = CommandView::decode(frame.bytes())?;
+        if self.health.heard()
+            && let Some(breaker) = &self.breaker
+        {
+            breaker.succeeded();
+        }
         if !view.is_response() {
             let target = self.push_target.as_ref().and_then(Weak::upgrade);
             if let (Some(target), Some(this)) = (target, self.this.upgrade()) {
@@ -448,10 +436,7 @@ impl FrameHandler for Connection {
                 self.metrics.answered.observe_duration(waited);
             }
         }
-        if let Some(breaker) = &self.breaker {
-            breaker.succeeded();
-        }
-        if view.code() == ResponseCode::GO_AWAY.0 {
+        if view.code() == ResponseCode::GO_AWAY.0 && completion.is_of_broker() {
             self.retired.set(true);
             self.turned_away.set(!self.answered.get());
             completion.fail(UpstreamError::GoingAway(self.peer.clone()));
@@ -464,4 +449,14 @@ impl FrameHandler for Connection {
         }
         Ok(())
     }
+}
+
+/// The request as one that is answered.
+fn wants_answer(request: Bytes) -> Result<Bytes, DecodeError> {
+    if !CommandView::decode(&request)?.is_oneway() {
+        return Ok(request);
+    }
+    let command = RemotingCommand::decode(&request)?;
+    let flag = command.flag & !FLAG_ONEWAY;
+    Ok(RemotingCommand { flag, ..command }.to_bytes())
 }

@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::connection::{Connection, Context, PushTarget};
+use super::connection::{Connection, PushTarget};
+use super::context::Context;
 use super::link::label;
 use crate::error::UpstreamError;
 

@@ -9,13 +9,19 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
-use super::breaker::{Breaker, nothing};
-use super::connection::{BROKER_PREFIX, Connection, Context};
+use super::breaker::Breaker;
+use super::connection::{BROKER_PREFIX, Connection};
+use super::context::Context;
+use super::probe::probe;
 use super::table::BrokerAddresses;
 use crate::error::UpstreamError;
+use crate::metrics::BrokerMetrics;
 
 /// A link that nobody has used for so long lets its connection go.
 const UNUSED_MAX: Duration = Duration::from_secs(600);
+
+/// How long a connection that has been silent may take to say something once its broker answers over another.
+const LAST_CHANCE: Duration = Duration::from_millis(500);
 
 /// How long what is to follow other requests waits for them to be written.
 const FLUSH_TIME: Duration = Duration::from_millis(200);
@@ -28,6 +34,8 @@ pub enum Class {
     Request,
     /// Pulls: answered with much, or after long.
     Pull,
+    /// Large requests, so that small ones of others do not wait behind them.
+    Bulk,
 }
 
 /// A broker as one worker sees it: the data connections that the worker's clients share.
@@ -38,6 +46,7 @@ pub struct Broker {
     addresses: RefCell<BrokerAddresses>,
     requests: Link,
     pulls: Link,
+    bulk: Link,
     /// To replicas, where a master has consumers read on.
     replicas: RefCell<Vec<(Arc<str>, Link)>>,
     context: Rc<Context>,
@@ -53,6 +62,7 @@ impl Broker {
         Rc::new(Self {
             requests: Link::new(label.clone(), context.clone()),
             pulls: Link::new(label.clone(), context.clone()),
+            bulk: Link::new(label.clone(), context.clone()),
             label,
             replicas: RefCell::default(),
             context: context.clone(),
@@ -93,6 +103,7 @@ impl Broker {
         match class {
             Class::Request => self.requests.connection(address),
             Class::Pull => self.pulls.connection(address),
+            Class::Bulk => self.bulk.connection(address),
         }
     }
 
@@ -113,9 +124,11 @@ impl Broker {
     /// Waits until the requests that were made so far are with the operating system; not long, for a
     /// broker that does not take them will not take what is to follow them either.
     pub async fn requests_flushed(&self) {
-        let current = self.requests.current.borrow().clone();
-        if let Some((_, connection)) = current {
-            let _ = timeout(FLUSH_TIME, connection.flushed()).await;
+        for link in [&self.requests, &self.bulk] {
+            let current = link.current.borrow().clone();
+            if let Some((_, connection)) = current {
+                let _ = timeout(FLUSH_TIME, connection.flushed()).await;
+            }
         }
     }
 
@@ -129,6 +142,7 @@ impl Broker {
     pub(crate) fn retire(&self) {
         self.requests.retire();
         self.pulls.retire();
+        self.bulk.retire();
         for (_, link) in self.replicas.take() {
             link.retire();
         }
@@ -172,7 +186,11 @@ impl Link {
 
     fn connection(&self, address: &Arc<str>) -> Result<Rc<Connection>, UpstreamError> {
         self.used.set(true);
-        if self.breaker(address).is_open() {
+        let breaker = self.breaker(address);
+        if breaker.take_silence() {
+            self.replace_silent(&breaker);
+        }
+        if breaker.is_open() {
             return Err(UpstreamError::Failing(self.label.clone()));
         }
         let mut current = self.current.borrow_mut();
@@ -190,11 +208,33 @@ impl Link {
                 reason: format!("{address} could not be reached a moment ago").into(),
             });
         }
-        let breaker = Some(self.breaker(address));
-        let connection = Connection::new(self.label.clone(), self.context.clone(), None, breaker);
-        self.spawn(connection.clone(), address.clone());
+        let connection = Connection::new(
+            self.label.clone(),
+            self.context.clone(),
+            None,
+            Some(breaker.clone()),
+        );
+        self.spawn(connection.clone(), address.clone(), breaker);
         *current = Some((address.clone(), connection.clone()));
         Ok(connection)
+    }
+
+    /// The connection says nothing, not even to a probe. It takes no more requests, and until a new one has been answered
+    /// none does: what has gone silent may be the connection, or the broker.
+    fn replace_silent(&self, breaker: &Rc<Breaker>) {
+        let Some((_, connection)) = self.current.take() else {
+            return;
+        };
+        connection.retire();
+        if connection.is_silent() && breaker.open_for("a connection has fallen silent") {
+            let try_again = try_again(
+                self.label.clone(),
+                self.context.clone(),
+                breaker.clone(),
+                Some(connection),
+            );
+            tokio::task::spawn_local(try_again);
+        }
     }
 
     /// What is known of whether that address answers.
@@ -205,11 +245,21 @@ impl Link {
         {
             return breaker.clone();
         }
-        let new = Breaker::new(self.label.clone(), address.clone(), self.context.clone());
+        let new = Breaker::new(
+            self.label.clone(),
+            address.clone(),
+            self.metrics(),
+            self.context.config.breaker_failures,
+        );
         if let Some(old) = known.replace(new.clone()) {
             old.abandon();
         }
         new
+    }
+
+    fn metrics(&self) -> Arc<BrokerMetrics> {
+        let name = self.label.strip_prefix(BROKER_PREFIX);
+        self.context.metrics(name.unwrap_or_default())
     }
 
     fn retire(&self) {
@@ -221,24 +271,65 @@ impl Link {
         }
     }
 
-    fn spawn(&self, connection: Rc<Connection>, address: Arc<str>) {
+    fn spawn(&self, connection: Rc<Connection>, address: Arc<str>, breaker: Rc<Breaker>) {
         let trouble = self.trouble.clone();
         let used = self.used.clone();
         let context = self.context.clone();
+        let label = self.label.clone();
         tokio::task::spawn_local(async move {
             let kept = keep(&connection, &used, &context);
             let established = tokio::select! {
                 established = connection.run(&address) => established,
                 never = kept => match never {},
             };
-            let mut trouble = trouble.borrow_mut();
+            {
+                let mut trouble = trouble.borrow_mut();
+                if established {
+                    trouble.backoff.reset();
+                    trouble.until = None;
+                } else {
+                    trouble.until = Some(Instant::now() + trouble.backoff.next());
+                }
+            }
             if established {
-                trouble.backoff.reset();
-                trouble.until = None;
-            } else {
-                trouble.until = Some(Instant::now() + trouble.backoff.next());
+                return;
+            }
+            if breaker.failed() {
+                try_again(label, context, breaker, None).await;
             }
         });
+    }
+}
+
+/// While the circuit is open, asks the broker something over a new connection again and again, until that is answered.
+/// What has fallen silent meanwhile and stays so is ended then: the broker is there, and that connection leads nowhere.
+async fn try_again(
+    label: Rc<str>,
+    context: Rc<Context>,
+    breaker: Rc<Breaker>,
+    silent: Option<Rc<Connection>>,
+) {
+    let period = context.config.breaker_probe;
+    let mut pause = Duration::ZERO;
+    while breaker.is_open() {
+        tokio::time::sleep(pause).await;
+        pause = period;
+        let connection = Connection::new(label.clone(), context.clone(), None, None);
+        let asked = async {
+            let answer = connection.call(probe(&context.config), period).await;
+            connection.close();
+            answer
+        };
+        let (_, answer) = tokio::join!(connection.run(breaker.address()), asked);
+        if answer.is_ok() {
+            breaker.succeeded();
+        }
+    }
+    if let Some(silent) = silent {
+        tokio::time::sleep(LAST_CHANCE).await;
+        if silent.is_silent() {
+            silent.close();
+        }
     }
 }
 
@@ -258,7 +349,6 @@ async fn keep(connection: &Connection, used: &Cell<bool>, context: &Context) -> 
             std::future::pending::<()>().await;
         }
         // Whatever the answer is, the connection was used.
-        let heartbeat = nothing(&context.config);
-        let _ = timeout(period, connection.call(heartbeat, period)).await;
+        let _ = timeout(period, connection.call(probe(&context.config), period)).await;
     }
 }

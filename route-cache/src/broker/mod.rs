@@ -2,17 +2,23 @@
 
 mod backoff;
 mod breaker;
+mod budget;
 mod connection;
+mod context;
 mod gates;
+mod health;
 mod lane;
 mod link;
 mod pending;
+mod probe;
+mod stream;
 mod table;
 
+pub use budget::{Budget, Outstanding, Slot};
 pub use connection::{Connection, PushTarget};
 pub use lane::{Lane, Registration};
 pub use link::{Broker, Class};
 pub use pending::{Origin, RelayTarget, Ticket};
 pub use table::{BrokerAddresses, BrokerTable};
 
-pub(crate) use connection::Context;
+pub(crate) use context::Context;

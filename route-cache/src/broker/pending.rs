@@ -7,6 +7,7 @@ use remoting_codec::{CommandView, RequestCode, SerializeType};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::budget::Slot;
 use crate::clock::{Clock, Deadline};
 use crate::error::UpstreamError;
 use remoting_transport::Frame;
@@ -20,6 +21,9 @@ const USES_MAX: u32 = (1 << (31 - INDEX_BITS)) - 1;
 /// Most requests that may be outstanding on one connection.
 const OUTSTANDING_MAX: usize = 1 << INDEX_BITS;
 
+/// Most slots that are looked at for what is over its time in one tick.
+const LOOK_MAX: usize = 32 * 1024;
+
 /// Whoever a relayed request came from.
 pub trait RelayTarget {
     /// The answer has come.
@@ -30,7 +34,7 @@ pub trait RelayTarget {
     fn wants_late(&self) -> bool {
         false
     }
-    /// Whether the client is to go, and the request does not need its answer: a long poll.
+    /// Whether the request does not need its answer any more: the client has gone, or is to go and this is a long poll.
     fn gives_up(&self, _origin: &Origin) -> bool {
         false
     }
@@ -62,12 +66,18 @@ pub struct Ticket {
     pub note: i64,
     /// What the request is counted as.
     pub tag: u64,
+    /// Which of its client's uses it belongs to.
+    pub slot: Slot,
+    /// Whether it went over the connection for large requests.
+    pub is_bulk: bool,
 }
 
 /// What happens with an answer.
 pub(crate) enum Completion {
     /// Somebody in this process waits for it.
     Call(oneshot::Sender<Result<Bytes, UpstreamError>>),
+    /// The connection is probed.
+    Probe,
     /// It is relayed.
     Relay(Rc<dyn RelayTarget>, Origin),
     /// It comes too late to be relayed.
@@ -81,6 +91,20 @@ impl Completion {
             Self::Call(caller) => drop(caller.send(Ok(frame.to_owned()))),
             Self::Relay(target, origin) => target.on_answer(origin, frame, view),
             Self::Late(target) => target.on_late(frame, view),
+            Self::Probe => {}
+        }
+    }
+
+    /// Whether the broker itself is the author of the answer. What is asked of a client through its broker is answered in
+    /// the client's words (`AdminBrokerProcessor.callConsumer` in the reference).
+    pub(crate) fn is_of_broker(&self) -> bool {
+        match self {
+            Self::Relay(_, origin) => !matches!(
+                origin.code,
+                RequestCode::GET_CONSUMER_RUNNING_INFO | RequestCode::CONSUME_MESSAGE_DIRECTLY
+            ),
+            Self::Call(_) | Self::Probe => true,
+            Self::Late(_) => false,
         }
     }
 
@@ -98,7 +122,7 @@ impl Completion {
         match self {
             Self::Call(caller) => drop(caller.send(Err(error))),
             Self::Relay(target, origin) => target.on_failure(origin, error),
-            Self::Late(_) => {}
+            Self::Late(_) | Self::Probe => {}
         }
     }
 }
@@ -110,14 +134,16 @@ impl Completion {
 /// go to another client.
 #[derive(Default)]
 pub(crate) struct Pending {
-    slots: Vec<Slot>,
+    slots: Vec<Entry>,
     /// Slots that are free, the last freed first: busy connections keep using the same few.
     free: Vec<u32>,
     abandoned: usize,
+    /// Where the next look for what is over its time begins.
+    next_look: usize,
 }
 
 #[derive(Default)]
-struct Slot {
+struct Entry {
     uses: u32,
     state: State,
 }
@@ -143,7 +169,7 @@ impl Pending {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < OUTSTANDING_MAX => {
-                self.slots.push(Slot::default());
+                self.slots.push(Entry::default());
                 self.slots.len() as u32 - 1
             }
             None => return None,
@@ -175,14 +201,36 @@ impl Pending {
         completion
     }
 
-    /// Takes out what is over its time.
+    /// Takes out what is over its time. Of a very large table, each call looks at a part only.
     pub(crate) fn remove_expired(&mut self, clock: &Clock) -> Vec<Completion> {
-        let mut expired = Vec::new();
-        for slot in &mut self.slots {
+        let from = self.next_look;
+        let to = from.saturating_add(LOOK_MAX).min(self.slots.len());
+        self.next_look = if to < self.slots.len() { to } else { 0 };
+        self.abandon(from, to, |deadline, _| clock.is_over(deadline))
+    }
+
+    /// Takes out what its clients give up; if that is a hand-out, its late answer is still wanted.
+    pub(crate) fn remove_given_up(&mut self) -> Vec<Completion> {
+        let gives_up = |_, completion: &Completion| match completion {
+            Completion::Relay(target, origin) => target.gives_up(origin),
+            _ => false,
+        };
+        self.abandon(0, self.slots.len(), gives_up)
+    }
+
+    /// Takes out what `is_over` says of the slots in that range. They stay reserved for their late answers.
+    fn abandon(
+        &mut self,
+        from: usize,
+        to: usize,
+        is_over: impl Fn(Deadline, &Completion) -> bool,
+    ) -> Vec<Completion> {
+        let mut over = Vec::new();
+        for slot in self.slots.get_mut(from..to).unwrap_or_default() {
             let State::Waiting(deadline, _, completion) = &slot.state else {
                 continue;
             };
-            if !clock.is_over(*deadline) {
+            if !is_over(*deadline, completion) {
                 continue;
             }
             let late = match completion {
@@ -193,30 +241,32 @@ impl Pending {
             if let State::Waiting(_, _, completion) = std::mem::replace(&mut slot.state, abandoned)
             {
                 self.abandoned += 1;
-                expired.push(completion);
+                over.push(completion);
             }
         }
-        expired
+        over
     }
 
-    /// Takes out what its clients give up; if that is a hand-out, its late answer is still wanted.
-    pub(crate) fn remove_given_up(&mut self) -> Vec<Completion> {
-        let mut given_up = Vec::new();
-        for slot in &mut self.slots {
-            let State::Waiting(_, _, Completion::Relay(target, origin)) = &slot.state else {
-                continue;
-            };
-            if !target.gives_up(origin) {
-                continue;
-            }
-            let abandoned = State::Abandoned(Some(target.clone()).filter(|it| it.wants_late()));
-            if let State::Waiting(_, _, completion) = std::mem::replace(&mut slot.state, abandoned)
-            {
-                self.abandoned += 1;
-                given_up.push(completion);
+    /// The table takes no more requests: slots that are reserved for late answers which nobody wants are of no use.
+    pub(crate) fn forget_abandoned(&mut self) {
+        for (index, slot) in (0_u32..).zip(&mut self.slots) {
+            if matches!(slot.state, State::Abandoned(None)) {
+                slot.state = State::Free;
+                self.abandoned -= 1;
+                self.free.push(index);
             }
         }
-        given_up
+        while self
+            .slots
+            .last()
+            .is_some_and(|slot| matches!(slot.state, State::Free))
+        {
+            self.slots.pop();
+        }
+        self.slots.shrink_to_fit();
+        self.free
+            .retain(|index| (*index as usize) < self.slots.len());
+        self.next_look = 0;
     }
 
     /// Takes out everything; the connection has ended.

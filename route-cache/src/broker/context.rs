@@ -1,0 +1,130 @@
+//! What all upstream connections of a worker share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use remoting_transport::Buffers;
+
+use super::budget::Budget;
+use super::connection::Connection;
+use super::gates::Gates;
+use crate::clock::Clock;
+use crate::config::UpstreamConfig;
+use crate::metrics::{BrokerMetrics, UpstreamMetrics};
+
+/// How many ticks pass at the least between two looks for what clients have left behind.
+const SWEEP_TICKS: u32 = 20;
+
+/// What all upstream connections of a worker share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) buffers: Rc<Buffers>,
+    pub(crate) clock: Clock,
+    pub(crate) config: UpstreamConfig,
+    /// A connection has ended, or none came about, since this was last looked at.
+    lost: Cell<bool>,
+    /// A client has gone that had something outstanding, and how many ticks have passed since that was looked after.
+    gone: Cell<bool>,
+    ticks: Cell<u32>,
+    /// Connections that may have something outstanding. Most lanes have not, most of the time.
+    busy: RefCell<Vec<Weak<Connection>>>,
+    /// Before each broker's address, who may make a lane.
+    pub(crate) gates: Arc<Gates>,
+    /// Of brokers, not of name servers.
+    metrics: Arc<UpstreamMetrics>,
+    /// What clients have outstanding, by broker.
+    budgets: RefCell<HashMap<Rc<str>, Rc<Budget>>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        buffers: Rc<Buffers>,
+        config: UpstreamConfig,
+        gates: Arc<Gates>,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Self {
+        Self {
+            buffers,
+            clock: Clock::default(),
+            config,
+            lost: Cell::new(false),
+            gone: Cell::new(false),
+            ticks: Cell::new(0),
+            busy: RefCell::default(),
+            gates,
+            metrics,
+            budgets: RefCell::default(),
+        }
+    }
+
+    /// Notes that a broker was lost: it may have moved.
+    pub(super) fn note_lost(&self) {
+        self.lost.set(true);
+    }
+
+    /// Whether a broker was lost since the last call.
+    pub(crate) fn take_lost(&self) -> bool {
+        self.lost.take()
+    }
+
+    /// Notes that a client has gone that had something outstanding: it is taken out of the tables soon, all of such clients at
+    /// a time, for that means to go through the tables.
+    pub(crate) fn note_gone(&self) {
+        self.gone.set(true);
+    }
+
+    /// Has a connection looked at with each tick from now on.
+    pub(super) fn watch(&self, connection: Weak<Connection>) {
+        self.busy.borrow_mut().push(connection);
+    }
+
+    /// Answers the long polls of clients that are to go.
+    pub(crate) fn release(&self) {
+        let busy: Vec<_> = self
+            .busy
+            .borrow()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for connection in busy {
+            connection.release();
+        }
+    }
+
+    /// The figures of a broker.
+    pub(crate) fn metrics(&self, broker: &str) -> Arc<BrokerMetrics> {
+        self.metrics.broker(broker)
+    }
+
+    /// What clients have outstanding at a broker.
+    pub(super) fn budget(&self, broker: &str) -> Rc<Budget> {
+        let mut budgets = self.budgets.borrow_mut();
+        if let Some(known) = budgets.get(broker) {
+            return known.clone();
+        }
+        // Brokers come and go.
+        budgets.retain(|_, budget| Rc::strong_count(budget) > 1);
+        let new = Rc::new(Budget::new(self.config.outstanding_limit));
+        budgets.insert(broker.into(), new.clone());
+        new
+    }
+
+    /// A tick has passed: what is over its time is answered.
+    pub(crate) fn tick(&self) {
+        self.clock.tick();
+        self.buffers.look();
+        self.ticks.set(self.ticks.get() + 1);
+        if self.ticks.get() >= SWEEP_TICKS && self.gone.take() {
+            self.ticks.set(0);
+            self.release();
+        }
+        // What is answered may open connections, so the list is not held meanwhile.
+        let mut busy = self.busy.take();
+        busy.retain(|connection| connection.upgrade().is_some_and(|it| it.tick()));
+        let mut now = self.busy.borrow_mut();
+        let new = std::mem::replace(&mut *now, busy);
+        now.extend(new);
+    }
+}

@@ -1,0 +1,68 @@
+//! Making upstream connections.
+
+use std::time::Duration;
+
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+    set_tcp_user_timeout,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tracing::debug;
+
+use crate::config::UpstreamConfig;
+use crate::error::UpstreamError;
+
+/// How long what was sent may stay unacknowledged by the other host before the kernel gives a connection up. On its way
+/// there may be a table that has forgotten the connection, and drops what belongs to it.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection is idle before the kernel asks the other host whether it still knows it; and how often it asks, how
+/// many times. Lanes are idle for most of their lives.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_PAUSE: Duration = Duration::from_secs(3);
+const KEEP_ALIVE_COUNT: u32 = 4;
+
+/// What an established connection is made of.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects to `peer` at that address, within `attempts` times the time that a connection may take.
+pub(super) async fn connect(
+    config: &UpstreamConfig,
+    peer: &std::rc::Rc<str>,
+    address: &str,
+    attempts: u32,
+) -> Result<Stream, UpstreamError> {
+    let failed = |reason: String| UpstreamError::Connect {
+        peer: peer.clone(),
+        reason: reason.into(),
+    };
+    let connecting = async {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        if let Err(error) = notice_death(&stream) {
+            debug!(%peer, %error, "the kernel does not watch the connection");
+        }
+        match &config.tls {
+            // In a box, for it takes more room than all else that a connection needs.
+            Some(tls) => Box::pin(tls.secure(address, stream)).await.map(Stream::Tls),
+            None => Ok(Stream::Plain(stream)),
+        }
+    };
+    tokio::time::timeout(config.connect_timeout * attempts, connecting)
+        .await
+        .map_err(|_| failed(format!("{address} does not answer")))?
+        .map_err(|error| failed(format!("{address}: {error}")))
+}
+
+/// Has the kernel notice when the other host is gone, or no longer knows the connection.
+fn notice_death(stream: &TcpStream) -> rustix::io::Result<()> {
+    set_tcp_user_timeout(stream, UNACKNOWLEDGED_MAX.as_millis() as u32)?;
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, KEEP_ALIVE_IDLE)?;
+    set_tcp_keepintvl(stream, KEEP_ALIVE_PAUSE)?;
+    set_tcp_keepcnt(stream, KEEP_ALIVE_COUNT)
+}
