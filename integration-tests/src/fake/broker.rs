@@ -59,6 +59,8 @@ struct State {
     /// Where to write, by connection.
     open: Mutex<HashMap<u64, mpsc::UnboundedSender<RemotingCommand>>>,
     connections: AtomicU64,
+    /// Connections below this number are dead: what arrives there is lost, and nothing comes back.
+    dead_below: AtomicU64,
     changed: Notify,
 }
 
@@ -117,6 +119,13 @@ impl FakeBroker {
     /// From now on, answers a code like that. Without, it is [`Reply::Mirror`].
     pub fn on(&self, code: RequestCode, reply: Reply) {
         self.state.replies.lock().insert(code.0, reply);
+    }
+
+    /// Has all connections that are there go dead without an end, as when a table between here and there has forgotten them.
+    /// New ones work.
+    pub fn kill_connections_silently(&self) {
+        let all = self.state.connections.load(Ordering::Relaxed);
+        self.state.dead_below.store(all, Ordering::Relaxed);
     }
 
     /// Everything of that code that has arrived.
@@ -212,6 +221,9 @@ async fn serve(
     };
     let read = async {
         while let Ok(Some(command)) = wire::read(&mut reading).await {
+            if number < state.dead_below.load(Ordering::Relaxed) {
+                continue;
+            }
             let reply = state.replies.lock().get(&command.code).cloned();
             state.received.lock().push(Received {
                 connection: number,

@@ -158,7 +158,10 @@ async fn a_broker_that_answers_nothing_is_refused_at_once_until_it_answers() -> 
         assert_eq!(answer.code, ResponseCode::SYSTEM_BUSY.0, "{answer:?}");
         assert!(begun.elapsed() < Duration::from_secs(4), "nothing notices");
     }
-    assert!(begun.elapsed() > Duration::from_secs(2), "a broker may pause");
+    assert!(
+        begun.elapsed() > Duration::from_secs(2),
+        "a broker may pause"
+    );
     let written = world.a.received(RequestCode::SEND_MESSAGE_V2).len();
     for _ in 0..10 {
         let begun = Instant::now();

@@ -15,7 +15,8 @@ impl File {
             connect_timeout: millis("timeouts.connect_ms", self.timeouts.connect_ms)?,
             frame_limit: bytes("limits.frame_bytes", limits.frame_bytes)?,
             write_buffer_limit: bytes("limits.broker_buffer_bytes", limits.broker_buffer_bytes)?,
-            outstanding_limit: number("limits.broker_outstanding", limits.broker_outstanding)? as usize,
+            outstanding_limit: number("limits.broker_outstanding", limits.broker_outstanding)?
+                as usize,
             breaker_failures: number("breaker.failures", self.breaker.failures)? as u32,
             breaker_probe: millis("breaker.probe_ms", self.breaker.probe_ms)?,
             ..UpstreamConfig::default()

@@ -278,7 +278,7 @@ impl Connection {
 
     /// Whether it may take further requests.
     pub(crate) fn is_usable(&self) -> bool {
-        !self.retired.get() && !self.outbox.is_closed()
+        !self.retired.get() && !self.outbox.is_closed() && !self.is_silent()
     }
 
     /// Whether it has been asked and probed, and says nothing.

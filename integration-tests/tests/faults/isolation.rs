@@ -1,0 +1,231 @@
+//! What one client does is not felt by another.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use integration_tests::fake::{RawClient, Reply, request};
+use remoting_codec::{FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, SerializeType};
+use tokio::time::sleep;
+
+use crate::World;
+
+const SEND: RequestCode = RequestCode::SEND_MESSAGE_V2;
+
+fn send(opaque: i32) -> RemotingCommand {
+    let fields = [
+        ("n", "broker-a"),
+        ("b", "both"),
+        ("a", "g"),
+        ("e", "0"),
+        ("f", "0"),
+        ("g", "1"),
+        ("h", "0"),
+    ];
+    request(SEND, opaque, &fields).with_body("hello")
+}
+
+/// Ends a transaction in a way that brokers do not answer.
+fn unanswered(opaque: i32) -> RemotingCommand {
+    let fields = [
+        ("bname", "broker-a"),
+        ("producerGroup", "g"),
+        ("tranStateTableOffset", "1"),
+        ("commitLogOffset", "1"),
+        ("commitOrRollback", "0"),
+    ];
+    request(RequestCode::END_TRANSACTION, opaque, &fields)
+}
+
+/// Sends one after the other for that long; answers how many there were, how many of them were refused, and the longest time
+/// that one took.
+async fn send_for(client: &mut RawClient, time: Duration) -> Result<(usize, usize, Duration)> {
+    let (mut all, mut refused, mut longest) = (0, 0, Duration::ZERO);
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let one = Instant::now();
+        let answer = client.call(&send(all as i32 + 1)).await?;
+        longest = longest.max(one.elapsed());
+        all += 1;
+        refused += usize::from(answer.code != 0);
+    }
+    Ok((all, refused, longest))
+}
+
+#[tokio::test]
+async fn requests_that_nobody_answers_say_nothing_of_the_broker() -> Result<()> {
+    let world = World::with("workers = 1\n[timeouts]\ngeneral_ms = 300\n").await?;
+    world.a.on(RequestCode::END_TRANSACTION, Reply::Silence);
+    let mut odd = world.proxy.client().await?;
+    let mut good = world.proxy.client().await?;
+    assert_eq!(good.call(&send(1)).await?.code, 0);
+    for opaque in 0..200 {
+        odd.send(&unanswered(opaque)).await?;
+    }
+    let (all, refused, _) = send_for(&mut good, Duration::from_secs(2)).await?;
+    assert_eq!(refused, 0, "of {all}");
+    for _ in 0..200 {
+        assert_eq!(odd.receive().await?.code, ResponseCode::SYSTEM_BUSY.0);
+    }
+    // Alone with them, the broker is not taken for dead either.
+    for opaque in 0..10 {
+        odd.call(&unanswered(opaque)).await?;
+    }
+    assert_eq!(good.call(&send(1)).await?.code, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_requests_that_nobody_answers_cost_no_one_else_an_answer() -> Result<()> {
+    let file = "workers = 1\n[timeouts]\ngeneral_ms = 300\n";
+    let world = World::with(file).await?;
+    world.a.on(RequestCode::END_TRANSACTION, Reply::Silence);
+    let answer = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
+    let late = Reply::Late(Duration::from_secs(2), answer);
+    let mut good = world.proxy.client().await?;
+    assert_eq!(good.call(&send(1)).await?.code, 0);
+    world.a.on(SEND, late);
+    let many: Vec<u8> = (0..11_000)
+        .flat_map(|opaque| unanswered(opaque).to_bytes())
+        .collect();
+    good.send(&send(2)).await?;
+    let mut odd = world.proxy.client().await?;
+    odd.send_bytes(&many).await?;
+    let answer = good.receive().await?;
+    assert_eq!((answer.opaque, answer.code), (2, 0), "{answer:?}");
+    world.a.on(SEND, Reply::Mirror);
+    assert_eq!(good.call(&send(3)).await?.code, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_another_client_answers_is_passed_on_and_nothing_else() -> Result<()> {
+    let world = World::with("workers = 1\n").await?;
+    let go_away = RemotingCommand {
+        flag: FLAG_RESPONSE,
+        ..RemotingCommand::response(ResponseCode::GO_AWAY, 0, SerializeType::Json)
+    };
+    let code = RequestCode::GET_CONSUMER_RUNNING_INFO;
+    world
+        .a
+        .on(code, Reply::Command(go_away.with_remark("leave")));
+    world.name_server.add_topic("%RETRY%g", &["broker-a"]);
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(1)).await?.code, 0);
+    let fields = [("consumerGroup", "g"), ("clientId", "c")];
+    for _ in 0..3 {
+        let answer = client.call(&request(code, 2, &fields)).await?;
+        assert_eq!(answer.code, ResponseCode::GO_AWAY.0);
+        assert_eq!(answer.remark.as_deref(), Some("leave"));
+        assert_eq!(client.call(&send(3)).await?.code, 0);
+    }
+    let connections: Vec<_> = world
+        .a
+        .received(SEND)
+        .iter()
+        .map(|one| one.connection)
+        .collect();
+    assert!(connections.windows(2).all(|two| two[0] == two[1]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_have_gone_dead_silently_are_replaced() -> Result<()> {
+    let world = World::with("workers = 1\nsend_elsewhere = false\n").await?;
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(1)).await?.code, 0);
+    world.a.kill_connections_silently();
+    let begun = Instant::now();
+    let mut failed = 0;
+    while client.call(&send(2)).await?.code != 0 {
+        failed += 1;
+        ensure!(begun.elapsed() < Duration::from_secs(10), "{failed} failed");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    let (_, refused, _) = send_for(&mut client, Duration::from_secs(1)).await?;
+    assert_eq!(refused, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_connection_under_polls_is_replaced() -> Result<()> {
+    let world = World::with("workers = 1\n").await?;
+    let mut client = world.proxy.client().await?;
+    let pull = |opaque| {
+        let fields = [
+            ("bname", "broker-a"),
+            ("topic", "both"),
+            ("consumerGroup", "g"),
+            ("sysFlag", "2"),
+            ("suspendTimeoutMillis", "30000"),
+            ("queueId", "0"),
+            ("queueOffset", "0"),
+            ("maxMsgNums", "1"),
+        ];
+        request(RequestCode::PULL_MESSAGE, opaque, &fields)
+    };
+    assert_eq!(client.call(&pull(1)).await?.code, 0);
+    world.a.kill_connections_silently();
+    let begun = Instant::now();
+    client.send(&pull(2)).await?;
+    sleep(Duration::from_secs(3)).await;
+    // Another request finds out; both go on.
+    client.send(&pull(3)).await?;
+    let mut codes = vec![client.receive().await?, client.receive().await?];
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    codes.sort_by_key(|answer| answer.opaque);
+    let last = client.call(&pull(4)).await?;
+    assert_eq!(last.code, 0, "{codes:?}");
+    Ok(())
+}
+
+/// Polls that the broker holds, of clients that come and go.
+#[tokio::test]
+async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> Result<()> {
+    let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\nbroker_outstanding = 1000\n";
+    let world = World::with(file).await?;
+    world.a.on(RequestCode::PULL_MESSAGE, Reply::Silence);
+    let fields = [
+        ("bname", "broker-a"),
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("sysFlag", "2"),
+        ("suspendTimeoutMillis", "600000"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "1"),
+    ];
+    let polls: Vec<u8> = (0..1500)
+        .flat_map(|opaque| request(RequestCode::PULL_MESSAGE, opaque, &fields).to_bytes())
+        .collect();
+    let mut good = world.proxy.client().await?;
+    assert_eq!(good.call(&send(1)).await?.code, 0);
+    let mut pollers = Vec::new();
+    for _ in 0..4 {
+        let mut poller = world.proxy.client().await?;
+        poller.send_bytes(&polls).await?;
+        pollers.push(poller);
+    }
+    let (all, refused, _) = send_for(&mut good, Duration::from_secs(1)).await?;
+    assert_eq!(refused, 0, "of {all}");
+    drop(pollers);
+    let begun = Instant::now();
+    loop {
+        let metrics = world.proxy.admin("GET /metrics").await?;
+        let gauge = "rocketmq_proxy_outstanding_requests";
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(gauge) && line.contains("broker-a"))
+            .with_context(|| metrics.clone())?;
+        if line.ends_with(" 0") {
+            break;
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(5), "{line}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
