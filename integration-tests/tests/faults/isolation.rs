@@ -8,6 +8,7 @@ use remoting_codec::{FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, 
 use tokio::time::sleep;
 
 use crate::World;
+use crate::codes::{pop, popped};
 
 const SEND: RequestCode = RequestCode::SEND_MESSAGE_V2;
 
@@ -227,5 +228,66 @@ async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> 
         ensure!(begun.elapsed() < Duration::from_secs(5), "{line}");
         sleep(Duration::from_millis(100)).await;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_popped_for_a_client_that_does_not_read_is_given_back() -> Result<()> {
+    let world = World::with("[limits]\nclient_buffer_bytes = 65536\n").await?;
+    let answer = popped().with_body(vec![0; 512 * 1024]);
+    world.a.on(RequestCode::POP_MESSAGE, Reply::Command(answer));
+    let mut client = world.proxy.client().await?;
+    let count = 60;
+    for _ in 0..count {
+        client.send(&pop("15000")).await?;
+    }
+    world
+        .a
+        .wait_received(RequestCode::CHANGE_MESSAGE_INVISIBLETIME, 1)
+        .await?;
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..count {
+        match client.receive().await?.code {
+            0 => taken += 1,
+            code => {
+                assert_eq!(code, ResponseCode::SYSTEM_BUSY.0);
+                refused += 1;
+            }
+        }
+    }
+    assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
+    let code = RequestCode::CHANGE_MESSAGE_INVISIBLETIME;
+    let given_back = world.a.wait_received(code, 3 * refused).await?;
+    assert_eq!(given_back.len(), 3 * refused);
+    Ok(())
+}
+
+/// Frames that lack their last byte, of more connections than there is memory for.
+#[tokio::test]
+async fn frames_that_never_end_cost_those_that_sent_them_their_connection() -> Result<()> {
+    let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\nbuffered_bytes = 33554432\n";
+    let world = World::with(file).await?;
+    let mut good = world.proxy.client().await?;
+    assert_eq!(good.call(&send(1)).await?.code, 0);
+    let whole = send(2).with_body(vec![7; 8 * 1024 * 1024]).to_bytes();
+    let (most, _) = whole.split_at(whole.len() - 1);
+    let mut greedy = Vec::new();
+    for _ in 0..20 {
+        let mut client = world.proxy.client().await?;
+        let most = most.to_vec();
+        greedy.push(tokio::spawn(async move {
+            let sent = client.send_bytes(&most).await;
+            (client, sent.is_ok())
+        }));
+    }
+    let (all, refused, longest) = send_for(&mut good, Duration::from_secs(3)).await?;
+    assert_eq!(refused, 0, "of {all}");
+    assert!(longest < Duration::from_millis(500), "{longest:?}");
+    let metrics = world.proxy.admin("GET /metrics").await?;
+    let hits = metrics.lines().find(|line| {
+        line.starts_with("rocketmq_proxy_limit_hits_total") && line.contains("memory_bytes")
+    });
+    assert!(hits.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
+    greedy.iter().for_each(|one| one.abort());
     Ok(())
 }
