@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use processors::metrics::{Labels, RequestMetrics};
-use remoting_transport::metrics::{Counter, Meter};
+use remoting_transport::metrics::{Counter, Gauge, Meter};
 use route_cache::RouteCache;
 use route_cache::metrics::UpstreamMetrics;
 
@@ -21,6 +21,8 @@ pub(crate) use exposition::{Scrape, Told, expose};
 pub(crate) struct WorkerMetrics {
     pub(crate) requests: Arc<RequestMetrics>,
     pub(crate) upstream: Arc<UpstreamMetrics>,
+    /// Bytes that connections make the worker hold.
+    pub(crate) held: Gauge,
     listeners: Box<[ListenerMetrics]>,
 }
 
@@ -37,6 +39,7 @@ impl WorkerMetrics {
         Self {
             requests: Arc::new(RequestMetrics::new(topics.clone(), groups.clone())),
             upstream: Arc::default(),
+            held: Gauge::default(),
             listeners: (0..listeners).map(|_| ListenerMetrics::default()).collect(),
         }
     }

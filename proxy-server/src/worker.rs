@@ -222,8 +222,10 @@ impl Worker {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.upstream.tick();
+                    let ledger = self.upstream.buffers().ledger();
+                    self.metrics.held.set(ledger.held() as i64);
                     let sessions = self.sessions.borrow();
-                    sessions.relieve(self.upstream.buffers().ledger());
+                    sessions.relieve(ledger);
                     sessions.leave_in_turn();
                     drop(sessions);
                     self.state.ticks.fetch_add(1, Ordering::Relaxed);

@@ -42,6 +42,11 @@ impl Gauge {
         self.0.store(now.wrapping_add(number), Ordering::Relaxed);
     }
 
+    /// Is this from now on.
+    pub fn set(&self, number: i64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
     /// What it is.
     #[must_use]
     pub fn get(&self) -> i64 {

@@ -136,7 +136,11 @@ impl Scrape {
         );
         for metrics in self.by_broker().values() {
             let refused = metrics.iter().map(|one| one.refused.get()).sum();
-            add(&mut limits, vec![("limit", "broker".to_owned())], refused);
+            add(
+                &mut limits,
+                vec![("limit", "broker_buffer_bytes".to_owned())],
+                refused,
+            );
         }
         let name = "rocketmq_proxy_request_duration_seconds";
         out.seconds(
@@ -168,7 +172,7 @@ impl Scrape {
         out.counter("rocketmq_proxy_slow_requests", help, slow as f64)?;
         let help = "Requests answered with GO_AWAY, for clients to connect elsewhere";
         out.counter("rocketmq_proxy_go_away", help, go_away as f64)?;
-        let help = "How often a limit was met, by its key in the configuration; broker is both of broker_outstanding and broker_buffer_bytes";
+        let help = "How often a limit was met, by its key in the configuration";
         out.counters("rocketmq_proxy_limit_hits", help, &limits)
     }
 
@@ -284,6 +288,9 @@ impl Scrape {
         }
         out.counters("rocketmq_proxy_received_bytes", "From clients", &received)?;
         out.counters("rocketmq_proxy_sent_bytes", "To clients", &sent)?;
+        let held = self.proxy.workers.iter().map(|one| one.held.get());
+        let help = "Bytes that clients make Remora hold, against limits.memory_bytes";
+        out.gauge("rocketmq_proxy_held_bytes", help, held.sum::<i64>() as f64)?;
         let help = "Connections of clients that were taken";
         out.counters("rocketmq_proxy_connections_opened", help, &opened)
     }
