@@ -153,6 +153,22 @@ async fn connections_that_have_gone_dead_silently_are_replaced() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_dead_connection_over_which_nothing_is_answered_is_replaced() -> Result<()> {
+    let world = World::with("workers = 1\n").await?;
+    let mut client = world.proxy.client().await?;
+    assert_eq!(client.call(&send(1)).await?.code, 0);
+    world.a.kill_connections_silently();
+    let begun = Instant::now();
+    let before = world.a.received(SEND).len();
+    while world.a.received(SEND).len() == before {
+        client.send(&send(2).oneway()).await?;
+        ensure!(begun.elapsed() < Duration::from_secs(6), "none arrives");
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_dead_connection_under_polls_is_replaced() -> Result<()> {
     let world = World::with("workers = 1\n").await?;
     let mut client = world.proxy.client().await?;

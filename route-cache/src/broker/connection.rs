@@ -213,6 +213,8 @@ impl Connection {
         self.admit(frame.bytes().len(), from.forwarded())?;
         // Brokers do not answer: the opaque only has to be one that no pending request has.
         self.outbox.push_forwarded(frame, view, 0, from);
+        // Where nothing else is asked, a probe finds out whether what is sent arrives anywhere.
+        self.watch();
         Ok(())
     }
 
@@ -327,24 +329,33 @@ impl Connection {
         if self.outbox.is_closed() {
             return Err(UpstreamError::Closed(self.peer.clone()));
         }
-        if !self.is_listed.replace(true) {
-            self.context.watch(self.this.clone());
-        }
         let now = self.context.buffers.now();
         let opaque = self.pending.borrow_mut().insert(deadline, now, completion);
         let opaque = opaque.ok_or_else(|| UpstreamError::Busy(self.peer.clone()))?;
         self.metrics.outstanding.add(1);
-        self.health.asked(&self.context.clock);
+        self.watch();
         Ok(opaque)
     }
 
-    /// Answers what is over its time, and looks after the connection's health. False when nothing is outstanding any more.
+    /// Something was asked or sent: has the connection looked after with each tick.
+    fn watch(&self) {
+        self.health.asked(&self.context.clock);
+        if !self.is_listed.replace(true) {
+            self.context.watch(self.this.clone());
+        }
+    }
+
+    /// Answers what is over its time, and looks after the connection's health. False when there is nothing to wait for any
+    /// more.
     pub(super) fn tick(&self) -> bool {
-        let is_busy = self.expire();
+        self.expire();
         // A lane looks after itself: what is said there may wait at a busy broker for half a minute.
         if self.push_target.is_none() && self.established.get() && !self.outbox.is_closed() {
             self.treat();
         }
+        let is_busy = !self.outbox.is_closed() && self.health.is_waiting();
+        let is_busy = is_busy || !self.pending.borrow().is_done();
+        self.is_listed.set(is_busy);
         is_busy
     }
 
@@ -375,8 +386,8 @@ impl Connection {
         }
     }
 
-    /// Answers what is over its time. False when nothing is outstanding any more.
-    fn expire(&self) -> bool {
+    /// Answers what is over its time.
+    fn expire(&self) {
         let expired = self
             .pending
             .borrow_mut()
@@ -390,9 +401,6 @@ impl Connection {
         } else {
             self.close_if_done();
         }
-        let is_busy = !self.pending.borrow().is_done();
-        self.is_listed.set(is_busy);
-        is_busy
     }
 
     fn end(&self, error: &UpstreamError) {

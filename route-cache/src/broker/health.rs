@@ -59,6 +59,11 @@ impl Health {
         self.silent.replace(false)
     }
 
+    /// Whether something was asked and nothing heard since.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.asked.get().is_some()
+    }
+
     /// Whether it has been probed in vain.
     pub(crate) fn is_silent(&self) -> bool {
         self.silent.get()

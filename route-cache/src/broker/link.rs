@@ -222,11 +222,13 @@ impl Link {
     /// The connection says nothing, not even to a probe. It takes no more requests, and until a new one has been answered
     /// none does: what has gone silent may be the connection, or the broker.
     fn replace_silent(&self, breaker: &Rc<Breaker>) {
-        let Some((_, connection)) = self.current.take() else {
+        let is_silent = |at: &mut (Arc<str>, Rc<Connection>)| at.1.is_silent();
+        let Some((_, connection)) = self.current.borrow_mut().take_if(is_silent) else {
+            // It is one that was replaced before.
             return;
         };
         connection.retire();
-        if connection.is_silent() && breaker.open_for("a connection has fallen silent") {
+        if breaker.open_for("a connection has fallen silent") {
             let try_again = try_again(
                 self.label.clone(),
                 self.context.clone(),

@@ -340,6 +340,44 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_takes_no_more_keeps_what_is_awaited_only() {
+        let clock = Clock::default();
+        let mut pending = Pending::default();
+        let awaited = pending
+            .insert(
+                clock.after(Duration::from_secs(9)),
+                Instant::now(),
+                call().0,
+            )
+            .unwrap();
+        for _ in 0..10_000 {
+            let deadline = clock.after(Duration::ZERO);
+            pending.insert(deadline, Instant::now(), call().0).unwrap();
+        }
+        clock.tick();
+        assert_eq!(pending.remove_expired(&clock).len(), 10_000);
+        pending.forget_abandoned();
+        assert_eq!((pending.len(), pending.abandoned()), (1, 0));
+        assert_eq!(pending.slots.len(), 1);
+        assert!(pending.remove(awaited).is_some() && pending.is_done());
+    }
+
+    #[test]
+    fn a_large_table_is_looked_through_in_parts() {
+        let clock = Clock::default();
+        let mut pending = Pending::default();
+        let deadline = clock.after(Duration::ZERO);
+        for _ in 0..2 * LOOK_MAX + 5 {
+            pending.insert(deadline, Instant::now(), call().0).unwrap();
+        }
+        clock.tick();
+        let parts: Vec<_> = (0..4)
+            .map(|_| pending.remove_expired(&clock).len())
+            .collect();
+        assert_eq!(parts, [LOOK_MAX, LOOK_MAX, 5, 0]);
+    }
+
+    #[test]
     fn what_nobody_asked_for_is_not_found() {
         let mut pending = Pending::default();
         pending.insert(
