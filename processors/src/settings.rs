@@ -27,6 +27,12 @@ pub struct Settings {
     /// Once more than this many bytes wait to be written on all of the worker's connections, requests and answers with bodies
     /// are refused. Of the proxy's limit, each worker has its share.
     pub buffered_limit: usize,
+    /// What everything that peers make Remora hold may add up to, in bytes, of all workers.
+    pub memory_limit: usize,
+    /// Most bytes of a frame's header.
+    pub header_limit: usize,
+    /// Most bytes of a heartbeat's body.
+    pub heartbeat_limit: usize,
     /// How long a heartbeat that says nothing new is answered without asking brokers. A client sends
     /// one per broker of its routes, all to one address.
     pub heartbeat_repeat: Duration,
@@ -63,6 +69,9 @@ impl Default for Settings {
             client_buffer_limit: 1024 * 1024,
             outstanding_limit: 16 * 1024,
             buffered_limit: 256 * 1024 * 1024,
+            memory_limit: 256 * 1024 * 1024,
+            header_limit: 64 * 1024,
+            heartbeat_limit: 4 * 1024 * 1024,
             heartbeat_repeat: Duration::from_secs(5),
             heartbeat_time: Duration::from_secs(2),
             general_time: Duration::from_millis(2500),

@@ -1,10 +1,12 @@
 //! What can be set about everything upstream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use remoting_codec::{DEFAULT_FRAME_LIMIT, RemotingCommand};
 
 use crate::credentials::Credentials;
+use crate::descriptors::Descriptors;
 use crate::tls::UpstreamTls;
 
 /// Settings of connections to brokers and name servers.
@@ -16,6 +18,8 @@ pub struct UpstreamConfig {
     /// Most bytes of a frame, the length field included. Brokers close a connection that brings a
     /// longer one.
     pub frame_limit: usize,
+    /// Most bytes of a frame's header.
+    pub header_limit: usize,
     /// Once more than this many bytes wait to be written to a broker, further requests to it are
     /// refused.
     pub write_buffer_limit: usize,
@@ -31,6 +35,8 @@ pub struct UpstreamConfig {
     pub breaker_probe: Duration,
     /// How connections are secured; they are not unless this is set.
     pub tls: Option<UpstreamTls>,
+    /// The process's descriptors, of which lanes have a share; without a bound unless set.
+    pub descriptors: Arc<Descriptors>,
     /// As whom Remora asks brokers in its own name; as nobody, without. Name servers demand no signature.
     pub credentials: Option<Credentials>,
 }
@@ -51,12 +57,14 @@ impl Default for UpstreamConfig {
         Self {
             connect_timeout: Duration::from_secs(1),
             frame_limit: DEFAULT_FRAME_LIMIT,
+            header_limit: 64 * 1024,
             write_buffer_limit: 32 * 1024 * 1024,
             keep_alive: Duration::from_secs(50),
             outstanding_limit: 65536,
             breaker_failures: 5,
             breaker_probe: Duration::from_secs(1),
             tls: None,
+            descriptors: Arc::default(),
             credentials: None,
         }
     }
