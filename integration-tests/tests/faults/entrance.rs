@@ -267,7 +267,7 @@ async fn clients_without_a_certificate_that_is_asked_for_stay_out() -> Result<()
     let ca = authority.write(folder.path())?;
     let issued = authority.issue(NAME)?;
     let asks = format!("[tls]\nclient_auth = \"required\"\nclient_ca = {ca:?}\n");
-    let file = tls("permissive", &issued, folder.path())?.replace("[tls]\n", &asks);
+    let file = tls("required", &issued, folder.path())?.replace("[tls]\n", &asks);
     let world = World::with(&file).await?;
     let own = authority.issue("client")?;
     for (shown, welcome) in [(Some(&own), true), (None, false)] {
@@ -277,6 +277,11 @@ async fn clients_without_a_certificate_that_is_asked_for_stay_out() -> Result<()
         let answer = client.call(&send(1, "one", "broker-a")).await;
         assert_eq!(answer.is_ok(), welcome, "{answer:?}");
     }
+    // Nor does plain text pass by.
+    let mut plain = world.proxy.client().await?;
+    plain.send(&send(1, "one", "broker-a")).await?;
+    assert!(plain.is_closed().await?);
+    assert_eq!(world.a.received(RequestCode::SEND_MESSAGE_V2).len(), 1);
     Ok(())
 }
 

@@ -13,11 +13,11 @@ pub(super) fn credentials(file: &File, args: &Args) -> Result<Option<Credentials
         ("", None) => Ok(None),
         ("", Some(_)) => Err(ConfigError::Missing {
             key: "credentials.access_key",
-            allowed: "there is a secret key; give whose it is, in the file or as REMORA_ACCESS_KEY",
+            allowed: "there is a secret key; give whose it is, in the file or as REMORA_ACCESS_KEY".into(),
         }),
         (_, None) => Err(ConfigError::Missing {
             key: "credentials.secret_key_file",
-            allowed: "there is an access key; name the file with its secret key, or set REMORA_SECRET_KEY to that key",
+            allowed: "there is an access key; name the file with its secret key, or set REMORA_SECRET_KEY to that key".into(),
         }),
         (access_key, Some(secret)) => Ok(Some(Credentials::new(access_key, secret))),
     }

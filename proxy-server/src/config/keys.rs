@@ -40,6 +40,50 @@ impl<T: Shown> Shown for Option<T> {
     }
 }
 
+/// One of several words, with the default that it has where the file does not have the key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "String")]
+pub struct Choice {
+    word: String,
+    is_given: bool,
+}
+
+impl Choice {
+    fn default_to(word: &str) -> Self {
+        Self {
+            word: word.to_owned(),
+            is_given: false,
+        }
+    }
+
+    /// The word in effect.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// Whether the file has the key, be it with its default.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.is_given
+    }
+}
+
+impl From<String> for Choice {
+    fn from(word: String) -> Self {
+        Self {
+            word,
+            is_given: true,
+        }
+    }
+}
+
+impl Shown for Choice {
+    fn shown(&self) -> Option<String> {
+        self.word.shown()
+    }
+}
+
 /// A key of the file, and what it is set to.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -156,6 +200,9 @@ table! {
         /// What clients are told to be every broker's address, host:port, the same in all replicas; what they connected
         /// to unless set.
         advertise: Option<String> = None,
+        /// Whether it listens at the port minus two too, for the VIP channel: clients before 4.5, and newer ones with
+        /// `vipChannelEnabled=true`, send to the port minus two of what they are told. `advertise` must lead there too.
+        vip: bool = false,
         /// Whether connections begin with a PROXY protocol header, version 1 or 2; those that do not are refused.
         proxy_protocol: bool = false,
     }
@@ -171,7 +218,8 @@ table! {
         /// What clients are told, host:port; unless set, this port at the host of the first listener's advertise, or else at
         /// the one that they connected to.
         advertise: Option<String> = None,
-        /// Whether it listens at the port minus two too, for the VIP channel of clients before 4.5.
+        /// Whether it listens at the port minus two too, for the VIP channel: clients before 4.5, and newer ones with
+        /// `vipChannelEnabled=true`.
         vip: bool = false,
         /// Whether connections begin with a PROXY protocol header, version 1 or 2; those that do not are refused.
         proxy_protocol: bool = false,
@@ -183,6 +231,13 @@ table! {
     Limits {
         /// Longest frame, from clients and from brokers; Java's default.
         frame_bytes: u64 = 16 * 1024 * 1024,
+        /// Longest header of a frame, from 4096 to 262144.
+        header_bytes: u64 = 64 * 1024,
+        /// Longest heartbeat of a client: one with 8,000 subscriptions has 1.3 MB. At most frame_bytes.
+        heartbeat_bytes: u64 = 4 * 1024 * 1024,
+        /// What everything that clients and brokers make Remora hold adds up to. A limit of its cgroup (a container's) lowers it
+        /// to 0.8 of that at the start.
+        memory_bytes: u64 = 256 * 1024 * 1024,
         /// What may wait to be written to one client before it is read no further.
         client_buffer_bytes: u64 = 1024 * 1024,
         /// What may wait to be written to one broker, per worker, before requests to it are refused (2).
@@ -193,9 +248,11 @@ table! {
         outstanding_requests: u64 = 16384,
         /// Requests that may be outstanding at one broker, per worker, before further ones are refused (2).
         broker_outstanding: u64 = 65536,
-        /// Clients' connections in all; a further one is closed at once.
+        /// Clients' connections in all; a further one is closed at once. Also where the limit of open files has no room for it and
+        /// for a connection of its own to each of two brokers: what Remora keeps for itself is at most a quarter, and another
+        /// quarter or more is for such connections. How many fit is logged at the start.
         connections: u64 = 50000,
-        /// Clients' connections from one address; a further one is closed at once.
+        /// Clients' connections from one address, or from one IPv6 network of 64 bits; a further one is closed at once.
         connections_per_address: u64 = 10000,
         /// How long a client may take for PROXY header, TLS handshake and its first frame.
         handshake_ms: u64 = 10_000,
@@ -273,10 +330,10 @@ table! {
 table! {
     /// TLS to clients, on the same ports as plain text.
     Tls {
-        /// off, permissive (either), or required.
-        mode: String = "off".to_owned(),
-        /// Whether clients show a certificate: none, optional or required.
-        client_auth: String = "none".to_owned(),
+        /// off, permissive (either), or required; no other key here may be set while it is off.
+        mode: Choice = Choice::default_to("off"),
+        /// Whether clients show a certificate: none, optional, or required, which takes mode = "required": plain text has none.
+        client_auth: Choice = Choice::default_to("none"),
         /// File of the authorities that have signed clients' certificates.
         client_ca: Option<String> = None,
     } with {
@@ -299,11 +356,11 @@ table! {
 table! {
     /// TLS to brokers and name servers.
     UpstreamTls {
-        /// off or on.
-        mode: String = "off".to_owned(),
+        /// off, or on; no other key here may be set without.
+        mode: Choice = Choice::default_to("off"),
         /// What is checked of their certificates: full, ca (who signed it, not whose it is) or none (nothing: whoever is
         /// between can read and change everything).
-        verify: String = "full".to_owned(),
+        verify: Choice = Choice::default_to("full"),
         /// File of the authorities that have signed them, or of the certificates themselves; must be set unless verify is none.
         ca: Option<String> = None,
         /// File of the certificate that is shown to them.

@@ -9,6 +9,7 @@ mod network;
 mod tables;
 mod tls;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -52,7 +53,7 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
         /// How it is set.
-        allowed: &'static str,
+        allowed: Cow<'static, str>,
     },
     /// A key's value is none that it may have.
     #[error("{key}: {given:?} is not {allowed}")]
@@ -170,6 +171,8 @@ pub struct ListenerConfig {
     pub bind: SocketAddr,
     /// What its clients are told; without it, the address that they connected to.
     pub advertise: Option<HostPort>,
+    /// Where it listens as well, for clients' VIP channel: the port minus two.
+    pub vip: Option<SocketAddr>,
     /// Whether connections begin with a PROXY protocol header.
     pub proxy_protocol: bool,
 }
@@ -183,7 +186,7 @@ pub struct BrokerListenerConfig {
     pub bind: SocketAddr,
     /// What clients are told; without it, the host that they connected to and this port.
     pub advertise: Option<HostPort>,
-    /// Where it listens as well, for the VIP channel of old clients: the port minus two.
+    /// Where it listens as well, for clients' VIP channel: the port minus two.
     pub vip: Option<SocketAddr>,
     /// Whether connections begin with a PROXY protocol header.
     pub proxy_protocol: bool,
@@ -270,7 +273,9 @@ fn name_servers(file: &File) -> Result<Vec<HostPort>, ConfigError> {
     if servers.is_empty() {
         return Err(ConfigError::Missing {
             key: "name_servers",
-            allowed: "give --name-server HOST:PORT[;HOST:PORT…], REMORA_NAME_SERVER or the file's key",
+            allowed:
+                "give --name-server HOST:PORT[;HOST:PORT…], REMORA_NAME_SERVER or the file's key"
+                    .into(),
         });
     }
     Ok(servers)
@@ -279,11 +284,26 @@ fn name_servers(file: &File) -> Result<Vec<HostPort>, ConfigError> {
 fn listener(given: &Listener) -> Result<ListenerConfig, ConfigError> {
     let advertise = given.advertise.as_deref();
     let advertise = advertise.map(|text| HostPort::parse("listener.advertise", text));
+    let bind = socket_address("listener.bind", &given.bind)?;
     Ok(ListenerConfig {
-        bind: socket_address("listener.bind", &given.bind)?,
+        bind,
         advertise: advertise.transpose()?,
+        vip: vip("listener.bind", bind, given.vip)?,
         proxy_protocol: given.proxy_protocol,
     })
+}
+
+/// Where a listener's VIP channel is, if it is wanted.
+fn vip(key: &str, bind: SocketAddr, wanted: bool) -> Result<Option<SocketAddr>, ConfigError> {
+    if !wanted {
+        return Ok(None);
+    }
+    let port = bind.port().checked_sub(VIP_OFFSET).filter(|port| *port > 0);
+    let Some(port) = port else {
+        let allowed = "an address whose port is above 2, which vip = true takes";
+        return Err(ConfigError::value(key, bind, allowed));
+    };
+    Ok(Some(SocketAddr::new(bind.ip(), port)))
 }
 
 fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigError> {
@@ -307,21 +327,20 @@ fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigErro
         let bind = socket_address("broker_listener.bind", bind)?;
         let advertise = advertise.as_deref();
         let advertise = advertise.map(|text| HostPort::parse("broker_listener.advertise", text));
-        let vip_port = bind.port().checked_sub(VIP_OFFSET).filter(|port| *port > 0);
-        let at_vip = vip_port.map(|port| SocketAddr::new(bind.ip(), port));
+        let vip = self::vip("broker_listener.bind", bind, *vip)?;
         listeners.push(BrokerListenerConfig {
             broker: broker.clone(),
             bind,
             advertise: advertise.transpose()?,
-            vip: at_vip.filter(|_| *vip),
+            vip,
             proxy_protocol: *proxy_protocol,
         });
     }
     Ok(listeners)
 }
 
-/// A client's VIP channel must not end at another broker: no advertised port may be another's minus
-/// two.
+/// A client's VIP channel must not end at another listener: no advertised port may be another's minus two. Of a shared listener
+/// that has none, clients with a VIP channel go astray anyway.
 fn refuse_vip_collisions(
     listeners: &[ListenerConfig],
     brokers: &[BrokerListenerConfig],
@@ -329,16 +348,23 @@ fn refuse_vip_collisions(
     let told = |bind: &SocketAddr, advertise: &Option<HostPort>| {
         advertise.as_ref().map_or(bind.port(), HostPort::port)
     };
-    let shared = listeners.iter().map(|l| told(&l.bind, &l.advertise));
-    let own = brokers.iter().map(|l| told(&l.bind, &l.advertise));
+    let shared = listeners.iter().map(|l| {
+        let told = told(&l.bind, &l.advertise);
+        ("listener.bind", l.bind, told, l.vip.is_some())
+    });
+    let own = brokers.iter().map(|l| {
+        let told = told(&l.bind, &l.advertise);
+        ("broker_listener.bind", l.bind, told, true)
+    });
     let all: Vec<_> = shared.chain(own).collect();
-    for broker in brokers {
-        let vip = told(&broker.bind, &broker.advertise).checked_sub(VIP_OFFSET);
-        if vip.is_some_and(|vip| all.contains(&vip)) {
+    for (key, bind, port, has_vip) in &all {
+        let vip = port.checked_sub(VIP_OFFSET).filter(|_| *has_vip);
+        let ends_elsewhere = |(.., told, _): &(_, _, u16, _)| vip == Some(*told);
+        if all.iter().any(ends_elsewhere) {
             return Err(ConfigError::value(
-                "broker_listener.bind",
-                broker.bind,
-                "a port that clients do not know as another listener's plus two: old ones also use the port minus two",
+                key,
+                bind,
+                "a port that clients do not know as another listener's plus two: some also use the port minus two",
             ));
         }
     }

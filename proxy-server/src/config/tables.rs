@@ -1,12 +1,19 @@
 //! From the file's tables to settings, each value within its bounds.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use processors::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
-use super::keys::File;
+use super::keys::{File, Limits};
 use super::{Aging, ConfigError, Draining, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN, Limiting};
+
+/// Least memory that may be allowed: less would not hold a frame of the default limit on its way in and out.
+const MEMORY_LIMIT_MIN: usize = 64 * 1024 * 1024;
+
+/// What the limit of a header may be. The least is what a send with a few properties takes.
+const HEADER_LIMITS: RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 
 impl File {
     pub(super) fn upstream(&self) -> Result<UpstreamConfig, ConfigError> {
@@ -19,6 +26,7 @@ impl File {
                 as usize,
             breaker_failures: number("breaker.failures", self.breaker.failures)? as u32,
             breaker_probe: millis("breaker.probe_ms", self.breaker.probe_ms)?,
+            header_limit: self.header_limit()?,
             ..UpstreamConfig::default()
         })
     }
@@ -56,11 +64,55 @@ impl File {
             slow_threshold: millis_or_none("slow_log.threshold_ms", self.slow_log.threshold_ms)?,
             slow_per_second: number("slow_log.per_second", self.slow_log.per_second)? as u32,
             buffered_limit: number("limits.buffered_bytes", limits.buffered_bytes)? as usize,
+            memory_limit: self.memory_limit()?,
+            header_limit: self.header_limit()?,
+            heartbeat_limit: self.heartbeat_limit()?,
             broker_addresses: self.told_addresses()?,
             admin_relay: self.admin_relay,
             send_elsewhere: self.send_elsewhere,
             ..Settings::default()
         })
+    }
+
+    fn memory_limit(&self) -> Result<usize, ConfigError> {
+        let given = self.limits.memory_bytes;
+        let whole = usize::try_from(given).ok();
+        whole
+            .filter(|bytes| *bytes >= MEMORY_LIMIT_MIN)
+            .ok_or_else(|| {
+                let allowed = format!("a number of bytes from {MEMORY_LIMIT_MIN}");
+                ConfigError::value("limits.memory_bytes", given, &allowed)
+            })
+    }
+
+    fn header_limit(&self) -> Result<usize, ConfigError> {
+        let given = self.limits.header_bytes;
+        let fitting = usize::try_from(given).ok();
+        fitting
+            .filter(|bytes| HEADER_LIMITS.contains(bytes))
+            .ok_or_else(|| {
+                let (least, most) = (HEADER_LIMITS.start(), HEADER_LIMITS.end());
+                let allowed = format!("a number of bytes from {least} to {most}");
+                ConfigError::value("limits.header_bytes", given, &allowed)
+            })
+    }
+
+    fn heartbeat_limit(&self) -> Result<usize, ConfigError> {
+        let frame_limit = bytes("limits.frame_bytes", self.limits.frame_bytes)?;
+        let given = self.limits.heartbeat_bytes;
+        // The default follows a lower limit of frames.
+        if given == Limits::default().heartbeat_bytes {
+            return Ok(frame_limit.min(given as usize));
+        }
+        let fitting = usize::try_from(given).ok();
+        fitting
+            .filter(|bytes| (FRAME_LIMIT_MIN..=frame_limit).contains(bytes))
+            .ok_or_else(|| {
+                let allowed = format!(
+                    "a number of bytes from {FRAME_LIMIT_MIN} to limits.frame_bytes ({frame_limit})"
+                );
+                ConfigError::value("limits.heartbeat_bytes", given, &allowed)
+            })
     }
 
     fn told_addresses(&self) -> Result<BrokerAddresses, ConfigError> {

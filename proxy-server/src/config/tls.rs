@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::keys::{File, Tls, UpstreamTls};
+use super::keys::{Choice, File, Tls, UpstreamTls};
 use super::{ConfigError, Network};
 
 /// TLS to clients, where there is any.
@@ -64,8 +64,8 @@ impl File {
             client_ca,
             certificate,
         } = &self.tls;
-        let required = match mode.as_str() {
-            "off" => return Ok(None),
+        let required = match mode.word() {
+            "off" => return self.refuse_unused_tls().map(|()| None),
             "permissive" => false,
             "required" => true,
             other => {
@@ -76,13 +76,18 @@ impl File {
         let ca = || {
             let missing = ConfigError::Missing {
                 key: "tls.client_ca",
-                allowed: "clients' certificates cannot be judged without",
+                allowed: "clients' certificates cannot be judged without".into(),
             };
             client_ca.as_ref().map(PathBuf::from).ok_or(missing)
         };
-        let client_auth = match client_auth.as_str() {
+        let client_auth = match client_auth.word() {
             "none" => ClientAuth::None,
             "optional" => ClientAuth::Optional(ca()?),
+            // Who has no certificate would come in plain text.
+            "required" if !required => {
+                let allowed = "possible with tls.mode = \"permissive\", which lets in plain text without a certificate: write tls.mode = \"required\", or client_auth = \"optional\"";
+                return Err(ConfigError::value("tls.client_auth", "required", allowed));
+            }
             "required" => ClientAuth::Required(ca()?),
             other => {
                 let allowed = "none, optional or required";
@@ -99,7 +104,9 @@ impl File {
         if certificates.is_empty() || certificates.iter().any(half) {
             return Err(ConfigError::Missing {
                 key: "tls.certificate",
-                allowed: "TLS needs at least one [[tls.certificate]], each with certificate and key",
+                allowed:
+                    "TLS needs at least one [[tls.certificate]], each with certificate and key"
+                        .into(),
             });
         }
         Ok(Some(TlsConfig {
@@ -117,19 +124,20 @@ impl File {
             certificate,
             key,
         } = &self.upstream_tls;
-        match mode.as_str() {
-            "off" => return Ok(None),
+        match mode.word() {
+            "off" => return self.refuse_unused_upstream_tls().map(|()| None),
             "on" => {}
             other => return Err(ConfigError::value("upstream_tls.mode", other, "off or on")),
         }
         let ca = || {
             let missing = ConfigError::Missing {
                 key: "upstream_tls.ca",
-                allowed: "certificates cannot be verified without; verify = \"none\" does not",
+                allowed: "certificates cannot be verified without; verify = \"none\" does not"
+                    .into(),
             };
             ca.as_ref().map(PathBuf::from).ok_or(missing)
         };
-        let verify = match verify.as_str() {
+        let verify = match verify.word() {
             "full" => Verify::Full(ca()?),
             "ca" => Verify::Ca(ca()?),
             "none" => Verify::None,
@@ -150,7 +158,7 @@ impl File {
                         Some(_) => "upstream_tls.key",
                         None => "upstream_tls.certificate",
                     },
-                    allowed: "a certificate and its key are set together",
+                    allowed: "a certificate and its key are set together".into(),
                 });
             }
         };
@@ -158,6 +166,44 @@ impl File {
             verify,
             certificate,
         }))
+    }
+
+    /// TLS is off: whoever has set a key of it believes that it is on.
+    fn refuse_unused_tls(&self) -> Result<(), ConfigError> {
+        let tls = &self.tls;
+        let unused = if is_unused(&tls.mode, &tls.client_auth, "none") {
+            "client_auth"
+        } else if tls.client_ca.is_some() {
+            "client_ca"
+        } else if !tls.certificate.is_empty() {
+            "certificate"
+        } else {
+            return Ok(());
+        };
+        let remedy = format!(
+            "tls.{unused} does nothing without: write mode = \"required\" (or \"permissive\", for plain text too) into [tls], or leave tls.{unused} out"
+        );
+        Err(off("tls.mode", &tls.mode, remedy))
+    }
+
+    /// The same towards brokers and name servers.
+    fn refuse_unused_upstream_tls(&self) -> Result<(), ConfigError> {
+        let tls = &self.upstream_tls;
+        let unused = if is_unused(&tls.mode, &tls.verify, "full") {
+            "verify"
+        } else if tls.ca.is_some() {
+            "ca"
+        } else if tls.certificate.is_some() {
+            "certificate"
+        } else if tls.key.is_some() {
+            "key"
+        } else {
+            return Ok(());
+        };
+        let remedy = format!(
+            "upstream_tls.{unused} does nothing without: write mode = \"on\" into [upstream_tls], or leave upstream_tls.{unused} out"
+        );
+        Err(off("upstream_tls.mode", &tls.mode, remedy))
     }
 
     pub(super) fn proxy_protocol_from(&self) -> Result<Vec<Network>, ConfigError> {
@@ -171,10 +217,27 @@ impl File {
         if networks.is_empty() && shared.chain(own).any(|wanted| wanted) {
             return Err(ConfigError::Missing {
                 key,
-                allowed: "a listener with proxy_protocol = true needs the networks of those whose headers are believed",
+                allowed: "a listener with proxy_protocol = true needs the networks of those whose headers are believed".into(),
             });
         }
         Ok(networks)
+    }
+}
+
+/// Whether a key is set for nothing while `mode` is off. At its default it may stand beside a mode that says "off", as in the
+/// example, but not alone.
+fn is_unused(mode: &Choice, key: &Choice, default: &str) -> bool {
+    key.word() != default || (key.is_given() && !mode.is_given())
+}
+
+/// What is said where `mode` is off and should not be.
+fn off(key: &'static str, mode: &Choice, remedy: String) -> ConfigError {
+    match mode.is_given() {
+        true => ConfigError::value(key, mode.word(), &format!("what it must be: {remedy}")),
+        false => ConfigError::Missing {
+            key,
+            allowed: remedy.into(),
+        },
     }
 }
 
@@ -200,7 +263,39 @@ mod tests {
         let required = required.unwrap().unwrap();
         assert!(required.required);
         assert_eq!(required.client_auth, ClientAuth::Required("ca".into()));
+        let optional = authorities.replace("required", "optional");
+        let either = tls(&format!("mode = \"permissive\"\n{optional}{pair}")).unwrap();
+        let expected = ClientAuth::Optional("ca".into());
+        assert_eq!(either.unwrap().client_auth, expected);
+        // As the example has it.
+        assert!(
+            tls("mode = \"off\"\nclient_auth = \"none\"")
+                .unwrap()
+                .is_none()
+        );
         for (text, key) in [
+            (
+                authorities.to_owned(),
+                "tls.mode is not set: tls.client_auth",
+            ),
+            (optional, "tls.mode is not set: tls.client_auth"),
+            (
+                "client_auth = \"none\"".to_owned(),
+                "tls.mode is not set: tls.client_auth",
+            ),
+            (
+                "client_ca = \"ca\"".to_owned(),
+                "tls.mode is not set: tls.client_ca",
+            ),
+            (pair.to_owned(), "tls.mode is not set: tls.certificate"),
+            (
+                format!("mode = \"off\"\n{pair}"),
+                "tls.mode: \"off\" is not what it must be: tls.certificate",
+            ),
+            (
+                format!("mode = \"permissive\"\n{authorities}{pair}"),
+                "tls.client_auth: \"required\" is not possible",
+            ),
             ("mode = \"on\"".to_owned(), "tls.mode: \"on\""),
             (
                 "mode = \"required\"".to_owned(),
@@ -234,7 +329,23 @@ mod tests {
         let full = tls(full).unwrap().unwrap();
         assert_eq!(full.verify, Verify::Full("ca".into()));
         assert!(full.certificate.is_some());
+        // As the example has it.
+        let off = tls("mode = \"off\"\nverify = \"full\"");
+        assert!(off.unwrap().is_none());
         for (text, key) in [
+            ("verify = \"full\"", "upstream_tls.mode is not set"),
+            ("verify = \"none\"", "upstream_tls.mode is not set"),
+            ("ca = \"ca\"", "upstream_tls.mode is not set"),
+            ("certificate = \"c\"", "upstream_tls.mode is not set"),
+            ("key = \"k\"", "upstream_tls.mode is not set"),
+            (
+                "mode = \"off\"\nverify = \"ca\"",
+                "upstream_tls.mode: \"off\" is not",
+            ),
+            (
+                "mode = \"off\"\nca = \"ca\"",
+                "upstream_tls.mode: \"off\" is not",
+            ),
             ("mode = \"required\"", "upstream_tls.mode: \"required\""),
             ("mode = \"on\"", "upstream_tls.ca is not set"),
             (
