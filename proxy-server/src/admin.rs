@@ -1,20 +1,39 @@
 //! The admin listener: HTTP for whoever runs the proxy, on a port of its own.
 
+mod connection;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
+use route_cache::rate::PerSecond;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tracing::warn;
 
+use crate::descriptors::{Spare, have_run_out};
 use crate::reload::LogFilter;
+use connection::Progress;
 
-/// Longest filter that is taken.
-const FILTER_MAX: usize = 4096;
+/// Longest body of a request: a filter of the log.
+const BODY_MAX: usize = 4096;
+
+/// Scrapes that are answered at a time. Each asks all workers for their clients.
+const SCRAPES: usize = 2;
+
+/// How long to wait when no connection can be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that are not served, or no longer.
+static REFUSED: PerSecond = PerSecond::new(1);
 
 /// What the probes and scrapes ask.
 pub(crate) trait Overview: Send + Sync {
@@ -32,6 +51,7 @@ pub(crate) trait Overview: Send + Sync {
 struct Admin<O> {
     overview: Arc<O>,
     filter: LogFilter,
+    scrapes: Arc<Semaphore>,
 }
 
 impl<O> Clone for Admin<O> {
@@ -39,13 +59,16 @@ impl<O> Clone for Admin<O> {
         Self {
             overview: self.overview.clone(),
             filter: self.filter.clone(),
+            scrapes: self.scrapes.clone(),
         }
     }
 }
 
-/// Serves for ever.
+/// Serves for ever, at most `limit` connections at a time.
 pub(crate) async fn serve<O: Overview + 'static>(
     listener: TcpListener,
+    limit: usize,
+    spare: Arc<Spare>,
     overview: Arc<O>,
     filter: LogFilter,
 ) {
@@ -55,9 +78,61 @@ pub(crate) async fn serve<O: Overview + 'static>(
         .route("/metrics", get(metrics::<O>))
         .route("/config", get(config::<O>))
         .route("/log", get(log::<O>).put(set_log::<O>))
-        .with_state(Admin { overview, filter });
-    if let Err(error) = axum::serve(listener, router).await {
-        warn!(%error, "the admin listener has ended");
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(Admin {
+            overview,
+            filter,
+            scrapes: Arc::new(Semaphore::new(SCRAPES)),
+        });
+    let mut connections = Connections::default();
+    loop {
+        let error = match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.serve(stream, &router, limit);
+                continue;
+            }
+            Err(error) => error,
+        };
+        if have_run_out(&error) && spare.refuse(&listener).await.is_some() {
+            continue;
+        }
+        if let Some(not_logged) = REFUSED.pass() {
+            warn!(%error, not_logged, "the admin listener cannot accept a connection");
+        }
+        tokio::time::sleep(PAUSE).await;
+        spare.restore();
+    }
+}
+
+/// The connections that are there, the oldest first.
+#[derive(Default)]
+struct Connections(VecDeque<(Rc<Progress>, AbortHandle)>);
+
+impl Connections {
+    /// Serves one more. If there are too many, the oldest that has not asked for anything yet gives way: whoever opens connections
+    /// and says nothing keeps nobody out.
+    fn serve(&mut self, stream: TcpStream, router: &Router, limit: usize) {
+        self.0.retain(|(_, task)| !task.is_finished());
+        if self.0.len() >= limit {
+            if let Some(not_logged) = REFUSED.pass() {
+                warn!(
+                    limit,
+                    not_logged, "the admin listener has too many connections"
+                );
+            }
+            let idle = self
+                .0
+                .iter()
+                .position(|(progress, _)| progress.is_waiting());
+            let Some((_, task)) = idle.and_then(|at| self.0.remove(at)) else {
+                return;
+            };
+            task.abort();
+        }
+        let progress = Progress::new();
+        let serving = connection::serve(stream, router.clone(), progress.clone());
+        let task = tokio::task::spawn_local(serving);
+        self.0.push_back((progress, task.abort_handle()));
     }
 }
 
@@ -78,6 +153,8 @@ async fn metrics<O: Overview>(State(admin): State<Admin<O>>, headers: HeaderMap)
         true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         false => "text/plain; version=0.0.4; charset=utf-8",
     };
+    // It is never closed.
+    let _turn = admin.scrapes.acquire().await;
     match admin.overview.metrics(open_metrics).await {
         Some(text) => ([(CONTENT_TYPE, kind)], text).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -99,9 +176,6 @@ async fn set_log<O: Overview>(
     filter: String,
 ) -> (StatusCode, String) {
     let filter = filter.trim();
-    if filter.len() > FILTER_MAX {
-        return (StatusCode::BAD_REQUEST, "too long\n".to_owned());
-    }
     match admin.filter.set(filter) {
         Ok(()) => (StatusCode::OK, format!("{filter}\n")),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")),

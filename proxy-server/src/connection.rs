@@ -5,7 +5,7 @@ use remoting_transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
 
-use crate::rate::PerSecond;
+use route_cache::rate::PerSecond;
 
 /// Connections that end for what was sent over them.
 static UNREADABLE: PerSecond = PerSecond::new(10);

@@ -14,8 +14,9 @@ use tracing::{debug, warn};
 
 use crate::config::{Config, Network};
 use crate::proxy_header::{self, Endpoints, HeaderError};
-use crate::rate::PerSecond;
 use crate::tls::ServerTls;
+use route_cache::Descriptors;
+use route_cache::rate::PerSecond;
 
 /// The first byte of a TLS handshake; that of a frame of 369 MB.
 const HANDSHAKE: u8 = 0x16;
@@ -154,6 +155,21 @@ async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
 pub(crate) fn log_limit(peer: SocketAddr, limit: Limit) {
     if let Some(not_logged) = REFUSED.pass() {
         warn!(%peer, limit = limit.name(), not_logged, "client refused");
+    }
+}
+
+/// Says that a client was refused for want of descriptors.
+pub(crate) fn log_few_descriptors(peer: SocketAddr, descriptors: &Descriptors) {
+    if let Some(not_logged) = REFUSED.pass() {
+        let (clients, lanes) = (descriptors.clients(), descriptors.lanes());
+        warn!(
+            %peer,
+            limit = Limit::Connections.name(),
+            clients,
+            lanes,
+            not_logged,
+            "client refused: the limit of open files leaves no room; raise it (ulimit -n, LimitNOFILE)"
+        );
     }
 }
 

@@ -7,14 +7,15 @@
 mod addresses;
 mod admin;
 mod args;
+mod cgroup;
 mod config;
 mod connection;
+mod descriptors;
 mod entrance;
 mod listener;
 mod metrics;
 mod proxy;
 mod proxy_header;
-mod rate;
 mod reload;
 mod sessions;
 mod tls;

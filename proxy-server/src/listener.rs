@@ -9,20 +9,25 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use processors::metrics::Limit;
-use route_cache::Advertised;
+use route_cache::rate::PerSecond;
+use route_cache::{Advertised, Descriptors, Permit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::config::BrokerListenerConfig;
-use crate::entrance::log_limit;
+use crate::descriptors::{Spare, have_run_out};
+use crate::entrance::{log_few_descriptors, log_limit};
 use crate::worker::{Accepted, WorkerHandle};
 
 /// Connections that may wait to be accepted: all of a replica's clients may come at once when another
 /// replica ends.
 const BACKLOG: u32 = 4096;
 
-/// How long to wait when no connection can be accepted (descriptors have run out, mostly).
+/// How long to wait when no connection can be accepted, or closed.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that cannot be accepted.
+static NOT_ACCEPTED: PerSecond = PerSecond::new(1);
 
 /// Listens at an address.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -49,7 +54,7 @@ pub(crate) struct Door {
     pub(crate) advertise: Option<Arc<str>>,
     /// Single brokers' listeners.
     pub(crate) brokers: Arc<[BrokerListenerConfig]>,
-    /// The port to tell when nothing is configured.
+    /// The port to tell when nothing is configured: two more than `port`, if this is a shared listener's VIP channel.
     pub(crate) shared_port: u16,
     /// The broker that everything here is for.
     pub(crate) broker: Option<Arc<str>>,
@@ -89,7 +94,9 @@ impl Door {
         // A balancer's port is known for this listener only; the others' are taken to be the same there as here.
         let this = destination.map_or(self.port, |there| there.port());
         let shared = || match &self.broker {
-            None if destination.is_some() => at(this),
+            None if destination.is_some() => {
+                at(this.saturating_add(self.shared_port.saturating_sub(self.port)))
+            }
             _ => at(self.shared_port),
         };
         let own = |listener: &BrokerListenerConfig| match &listener.advertise {
@@ -114,49 +121,89 @@ impl Door {
     }
 }
 
-/// Accepts clients for ever, and gives each to the worker that has the fewest.
-/// Of more than `limit` clients in all, the last are closed at once.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    door: Arc<Door>,
-    workers: Arc<[WorkerHandle]>,
-    limit: usize,
-    refused: Arc<AtomicU64>,
-) {
-    loop {
-        let accepted = match listener.accept().await {
-            Ok((stream, peer)) => hand_over(stream, peer, &door),
-            Err(error) => Err(error),
+/// Accepts clients, and gives each to the worker that has the fewest.
+#[derive(Clone, Debug)]
+pub(crate) struct Acceptor {
+    pub(crate) workers: Arc<[WorkerHandle]>,
+    /// Most clients in all; further ones are closed at once.
+    pub(crate) limit: usize,
+    /// How many were closed.
+    pub(crate) refused: Arc<AtomicU64>,
+    pub(crate) descriptors: Arc<Descriptors>,
+    /// For when descriptors have run out all the same.
+    pub(crate) spare: Arc<Spare>,
+}
+
+impl Acceptor {
+    /// Accepts at that listener, for ever.
+    pub(crate) async fn run(self, listener: TcpListener, door: Arc<Door>) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.welcome(stream, peer, &door).await,
+                Err(error) => self.recover(error, &listener).await,
+            }
+        }
+    }
+
+    async fn welcome(&self, stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) {
+        let connections = self.workers.iter().map(WorkerHandle::connections);
+        if connections.sum::<usize>() >= self.limit {
+            drop(stream);
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return log_limit(peer, Limit::Connections);
+        }
+        let Some(permit) = self.descriptors.try_take_client() else {
+            drop(stream);
+            return self.refuse_for_descriptors(peer);
         };
-        match accepted {
+        match hand_over(stream, permit, peer, door) {
             Ok(accepted) => {
-                let connections = workers.iter().map(WorkerHandle::connections);
-                if connections.sum::<usize>() >= limit {
-                    refused.fetch_add(1, Ordering::Relaxed);
-                    log_limit(accepted.peer, Limit::Connections);
-                    continue;
-                }
-                let idlest = workers.iter().min_by_key(|worker| worker.connections());
+                let idlest = self.workers.iter().min_by_key(|w| w.connections());
                 if let Some(worker) = idlest {
                     worker.send(accepted).await;
                 }
             }
-            // The client was gone before it was accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(PAUSE).await;
-            }
+            // The client has gone already.
+            Err(error) => debug!(%peer, %error, "cannot serve a connection"),
         }
+    }
+
+    fn refuse_for_descriptors(&self, peer: SocketAddr) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        log_few_descriptors(peer, &self.descriptors);
+    }
+
+    /// A connection could not be accepted.
+    async fn recover(&self, error: io::Error, listener: &TcpListener) {
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            // The client was gone before it was accepted.
+            return;
+        }
+        if have_run_out(&error)
+            && let Some(peer) = self.spare.refuse(listener).await
+        {
+            return self.refuse_for_descriptors(peer);
+        }
+        if let Some(not_logged) = NOT_ACCEPTED.pass() {
+            warn!(%error, not_logged, "cannot accept a connection");
+        }
+        tokio::time::sleep(PAUSE).await;
+        self.spare.restore();
     }
 }
 
-fn hand_over(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) -> io::Result<Accepted> {
+fn hand_over(
+    stream: TcpStream,
+    permit: Permit,
+    peer: SocketAddr,
+    door: &Arc<Door>,
+) -> io::Result<Accepted> {
     stream.set_nodelay(true)?;
     Ok(Accepted {
         local: stream.local_addr()?.ip().to_canonical(),
         door: door.clone(),
         stream: stream.into_std()?,
+        permit,
         peer,
     })
 }
@@ -231,6 +278,17 @@ mod tests {
                 assert_eq!(&*told.shared, shared);
                 assert_eq!((&*told.brokers["a"], &*told.brokers["b"]), (a, b));
             }
+        }
+        // The VIP channel of the shared listener.
+        let vip = Door {
+            shared_port: 8080,
+            ..door(8078, None)
+        };
+        for (destination, shared) in [
+            (None, "10.0.0.1:8080"),
+            ("203.0.113.7:19998".parse().ok(), "203.0.113.7:20000"),
+        ] {
+            assert_eq!(&*vip.advertised(local, destination).shared, shared);
         }
         let told = Door {
             advertise: Some("mq.example.com:8080".into()),

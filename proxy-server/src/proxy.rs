@@ -9,7 +9,9 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use processors::Settings;
 use processors::metrics::Labels;
-use route_cache::{BrokerTable, NameServers, RouteCache, UpstreamConfig, name_servers};
+use route_cache::{
+    BrokerTable, Descriptors, NameServers, RouteCache, UpstreamConfig, name_servers,
+};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::oneshot;
@@ -18,9 +20,11 @@ use tracing::{debug, info, warn};
 
 use crate::admin::{self, Overview};
 use crate::args::Args;
+use crate::cgroup;
 use crate::config::{BrokerListenerConfig, Config, Draining, ListenerConfig};
+use crate::descriptors::{Shares, Spare};
 use crate::entrance::Entrance;
-use crate::listener::{self, Door};
+use crate::listener::{self, Acceptor, Door};
 use crate::metrics::{ProxyMetrics, Scrape, Told, WorkerMetrics, expose};
 use crate::reload::{LogFilter, Reloader};
 use crate::tls::Tls;
@@ -168,8 +172,12 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
         filter,
         mut reloader,
     } = parts;
+    let (descriptors, shares) = share_descriptors(&config, listeners.len());
+    let memory = cgroup::memory_limit();
+    log_memory(&config.settings, memory);
     let upstream = UpstreamConfig {
         tls: tls.to_servers(),
+        descriptors: descriptors.clone(),
         ..config.upstream.clone()
     };
     let addresses = config
@@ -187,7 +195,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     let routes = RouteCache::new(config.routes.clone(), brokers.clone(), name_servers.clone());
     let setup = Setup {
         upstream,
-        settings: share(&config.settings, config.workers),
+        settings: share(&config.settings, config.workers, memory),
         limits: config.limits.clone(),
         connection_age: config.connection_age,
         addresses: Arc::default(),
@@ -230,24 +238,37 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     let watching = watch_progress(workers.clone(), overview.clone());
     let watching = tokio::task::spawn_local(watching);
     tokio::task::spawn_local(tls.clone().watch());
+    let spare = Arc::new(Spare::new());
     if let Some(admin) = admin {
         info!(address = %admin.local_addr()?, "admin listener");
-        tokio::task::spawn_local(admin::serve(admin, overview.clone(), filter.clone()));
+        let (overview, filter) = (overview.clone(), filter.clone());
+        let serving = admin::serve(admin, shares.admin, spare.clone(), overview, filter);
+        tokio::task::spawn_local(serving);
     }
+    let acceptor = Acceptor {
+        workers: workers.clone(),
+        limit: config.limits.connections,
+        refused,
+        descriptors: descriptors.clone(),
+        spare,
+    };
+    // Port 0 may be configured: now it is known which that is.
+    let first = listeners.first();
+    let first_port = first.map_or(Ok(0), |(first, _)| first.local_addr().map(|at| at.port()))?;
     let mut accepting = Vec::new();
     for (number, (listener, mut door)) in listeners.into_iter().enumerate() {
         let address = listener.local_addr()?;
-        // Port 0 was configured: now it is known which that is.
         door.port = address.port();
-        if door.broker.is_none() {
-            door.shared_port = address.port();
+        if door.shared_port == 0 {
+            door.shared_port = match door.broker {
+                None => door.port,
+                Some(_) => first_port,
+            };
         }
         door.number = number;
         let advertised = door.advertise.as_deref().unwrap_or("where they connect");
         info!(%address, advertised, broker = door.broker.as_deref(), "listening for clients");
-        let limit = config.limits.connections;
-        let door = Arc::new(door);
-        let accept = listener::accept(listener, door, workers.clone(), limit, refused.clone());
+        let accept = acceptor.clone().run(listener, Arc::new(door));
         accepting.push(tokio::task::spawn_local(accept));
     }
     info!(
@@ -269,7 +290,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
                         warn!(%error, "the log's filter stays as it is");
                     }
                     for worker in &*workers {
-                        let settings = share(&new.settings, config.workers);
+                        let settings = share(&new.settings, config.workers, memory);
                         let set = (settings, new.limits.clone(), new.connection_age);
                         worker.tell(Control::Set(Box::new(set)));
                     }
@@ -304,10 +325,39 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each worker has its share of what all may have.
-fn share(settings: &Settings, workers: usize) -> Settings {
+/// Shares out the descriptors, and says it if that leaves fewer for clients than the configuration.
+fn share_descriptors(config: &Config, listeners: usize) -> (Arc<Descriptors>, Shares) {
+    let shares = Shares::of_process(config.workers, listeners);
+    let descriptors = Descriptors::new(shares.pool, shares.shared);
+    let wanted = config.limits.connections;
+    if descriptors.clients_with_lanes() < wanted {
+        info!(
+            open_files = shares.limit,
+            clients = descriptors.clients_with_lanes(),
+            clients_at_most = descriptors.clients_limit(),
+            wanted,
+            "the limit of open files leaves room for fewer clients than limits.connections, each with connections to two brokers: raise it (ulimit -n, LimitNOFILE), or lower the key"
+        );
+    }
+    (Arc::new(descriptors), shares)
+}
+
+/// Says it if the cgroup allows less memory than the configuration.
+fn log_memory(settings: &Settings, cgroup: Option<u64>) {
+    let memory = cgroup::within(settings.memory_limit, cgroup);
+    if memory < settings.memory_limit {
+        info!(
+            cgroup,
+            memory, "the cgroup's limit of memory leaves less than limits.memory_bytes"
+        );
+    }
+}
+
+/// Each worker has its share of what all may have, but of memory, which all have together: as much as the cgroup allows.
+fn share(settings: &Settings, workers: usize, cgroup: Option<u64>) -> Settings {
     Settings {
         buffered_limit: settings.buffered_limit / workers,
+        memory_limit: cgroup::within(settings.memory_limit, cgroup),
         ..settings.clone()
     }
 }
@@ -363,8 +413,11 @@ fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
         balanced: own.map_or(listener.proxy_protocol, |own| own.proxy_protocol),
         known: Mutex::default(),
     };
-    let shared = config.listeners.iter();
-    let mut doors: Vec<_> = shared.map(|l| (l.bind, door(l, None))).collect();
+    let mut doors = Vec::new();
+    for listener in &config.listeners {
+        let at = std::iter::once(listener.bind).chain(listener.vip);
+        doors.extend(at.map(|at| (at, door(listener, None))));
+    }
     // A route asked for at a broker's listener names the first shared one for other brokers.
     if let Some(first) = config.listeners.first() {
         for listener in &config.broker_listeners {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::config::{Aging, Limiting};
-use crate::rate::PerSecond;
+use route_cache::rate::PerSecond;
 
 /// Clients that are ended at a limit.
 static ENDED: PerSecond = PerSecond::new(10);

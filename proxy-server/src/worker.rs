@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use processors::metrics::Limit;
 use processors::{Counting, Described, Session, Settings, SlowLog};
 use remoting_transport::say_farewell;
-use route_cache::{BrokerTable, RouteCache, TICK, Upstream, UpstreamConfig};
+use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
@@ -55,6 +55,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
+    pub(crate) permit: Permit,
     pub(crate) peer: SocketAddr,
     /// The address that it has come to.
     pub(crate) local: IpAddr,
@@ -165,8 +166,11 @@ struct Guest {
     left: Left,
 }
 
-/// Counts a client as gone when dropped.
-struct Left(Arc<State>);
+/// Counts a client as gone when dropped, which must be after its connection.
+struct Left(
+    Arc<State>,
+    #[expect(dead_code, reason = "it is dropped")] Permit,
+);
 
 impl Drop for Left {
     fn drop(&mut self) {
@@ -259,11 +263,12 @@ impl Worker {
     fn take(self: &Rc<Self>, client: Accepted) {
         let Accepted {
             stream,
+            permit,
             peer: from,
             local,
             door,
         } = client;
-        let left = Left(self.state.clone());
+        let left = Left(self.state.clone(), permit);
         // Who comes by way of a balancer is known later.
         let place = match door.balanced {
             true => None,
