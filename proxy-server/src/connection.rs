@@ -5,10 +5,13 @@ use remoting_transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
 
-use route_cache::rate::PerSecond;
+use route_cache::rate::{PerSecond, shown};
 
 /// Connections that end for what was sent over them.
 static UNREADABLE: PerSecond = PerSecond::new(10);
+
+/// Clients that leave: all of a replica may go at once, or one come and go without end.
+static LEFT: PerSecond = PerSecond::new(100);
 
 /// Serves a client until it leaves, or must.
 pub(crate) async fn serve<S>(
@@ -29,7 +32,10 @@ pub(crate) async fn serve<S>(
             Err(PumpError::Io(error)) => Some(error.to_string()),
             _ => None,
         };
-        info!(%peer, client_id, language, version, lost, "client left");
+        if let Some(not_logged) = LEFT.pass() {
+            let client_id = shown(&client_id);
+            info!(%peer, client_id, language, version, lost, not_logged, "client left");
+        }
     }
     session.close();
     match ended {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use processors::Settings;
 use route_cache::UpstreamConfig;
 use tracing::{info, warn};
 
@@ -98,7 +99,7 @@ impl Reloader {
             ("log_format", self.now.log.format != new.log.format),
             ("routes", told(&self.now.routes) != told(&new.routes)),
             (
-                "limits.frame_bytes, limits.broker_buffer_bytes, limits.broker_outstanding, timeouts.connect_ms or breaker",
+                "limits.frame_bytes, limits.header_bytes, limits.broker_buffer_bytes, limits.broker_outstanding, timeouts.connect_ms or breaker",
                 told_but_keys(&self.now.upstream) != told_but_keys(&new.upstream),
             ),
             (
@@ -122,11 +123,19 @@ impl Reloader {
                 "limits.connections",
                 self.now.limits.connections != new.limits.connections,
             ),
+            (
+                "limits.memory_bytes",
+                self.now.settings.memory_limit != new.settings.memory_limit,
+            ),
         ];
         for (keys, _) in fixed.iter().filter(|(_, changed)| *changed) {
             warn!(keys, "changed in the file, and takes a restart");
         }
-        self.now.settings = new.settings;
+        self.now.settings = Settings {
+            memory_limit: self.now.settings.memory_limit,
+            header_limit: self.now.settings.header_limit,
+            ..new.settings
+        };
         self.now.limits = new.limits;
         self.now.connection_age = new.connection_age;
         self.now.drain = new.drain;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::config::{Aging, Limiting};
-use route_cache::rate::PerSecond;
+use route_cache::rate::{PerSecond, shown};
 
 /// Clients that are ended at a limit.
 static ENDED: PerSecond = PerSecond::new(10);
@@ -211,7 +211,7 @@ fn end_at(session: &Session, limit: Limit) {
     if let Some(not_logged) = ENDED.pass() {
         let client = session.known_as();
         let client = client.as_ref();
-        let client_id = client.map(|(id, ..)| id);
+        let client_id = client.map(|(id, ..)| shown(id));
         let language = client.map(|(_, language, _)| language);
         let version = client.map(|(.., version)| version);
         info!(peer = %session.peer(), client_id, language, version, limit = limit.name(), not_logged, "client ended at a limit");

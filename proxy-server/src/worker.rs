@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::addresses::{Addresses, Place};
 use crate::config::{Aging, Limiting};
@@ -282,7 +282,8 @@ impl Worker {
         }
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
-            Err(error) => return warn!(peer = %from, %error, "cannot serve a connection"),
+            // It has gone, or the kernel has no room: both come many at a time.
+            Err(error) => return debug!(peer = %from, %error, "cannot serve a connection"),
         };
         let since = Instant::now();
         let guest = Guest {

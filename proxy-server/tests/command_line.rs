@@ -5,6 +5,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use remoting_codec::{RemotingCommand, RequestCode};
 
@@ -241,6 +244,29 @@ fn a_certificate_that_cannot_be_used_is_named() {
 }
 
 #[test]
+fn keys_of_tls_that_would_do_nothing_are_refused_at_the_start_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("remora.toml");
+    for (text, expected) in [
+        (
+            "[tls]\nclient_auth = \"required\"\n",
+            "write mode = \"required\"",
+        ),
+        ("[upstream_tls]\nca = \"/ca\"\n", "write mode = \"on\""),
+    ] {
+        std::fs::write(&file, format!("name_servers = [\"{NOBODY}\"]\n{text}")).unwrap();
+        for check in [Some("--check-config"), None] {
+            let (code, said) = run(remora().arg("--config").arg(&file).args(check));
+            assert_eq!(code, Some(64), "{said}");
+            assert!(
+                said.contains(expected) && said.lines().count() == 1,
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn it_stops_in_order() {
     let (mut child, address, mut lines) = start();
     let mut client = TcpStream::connect(&address).unwrap();
@@ -281,4 +307,105 @@ fn the_configuration_is_read_again_on_sighup() {
     assert!(lines.any(|line| line.contains("\"DEBUG\"")));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Asks an admin listener for a path; answers the status line.
+fn ask(admin: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(admin).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn at_the_limit_of_open_files_who_is_there_is_served_and_others_are_told() {
+    // A name server that hangs up: Remora connects again and again, as far as it can.
+    let name_server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = name_server.local_addr().unwrap().to_string();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    std::thread::spawn(move || {
+        for stream in name_server.incoming() {
+            drop(stream);
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = admin.local_addr().unwrap().to_string();
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -n 256; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_remora"))
+        .args([
+            "-n",
+            &at,
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            &admin,
+            "--workers",
+            "2",
+        ])
+        .env_clear()
+        .env("PATH", std::env::var("PATH").unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let mut early = Vec::new();
+    let listening = lines
+        .by_ref()
+        .inspect(|line| early.push(line.clone()))
+        .find(|line| line.contains("listening for clients"))
+        .unwrap();
+    let address = listening.split("\"address\":\"").nth(1).unwrap();
+    let address = address.split('"').next().unwrap();
+    let told = |line: &String| line.contains("room for fewer clients") && line.contains(":256");
+    assert!(early.iter().any(told), "{early:?}");
+
+    let request = RemotingCommand::request(RequestCode(9999)).to_bytes();
+    let served = |client: &mut TcpStream| {
+        client.write_all(&request).is_ok() && client.read_exact(&mut [0; 64]).is_ok()
+    };
+    let mut clients: Vec<_> = (0..300)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    for client in &clients {
+        client
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+    }
+    clients.retain_mut(served);
+    assert!((50..200).contains(&clients.len()), "{}", clients.len());
+    let before = asked.load(Ordering::Relaxed);
+    for path in ["/livez", "/metrics"] {
+        let begun = Instant::now();
+        let answer = ask(&admin, path);
+        assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+    let begun = Instant::now();
+    while asked.load(Ordering::Relaxed) < before + 2 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "not reached");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for client in &mut clients {
+        assert_eq!(client.write_all(&request).ok(), Some(()));
+    }
+    // One that goes makes room for another.
+    drop(clients.pop());
+    let begun = Instant::now();
+    while !TcpStream::connect(address).is_ok_and(|mut client| served(&mut client)) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "no room");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refused: Vec<_> = lines.filter(|l| l.contains("client refused")).collect();
+    assert!((1..100).contains(&refused.len()), "{refused:?}");
+    assert!(refused[0].contains("limit of open files"), "{refused:?}");
 }

@@ -70,6 +70,12 @@ impl ProxyUnderTest {
         self.address
     }
 
+    /// Where its admin listener is, if one is configured.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
     /// A new client.
     ///
     /// # Errors

@@ -127,3 +127,20 @@ async fn old_clients_habit_of_the_port_minus_two_is_served_where_wanted() -> Res
     assert!(world.a.received(RequestCode::SEND_MESSAGE_V2).is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_vip_channel_of_all_brokers_is_served_where_wanted() -> Result<()> {
+    let vip = free_ports(3)?;
+    let main = vip + 2;
+    let file = format!("[[listener]]\nbind = \"127.0.0.1:{main}\"\nvip = true\n");
+    let world = World::with(&file).await?;
+    for port in [main, vip] {
+        let mut client = client_of(port).await?;
+        assert_eq!(client.call(&send(1, "both", "broker-b")).await?.code, 0);
+        // From there, too, clients are told the main port: two less is what they make of it themselves.
+        let told = told(&mut client, Language::JAVA, 513).await?;
+        assert_eq!(told, [(); 2].map(|()| format!("127.0.0.1:{main}")));
+    }
+    assert_eq!(world.b.received(RequestCode::SEND_MESSAGE_V2).len(), 2);
+    Ok(())
+}

@@ -375,3 +375,30 @@ async fn figures_say_what_was_done() -> Result<()> {
     assert!(world.proxy.admin("GET /log").await?.ends_with("info\n"));
     Ok(())
 }
+
+#[tokio::test]
+async fn who_says_nothing_to_the_admin_listener_keeps_nobody_out() -> Result<()> {
+    let world = World::with("admin = \"127.0.0.1:0\"\n").await?;
+    let admin = world.proxy.admin_address().context("it has one")?;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        let mut client = RawClient::connect(admin).await?;
+        client.send_bytes(b"G").await?;
+        silent.push(client);
+    }
+    let begun = Instant::now();
+    for path in ["livez", "metrics"] {
+        let answer = world.proxy.admin(&format!("GET /{path}")).await?;
+        assert!(answer.contains("200 OK"), "{answer}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    // The first have given way, and the last go as their time is over.
+    assert!(silent[0].is_closed().await?);
+    assert!(silent[199].is_closed().await?);
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    let long = "x".repeat(4097);
+    let put = format!("PUT /log HTTP/1.1\r\nContent-Length: {}\r\nX: ", long.len());
+    let refused = world.proxy.admin(&put).await?;
+    assert!(refused.contains("413 "), "{refused}");
+    Ok(())
+}

@@ -274,3 +274,59 @@ fn half_a_key_is_none() {
         "{misplaced}"
     );
 }
+
+#[test]
+fn a_shared_listener_may_have_a_vip_channel() {
+    let with = |text: &str| format!("name_servers = [\"a:1\"]\n{text}");
+    let listener =
+        |port: u16, more: &str| format!("[[listener]]\nbind = \"0.0.0.0:{port}\"\n{more}\n");
+    let vip = listener(8080, "vip = true");
+    let (args, _file) = with_file(&with(&vip));
+    let config = Config::load(&args).unwrap();
+    assert_eq!(config.listeners[0].vip, "0.0.0.0:8078".parse().ok());
+    let broker = "[[broker_listener]]\nbroker = \"a\"\nbind = \"0.0.0.0:8078\"\n";
+    for text in [
+        vip.clone() + &listener(8078, ""),
+        vip.clone() + broker,
+        listener(2, "vip = true"),
+        listener(0, "vip = true"),
+    ] {
+        let refusal = refusal(&with(&text));
+        assert!(refusal.starts_with("listener.bind: "), "{refusal}");
+    }
+    let apart = listener(8080, "vip = true\nadvertise = \"mq:80\"") + &listener(8076, "");
+    let (args, _file) = with_file(&with(&apart));
+    assert!(Config::load(&args).is_ok());
+}
+
+#[test]
+fn limits_of_memory_and_headers_have_bounds() {
+    let with = |text: &str| format!("name_servers = [\"a:1\"]\n[limits]\n{text}\n");
+    let load = |text: &str| {
+        let (args, _file) = with_file(&with(text));
+        Config::load(&args).unwrap()
+    };
+    let settings = load("").settings;
+    let defaults = (256 << 20, 64 << 10, 4 << 20);
+    let limits = |s: &Settings| (s.memory_limit, s.header_limit, s.heartbeat_limit);
+    assert_eq!(limits(&settings), defaults);
+    assert_eq!(limits(&Settings::default()), defaults);
+    let own = load("memory_bytes = 134217728\nheader_bytes = 4096\nheartbeat_bytes = 1048576");
+    assert_eq!(limits(&own.settings), (128 << 20, 4096, 1 << 20));
+    assert_eq!(own.upstream.header_limit, 4096);
+    // The default is no more than a frame may have.
+    let small = load("frame_bytes = 1048576");
+    assert_eq!(small.settings.heartbeat_limit, 1 << 20);
+    for (text, key) in [
+        ("header_bytes = 4095", "limits.header_bytes: \"4095\""),
+        ("header_bytes = 262145", "limits.header_bytes: \"262145\""),
+        ("memory_bytes = 1000", "limits.memory_bytes: \"1000\""),
+        (
+            "frame_bytes = 1048576\nheartbeat_bytes = 1048577",
+            "limits.heartbeat_bytes: \"1048577\"",
+        ),
+    ] {
+        let refusal = refusal(&with(text));
+        assert!(refusal.starts_with(key), "{refusal}");
+    }
+}

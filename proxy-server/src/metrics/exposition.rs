@@ -1,5 +1,6 @@
 //! All figures as text, for Prometheus.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use processors::metrics::{OTHER, SIZES};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
+use remoting_codec::{Language, Version};
 use remoting_transport::metrics::{DURATIONS, Meter};
 use route_cache::metrics::BrokerMetrics;
 
@@ -230,18 +232,18 @@ impl Scrape {
             .collect();
         let mut all = Family::new();
         let (mut producers, mut consumers) = (Family::new(), Family::new());
-        let mut names = HashMap::new();
+        let identities = Identities::of(&self.told.clients);
         for (listener, client) in &self.told.clients {
             if let Some(name) = self.proxy.listeners.get(*listener) {
                 add(&mut connections, vec![("listener", name.clone())], 1);
             }
-            let Some((language, version)) = client.identity else {
+            let Some(identity) = client.identity else {
                 continue;
             };
-            let version = names.entry(version).or_insert_with(|| version.name());
+            let (language, version) = identities.labels(identity);
             let who = vec![
-                ("language", language.name().to_lowercase()),
-                ("version", version.clone()),
+                ("language", language.to_owned()),
+                ("version", version.to_owned()),
             ];
             add(&mut all, who.clone(), 1);
             let mut member = who;
@@ -386,6 +388,38 @@ impl Scrape {
     }
 }
 
+/// Most pairs of language and version that have label values of their own. A client may say any of 5,600.
+const IDENTITIES_MAX: usize = 32;
+
+/// Languages and versions as label values: the pairs that most clients have, and "other" for the rest.
+struct Identities(HashMap<(Language, Version), (String, String)>);
+
+impl Identities {
+    fn of(clients: &[(usize, Described)]) -> Self {
+        let mut counts = HashMap::<_, usize>::new();
+        for identity in clients.iter().filter_map(|(_, client)| client.identity) {
+            *counts.entry(identity).or_default() += 1;
+        }
+        let mut all: Vec<_> = counts.into_iter().collect();
+        // Among equals, the older version, so that a scrape has what the last one had.
+        all.sort_unstable_by_key(|((language, version), count)| {
+            (Reverse(*count), version.0, language.0)
+        });
+        all.truncate(IDENTITIES_MAX);
+        let named = all.into_iter().map(|((language, version), _)| {
+            let labels = (language.name().to_lowercase(), version.name());
+            ((language, version), labels)
+        });
+        Self(named.collect())
+    }
+
+    fn labels(&self, identity: (Language, Version)) -> (&str, &str) {
+        self.0
+            .get(&identity)
+            .map_or((OTHER, OTHER), |(language, version)| (language, version))
+    }
+}
+
 fn process(out: &mut Writer<'_, '_>) -> fmt::Result {
     let process = Process::now();
     out.counter("process_cpu_seconds", "CPU time", process.cpu_seconds)?;
@@ -402,4 +436,36 @@ fn process(out: &mut Writer<'_, '_>) -> fmt::Result {
     out.gauge("process_threads", "Threads", process.threads as f64)?;
     let name = "process_start_time_seconds";
     out.gauge(name, "When the process was started", process.started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(language: u8, version: i32) -> (usize, Described) {
+        let described = Described {
+            identity: Some((Language(language), Version(version))),
+            is_producer: false,
+            groups: Vec::new(),
+        };
+        (0, described)
+    }
+
+    #[test]
+    fn clients_cannot_make_up_label_values() {
+        let made_up = (0..14).flat_map(|language| (213..613).map(move |v| client(language, v)));
+        let clients: Vec<_> = made_up
+            .chain((0..3).map(|_| client(0, Version::V5_5_0.0)))
+            .collect();
+        let identities = Identities::of(&clients);
+        let labels: std::collections::BTreeSet<_> = clients
+            .iter()
+            .filter_map(|(_, client)| Some(identities.labels(client.identity?)))
+            .collect();
+        assert_eq!(labels.len(), IDENTITIES_MAX + 1);
+        // Who is really there keeps their own.
+        let java = identities.labels((Language::JAVA, Version::V5_5_0));
+        assert_eq!(java, ("java", "v5_5_0"));
+        assert!(labels.contains(&(OTHER, OTHER)));
+    }
 }
