@@ -334,8 +334,8 @@ fn at_the_limit_of_open_files_who_is_there_is_served_and_others_are_told() {
             counted.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let admin = admin.local_addr().unwrap().to_string();
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = free().local_addr().unwrap().to_string();
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -n 256; exec \"$0\" \"$@\""])
         .arg(env!("CARGO_BIN_EXE_remora"))
