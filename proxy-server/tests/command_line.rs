@@ -7,9 +7,10 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remoting_codec::{RemotingCommand, RequestCode};
+use tokio::time::Instant;
 
 /// A name server that is not there: nothing here needs one.
 const NOBODY: &str = "127.0.0.1:1";
