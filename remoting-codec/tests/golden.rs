@@ -365,19 +365,14 @@ fn heartbeats_name_groups_and_topics() {
         let view = CommandView::decode(&frame).unwrap();
         let heartbeat = Heartbeat::decode(view.body()).unwrap();
         assert_eq!(heartbeat.client_id, "127.0.0.1@golden");
-        let producers: Vec<_> = heartbeat
-            .producer_data_set
-            .iter()
-            .map(|producer| producer.group_name.as_str())
-            .collect();
+        let producers: Vec<_> = heartbeat.producer_groups.iter().collect();
         assert!(producers.contains(&"golden-producers"), "{producers:?}");
-        let [consumer] = &heartbeat.consumer_data_set[..] else {
+        let [consumer] = &heartbeat.consumers[..] else {
             panic!("{heartbeat:?}");
         };
-        assert_eq!(consumer.group_name, "golden-consumers");
+        assert_eq!(&*consumer.group_name, "golden-consumers");
         assert_eq!(consumer.message_model, MessageModel::Clustering);
-        let mut topics: Vec<_> = heartbeat.topics().collect();
-        topics.sort_unstable();
+        let topics: Vec<_> = heartbeat.topics.iter().collect();
         assert_eq!(topics, ["%RETRY%golden-consumers", "GoldenTopic"]);
     }
 }

@@ -235,7 +235,7 @@ fn read_everything(frame: &[u8], opaque: i32) {
 fn read_every_body(body: &[u8]) {
     let _ = body::ClientConfig::decode(body);
     let _ = body::ConsumerList::decode(body);
-    let _ = body::Heartbeat::decode(body).map(|heartbeat| heartbeat.topics().count());
+    let _ = body::Heartbeat::decode(body).map(|heartbeat| heartbeat.topics.len());
     let _ = body::LockBatch::decode(body).map(|lock| lock.encode());
     let _ = body::LockBatchResponse::decode(body).map(|lock| lock.encode());
     if let Ok(info) = body::ClusterInfo::decode(body) {

@@ -9,6 +9,7 @@ mod connection_list;
 mod consumer_list;
 mod heartbeat;
 mod lock_batch;
+mod names;
 mod topic_route;
 
 pub use assignment::AssignmentQuery;
@@ -17,10 +18,9 @@ pub use client_config::ClientConfig;
 pub use cluster_info::ClusterInfo;
 pub use connection_list::ConnectionList;
 pub use consumer_list::ConsumerList;
-pub use heartbeat::{
-    ConsumeType, ConsumerData, Heartbeat, MessageModel, ProducerData, SubscriptionData,
-};
+pub use heartbeat::{ConsumeType, ConsumerData, Heartbeat, MessageModel, SubscriptionData};
 pub use lock_batch::{LockBatch, LockBatchResponse, MessageQueue};
+pub use names::Names;
 pub use topic_route::{BrokerData, QueueData, TopicRouteData};
 
 use std::borrow::Cow;

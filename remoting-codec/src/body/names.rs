@@ -1,0 +1,113 @@
+//! Many names in little room.
+
+use std::borrow::Cow;
+
+/// A set of names, in order. It takes two allocations however many they are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Names {
+    text: String,
+    /// Where each name ends in the text.
+    ends: Vec<u32>,
+}
+
+impl Names {
+    /// The set of these. What would take more than 4 GiB is cut short.
+    #[must_use]
+    pub fn new(mut names: Vec<Cow<'_, str>>) -> Self {
+        names.sort_unstable();
+        names.dedup();
+        let mut set = Self {
+            text: String::with_capacity(names.iter().map(|name| name.len()).sum()),
+            ends: Vec::with_capacity(names.len()),
+        };
+        for name in names {
+            let Ok(end) = u32::try_from(set.text.len() + name.len()) else {
+                break;
+            };
+            set.text.push_str(&name);
+            set.ends.push(end);
+        }
+        set
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).filter_map(|at| self.get(at))
+    }
+
+    /// The one at that place in the order.
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<&str> {
+        let (begin, end) = self.span(at)?;
+        self.text.get(begin..end)
+    }
+
+    /// Takes one out. False when it is not there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let Some((at, (begin, end))) = self.find(name).and_then(|at| Some(at).zip(self.span(at)))
+        else {
+            return false;
+        };
+        self.text.drain(begin..end);
+        self.ends.remove(at);
+        let length = (end - begin) as u32;
+        for end in self.ends.iter_mut().skip(at) {
+            *end -= length;
+        }
+        true
+    }
+
+    /// How many bytes of memory they take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+
+    fn span(&self, at: usize) -> Option<(usize, usize)> {
+        let end = *self.ends.get(at)? as usize;
+        let before = at.checked_sub(1).and_then(|before| self.ends.get(before));
+        Some((before.map_or(0, |end| *end as usize), end))
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.get(middle)?.cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_keeps_its_order_whatever_is_taken_out() {
+        let names = ["b", "", "é", "a", "b", "ccc"];
+        let mut set = Names::new(names.iter().map(|name| Cow::Borrowed(*name)).collect());
+        assert_eq!(set.iter().collect::<Vec<_>>(), ["", "a", "b", "ccc", "é"]);
+        assert!(set.remove("b") && !set.remove("b") && !set.remove("d"));
+        assert!(set.remove(""));
+        assert_eq!(set.iter().collect::<Vec<_>>(), ["a", "ccc", "é"]);
+        assert!(set.remove("é") && set.remove("a") && set.remove("ccc"));
+        assert!(set.is_empty());
+    }
+}
