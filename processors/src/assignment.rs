@@ -15,7 +15,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let view = request.view()?;
     let query = AssignmentQuery::decode(view.body())?;
     let member = session.membership.borrow().consumer(&query.consumer_group);
-    let topics = std::slice::from_ref(&query.topic);
+    let topics = std::iter::once(query.topic.as_str());
     if member.is_some()
         && let Some(connection) = lane_of_topics(&session, topics).await
     {

@@ -18,6 +18,9 @@ use crate::{heartbeat, relay};
 /// Topic of a group's retries, which lives wherever the group is known.
 const RETRY_PREFIX: &str = "%RETRY%";
 
+/// So many topics of a group are looked at, the same ones for all members: the first by name.
+const TOPICS_MAX: usize = 64;
+
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let fields = Fields::read(view.ext_fields(), request.row.fields)?;
@@ -28,7 +31,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let time = session.settings.time(request.row.patience);
     let topics = session.membership.borrow().topics(&group);
     if let Some(topics) = topics
-        && let Some(connection) = lane_of_topics(&session, &topics).await
+        && let Some(connection) = lane_of_topics(&session, topics.iter()).await
     {
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
@@ -39,8 +42,11 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
 }
 
 /// The first lane on which the client is known, of those to brokers that have one of the topics.
-pub(crate) async fn lane_of_topics(session: &Session, topics: &[String]) -> Option<Rc<Connection>> {
-    let brokers = heartbeat::brokers_of(session, topics).await;
+pub(crate) async fn lane_of_topics<'a>(
+    session: &Session,
+    topics: impl Iterator<Item = &'a str>,
+) -> Option<Rc<Connection>> {
+    let brokers = heartbeat::brokers_of(session, topics.take(TOPICS_MAX)).await;
     let membership = session.membership.borrow();
     let mut lanes = membership.lanes().iter();
     lanes.find_map(|lane| {

@@ -20,6 +20,9 @@ pub enum ProcessError {
     /// Only brokers may ask this.
     #[error("request code {0} goes from a broker to a client, not the other way")]
     FromBroker(RequestCode),
+    /// Longer than a heartbeat may be.
+    #[error("heartbeat of more than {0} bytes: limits.heartbeat_bytes allows no more")]
+    HeartbeatTooLong(usize),
     /// Nobody knows the group.
     #[error("no consumer of group {0} is known")]
     NoConsumer(String),
@@ -72,6 +75,7 @@ impl ProcessError {
             Self::Body(_)
             | Self::ClientIds(_)
             | Self::Field(_)
+            | Self::HeartbeatTooLong(_)
             | Self::NameServer(_)
             | Self::NoConsumer(_)
             | Self::TooLong(..)

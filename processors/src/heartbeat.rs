@@ -1,40 +1,51 @@
 //! HEART_BEAT (34): relayed, byte for byte, to every broker that must know the client.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use remoting_codec::body::Heartbeat;
-use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
-use route_cache::{Broker, Lane, UpstreamError};
+use remoting_codec::{BodyError, CommandView, RemotingCommand, ResponseCode, Version};
+use route_cache::{Broker, Lane, UpstreamError, Verdict};
+use tokio::sync::Semaphore;
+use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
-use crate::membership::Said;
+use crate::membership::{LOOK_UPS_MAX, Said};
 use crate::request::Request;
 use crate::session::Session;
+use crate::shown::shown;
 use crate::{relay, reply};
 
-/// Most bytes of a heartbeat, for it is kept.
-const FRAME_MAX: usize = 1024 * 1024;
+/// A heartbeat of more bytes is read by another thread, for the worker has others to serve; and the lanes on which it is said
+/// take turns.
+const LONG: usize = 64 * 1024;
+
+/// So many of those are read at the same time, by all workers together.
+static READING: Semaphore = Semaphore::const_new(2);
+
+/// After so many topics, others get their turn.
+const TOPICS_PER_TURN: usize = 64;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    if view.frame().len() > FRAME_MAX {
-        return Err(ProcessError::TooLong("heartbeat", FRAME_MAX));
+    let limit = session.settings.heartbeat_limit;
+    if view.frame().len() > limit {
+        return Err(ProcessError::HeartbeatTooLong(limit));
     }
-    let Said {
-        client_id,
-        topics,
-        told,
-    } = take_in(&session, &request, &view)?;
+    let Some(said) = take_in(&session, &request, &view).await? else {
+        return Ok(());
+    };
+    let told = said.told;
     if told.is_some_and(|told| told.elapsed() < session.settings.heartbeat_repeat) {
         session.answer(&view, success(Version::V5_5_0));
         return Ok(());
     }
-    let mut brokers = brokers_of(&session, &topics).await;
+    let mut brokers = brokers_of(&session, said.topics.iter()).await;
     if session.broker.is_none() && relay::uses_own_listeners(&session, &view) {
         // The client has a connection of its own to each of those, and says this there as well.
         brokers.retain(|broker| !session.advertised.brokers.contains_key(&**broker.name()));
@@ -43,59 +54,100 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     if session.membership.borrow().is_requester() {
         reply::open_lanes(&session).await;
     }
-    let answers = tell_all(&session).await;
-    let response = summary(answers)?;
+    let verdicts = tell_all(&session, said.key, view.frame().len()).await;
+    let response = summary(verdicts)?;
     if response.code == ResponseCode::SUCCESS.0 {
-        session.membership.borrow_mut().set_told(&client_id);
+        session.membership.borrow_mut().set_told(said.key);
     }
     session.answer(&view, response);
-    reply::renew(&session).await;
+    reply::renew(&session, said.key).await;
     Ok(())
 }
 
-/// Takes in what the client says of itself.
-fn take_in(
+/// Takes in what the client says of itself. `None` when it has gone meanwhile.
+async fn take_in(
     session: &Session,
     request: &Request,
     view: &CommandView<'_>,
-) -> Result<Said, ProcessError> {
-    let mut membership = session.membership.borrow_mut();
+) -> Result<Option<Said>, ProcessError> {
+    let turn = session.membership.borrow().turn();
+    let _turn = turn.lock().await;
     // Most of the time it says what it has said before.
-    if let Some(said) = membership.said(view) {
-        return Ok(said);
+    let said = session.membership.borrow().said(view);
+    if let Some(said) = said {
+        return Ok(Some(said));
     }
-    let heartbeat = Heartbeat::decode(view.body())?;
+    let heartbeat = read(request, view).await?;
+    if session.is_closed() {
+        return Ok(None);
+    }
+    let mut membership = session.membership.borrow_mut();
     if membership.client_id().is_none() {
         tracing::info!(
             peer = %session.peer(),
-            client_id = heartbeat.client_id,
+            client_id = %shown(&heartbeat.client_id),
             language = view.language().name(),
             version = view.version().name(),
             "client came"
         );
     }
-    membership.update(heartbeat, request.bytes(), view)
+    let frame = request.awaited()?;
+    let view = CommandView::decode(&frame)?;
+    let said = membership.update(heartbeat, frame.clone(), &view)?;
+    Ok(Some(said))
+}
+
+async fn read(request: &Request, view: &CommandView<'_>) -> Result<Heartbeat, ProcessError> {
+    if view.body().len() <= LONG {
+        return Ok(Heartbeat::decode(view.body())?);
+    }
+    // The semaphore is never closed, and a reader that panics has not read anything.
+    let _turn = READING.acquire().await;
+    let (frame, body_at) = (request.bytes(), view.body_offset());
+    let reading =
+        spawn_blocking(move || Heartbeat::decode(frame.get(body_at..).unwrap_or_default()));
+    let unread = |error: tokio::task::JoinError| BodyError {
+        what: "heartbeat",
+        reason: error.to_string(),
+    };
+    Ok(reading.await.map_err(unread)??)
 }
 
 /// The brokers that have these topics, as far as can be told without keeping the client waiting.
-pub(crate) async fn brokers_of(session: &Session, topics: &[String]) -> Vec<Rc<Broker>> {
+pub(crate) async fn brokers_of(
+    session: &Session,
+    topics: impl Iterator<Item = &str>,
+) -> Vec<Rc<Broker>> {
     if let Some(name) = &session.broker {
         let broker = session.upstream.broker(name).await;
         return broker.into_iter().collect();
     }
     let routes = session.upstream.routes();
-    let loading = topics.iter().map(|topic| routes.route(topic));
-    let mut loading: FuturesUnordered<_> = loading.collect();
+    let look_ups = session.membership.borrow().look_ups();
+    let loading = topics.map(|topic| {
+        let look_ups = look_ups.clone();
+        async move {
+            let _look_up = look_ups.acquire().await;
+            routes.route(topic).await
+        }
+    });
+    let mut loading = pin!(stream::iter(loading).buffer_unordered(LOOK_UPS_MAX));
     let deadline = Instant::now() + session.settings.heartbeat_time / 2;
     let mut brokers: Vec<Rc<Broker>> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut turn = 0;
     while let Ok(Some(loaded)) = timeout_at(deadline, loading.next()).await {
+        turn += 1;
+        if turn % TOPICS_PER_TURN == 0 {
+            yield_now().await;
+        }
         // A topic may not exist yet: that of a group's retries begins with the first heartbeat.
         let Ok(route) = loaded else {
             continue;
         };
         for broker in route.brokers() {
             let known = session.upstream.known_broker(&broker.broker_name);
-            brokers.extend(known.filter(|new| !brokers.iter().any(|b| Rc::ptr_eq(b, new))));
+            brokers.extend(known.filter(|new| seen.insert(Rc::as_ptr(new))));
         }
     }
     brokers
@@ -144,41 +196,48 @@ pub(crate) fn lane_to(
     Some(lane)
 }
 
-/// Says the client's heartbeat on all of its lanes at once.
-async fn tell_all(session: &Session) -> Vec<Result<Bytes, UpstreamError>> {
+/// Says the client's heartbeat of that key, of so many bytes, on all of its lanes.
+async fn tell_all(
+    session: &Session,
+    key: usize,
+    length: usize,
+) -> Vec<Result<Verdict, UpstreamError>> {
     let time = session.settings.heartbeat_time;
     let lanes = session.membership.borrow().lanes().to_vec();
-    join_all(lanes.iter().map(|lane| lane.heartbeat(time))).await
+    let telling = lanes.iter().enumerate().map(|(turn, lane)| async move {
+        if length > LONG {
+            // Each has a copy made of it.
+            for _ in 0..turn {
+                yield_now().await;
+            }
+        }
+        lane.heartbeat(key, time).await
+    });
+    join_all(telling).await
 }
 
 /// One answer out of many: success if any broker took it, else what the first that answered says. A
 /// broker that is away now is told by its lane when it is back.
-fn summary(answers: Vec<Result<Bytes, UpstreamError>>) -> Result<RemotingCommand, ProcessError> {
-    if answers.is_empty() {
-        return Ok(success(Version::V5_5_0));
-    }
+fn summary(verdicts: Vec<Result<Verdict, UpstreamError>>) -> Result<RemotingCommand, ProcessError> {
     let mut refusal = None;
     let mut trouble = None;
-    for answer in answers {
-        match answer {
-            Ok(frame) => {
-                let view = CommandView::decode(&frame)?;
-                if view.code() == ResponseCode::SUCCESS.0 {
-                    // The client takes from this version what the broker can do.
-                    return Ok(success(view.version()));
-                }
-                refusal.get_or_insert((view.code(), view.remark().into_owned()));
-            }
+    for verdict in verdicts {
+        match verdict {
+            // The client takes from this version what the broker can do.
+            Ok(verdict) if verdict.is_success() => return Ok(success(verdict.version)),
+            Ok(verdict) => drop(refusal.get_or_insert(verdict)),
             Err(error) => trouble = Some(error),
         }
     }
     match (refusal, trouble) {
-        (Some((code, remark)), _) => {
+        (Some(refusal), _) => {
             let (opaque, serialize_type) = (0, remoting_codec::SerializeType::Json);
-            let response = RemotingCommand::response(ResponseCode(code), opaque, serialize_type);
-            Ok(response.with_remark(remark))
+            let code = ResponseCode(refusal.code);
+            let response = RemotingCommand::response(code, opaque, serialize_type);
+            Ok(response.with_remark(String::from(refusal.remark)))
         }
         (None, Some(error)) => Err(error.into()),
+        // Nobody needs to know the client yet.
         (None, None) => Ok(success(Version::V5_5_0)),
     }
 }

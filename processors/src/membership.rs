@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use remoting_codec::body::{ConsumeType, Heartbeat, MessageModel};
+use remoting_codec::body::{ConsumeType, ConsumerData, Heartbeat, MessageModel, Names};
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 use route_cache::{Broker, Lane, Registration};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::ProcessError;
@@ -14,21 +15,26 @@ use crate::error::ProcessError;
 /// Most client ids on one connection. A client has one; the bound is for what is no client.
 const CLIENT_IDS_MAX: usize = 8;
 
-/// Most unregistrations that are said again on a new lane. Each makes a heartbeat that it came after
-/// true again; a client that has sent so many since its last heartbeat will send one soon.
-const UNREGISTERED_MAX: usize = 64;
-
 /// The ext field with a request's signature.
 const SIGNATURE: &str = "Signature";
 
 /// Most groups of a client that has not said who it is.
 const STAND_IN_MAX: usize = 64;
 
+/// Longest name of a group (`Validators.CHARACTER_MAX_LENGTH`). A longer one is none that anything could come back to.
+const GROUP_MAX: usize = 255;
+
+/// Longest id that a reply can name: it is among the properties of a message, which brokers keep in a `short`'s length.
+const REPLY_ID_MAX: usize = 32767;
+
+/// Most topics of one client whose routes are looked up at the same time.
+pub(crate) const LOOK_UPS_MAX: usize = 16;
+
 /// The groups of one client connection.
 ///
 /// Kept only to tell brokers: they hold the membership, and this is what is said to them again when
 /// a lane is made anew.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Membership {
     clients: Vec<Client>,
     lanes: Vec<Rc<Lane>>,
@@ -37,47 +43,81 @@ pub(crate) struct Membership {
     sent_to: Vec<Rc<Broker>>,
     /// Groups in whose name the client has sent what something will come back to, before it has said
     /// who it is.
-    stand_in: Vec<String>,
+    stand_in: Vec<Box<str>>,
     /// Whether the client sends requests that others reply to.
     requester: bool,
-    /// How often brokers were told whom replies are for.
-    reply_round: u32,
     closed: bool,
     /// The client's id, once it is closed.
     was: Option<String>,
+    /// Bytes of what was made of the heartbeats.
+    decoded: usize,
+    /// Held while something that the client says is taken in: long heartbeats are read elsewhere, and what came first
+    /// counts first.
+    turn: Rc<Mutex<()>>,
+    /// One for each look-up of a topic's route.
+    look_ups: Rc<Semaphore>,
 }
 
-/// One client id of the connection.
+impl Default for Membership {
+    fn default() -> Self {
+        Self {
+            clients: Vec::new(),
+            lanes: Vec::new(),
+            registration: Rc::default(),
+            sent_to: Vec::new(),
+            stand_in: Vec::new(),
+            requester: false,
+            closed: false,
+            was: None,
+            decoded: 0,
+            turn: Rc::default(),
+            look_ups: Rc::new(Semaphore::new(LOOK_UPS_MAX)),
+        }
+    }
+}
+
+/// One client id of the connection. Its place among them is its key in the registration.
 #[derive(Debug)]
 struct Client {
     heartbeat: Heartbeat,
+    /// Bytes of that.
+    decoded: usize,
     /// The frame of its latest heartbeat.
     frame: Bytes,
     /// Where in it the body begins.
     body_at: usize,
     /// The frame's signature, for a client that signs.
     signature: Option<Box<str>>,
-    /// The frames in which it has unregistered groups since.
-    unregistered: Vec<Bytes>,
+    /// Whether it has unregistered groups since.
+    has_unregistered: bool,
     /// When brokers were told last, and took it.
+    told: Option<Instant>,
+    /// How often brokers were told whom replies are for, and when last.
+    replies: Replies,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Replies {
+    round: u32,
     told: Option<Instant>,
 }
 
 /// What a heartbeat says, as far as lanes depend on it.
 #[derive(Debug)]
 pub(crate) struct Said {
-    pub(crate) client_id: String,
+    /// The client id's key in the registration.
+    pub(crate) key: usize,
     /// What its consumer groups subscribe to.
-    pub(crate) topics: Vec<String>,
+    pub(crate) topics: Arc<Names>,
     /// When brokers were told the same last, and took it.
     pub(crate) told: Option<Instant>,
 }
 
 impl Client {
-    fn said(&self) -> Said {
+    fn said(&self, key: usize) -> Said {
         Said {
-            client_id: self.heartbeat.client_id.clone(),
-            topics: self.heartbeat.topics().map(str::to_owned).collect(),
+            key,
+            topics: self.heartbeat.topics.clone(),
             told: self.told,
         }
     }
@@ -95,52 +135,76 @@ fn signature(view: &CommandView<'_>) -> Option<Box<str>> {
 impl Membership {
     /// What a heartbeat says, if it says nothing new. The same under another key is new: brokers judge it anew.
     pub(crate) fn said(&self, view: &CommandView<'_>) -> Option<Said> {
-        let mut clients = self.clients.iter();
-        let same = clients.find(|c| c.unregistered.is_empty() && c.body() == view.body())?;
-        (same.signature == signature(view)).then(|| same.said())
+        let mut clients = self.clients.iter().enumerate();
+        let (key, same) = clients.find(|(_, c)| !c.has_unregistered && c.body() == view.body())?;
+        (same.signature == signature(view)).then(|| same.said(key))
     }
 
-    /// Takes in a heartbeat, which is `view` of `frame`.
+    /// Takes in a heartbeat, which is `view`, a request that wants an answer and has the bytes `frame`.
     pub(crate) fn update(
         &mut self,
         heartbeat: Heartbeat,
         frame: Bytes,
         view: &CommandView<'_>,
     ) -> Result<Said, ProcessError> {
-        let id = &heartbeat.client_id;
-        let known = self
-            .clients
-            .iter()
-            .position(|c| c.heartbeat.client_id == *id);
-        if known.is_none() && self.clients.len() == CLIENT_IDS_MAX {
+        let known = self.key(&heartbeat.client_id);
+        let key = known.unwrap_or(self.clients.len());
+        if key == CLIENT_IDS_MAX {
             return Err(ProcessError::ClientIds(CLIENT_IDS_MAX));
         }
         let client = Client {
+            decoded: heartbeat.memory(),
             heartbeat,
-            frame,
+            frame: frame.clone(),
             body_at: view.body_offset(),
             signature: signature(view),
-            unregistered: Vec::new(),
+            has_unregistered: false,
             told: None,
+            replies: Replies::default(),
         };
-        let said = client.said();
-        match known.and_then(|at| self.clients.get_mut(at)) {
-            Some(known) => *known = client,
+        let said = client.said(key);
+        self.decoded += client.decoded;
+        match self.clients.get_mut(key) {
+            Some(known) => {
+                self.decoded -= known.decoded;
+                let replies = known.replies;
+                *known = Client { replies, ..client };
+            }
             None => self.clients.push(client),
         }
         if !std::mem::take(&mut self.stand_in).is_empty() {
+            self.registration.clear();
             // Brokers keep the first id that they hear on a connection.
             for lane in &self.lanes {
                 lane.renew();
             }
         }
-        self.register();
+        self.registration.say(key, frame);
         Ok(said)
+    }
+
+    /// How many bytes are kept of what the client has said of itself.
+    // The account of bytes asks for it.
+    #[allow(dead_code)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        let names: usize = self.stand_in.iter().map(|group| group.len()).sum();
+        let sent_to = self.sent_to.len() * size_of::<Rc<Broker>>();
+        self.registration.bytes() + self.decoded + names + sent_to
+    }
+
+    /// To be held while something that the client says is taken in.
+    pub(crate) fn turn(&self) -> Rc<Mutex<()>> {
+        self.turn.clone()
+    }
+
+    /// One permit for each look-up of a topic's route on behalf of the client.
+    pub(crate) fn look_ups(&self) -> Rc<Semaphore> {
+        self.look_ups.clone()
     }
 
     /// Whether lanes say that the client is in the group, before it has said who it is.
     pub(crate) fn stands_in(&self, group: &str) -> bool {
-        self.stand_in.iter().any(|known| known == group)
+        self.stand_in.iter().any(|known| &**known == group)
     }
 
     /// Has lanes say, until the client says who it is, that a client of that id is in the group. True
@@ -150,13 +214,19 @@ impl Membership {
     /// group's transactions. A broker that demands signatures refuses it, and knows the producer from its first
     /// heartbeat on, as without a proxy.
     pub(crate) fn stand_in(&mut self, client_id: &str, group: &str) -> bool {
-        if self.stands_in(group) || self.is_known() || self.stand_in.len() == STAND_IN_MAX {
+        if self.closed
+            || self.is_known()
+            || group.len() > GROUP_MAX
+            || self.stand_in.len() == STAND_IN_MAX
+            || self.stands_in(group)
+        {
             return false;
         }
-        self.stand_in.push(group.to_owned());
-        let body = Heartbeat::of_producer(client_id, &self.stand_in);
+        let key = CLIENT_IDS_MAX + self.stand_in.len();
+        self.stand_in.push(group.into());
+        let body = Heartbeat::of_producer(client_id, group);
         let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
-        self.registration.replace(vec![heartbeat.to_bytes()]);
+        self.registration.say(key, heartbeat.to_bytes());
         true
     }
 
@@ -170,49 +240,63 @@ impl Membership {
         self.requester
     }
 
-    /// For each client id, its latest heartbeat's frame and how often brokers were told whom replies
-    /// are for; that is now once more.
-    pub(crate) fn next_reply_round(&mut self) -> (u32, Vec<(String, Bytes)>) {
-        self.reply_round = self.reply_round.saturating_add(1);
-        let clients = self.clients.iter();
-        let clients = clients.map(|c| (c.heartbeat.client_id.clone(), c.frame.clone()));
-        (self.reply_round, clients.collect())
+    /// The id and latest heartbeat's frame of that client, and how often brokers were told that replies are for it; that is
+    /// now once more. `None` when there is no need to: no reply could name the id, or that has been done as often as
+    /// `rounds`, and since that moment.
+    pub(crate) fn next_reply_round(
+        &mut self,
+        key: usize,
+        rounds: u32,
+        since: Instant,
+    ) -> Option<(u32, String, Bytes)> {
+        let client = self.clients.get_mut(key)?;
+        let id = &client.heartbeat.client_id;
+        let replies = &mut client.replies;
+        let is_recent = replies.told.is_some_and(|told| told >= since);
+        if !self.requester || id.len() > REPLY_ID_MAX || (replies.round >= rounds && is_recent) {
+            return None;
+        }
+        replies.round = replies.round.saturating_add(1);
+        replies.told = Some(Instant::now());
+        Some((replies.round, id.clone(), client.frame.clone()))
     }
 
     /// Brokers have been told.
-    pub(crate) fn set_told(&mut self, client_id: &str) {
-        let mut clients = self.clients.iter_mut();
-        if let Some(client) = clients.find(|client| client.heartbeat.client_id == client_id) {
+    pub(crate) fn set_told(&mut self, key: usize) {
+        if let Some(client) = self.clients.get_mut(key) {
             client.told = Some(Instant::now());
         }
     }
 
-    /// Takes out a group that the client unregisters in `frame`. False when it is not there: a client
-    /// unregisters once per broker, all to one address.
+    /// Takes out a group that the client unregisters in `frame`, a request that wants an answer. False when it is not there:
+    /// a client unregisters once per broker, all to one address.
     pub(crate) fn unregister(
         &mut self,
         client_id: &str,
         group: &Unregistered,
         frame: Bytes,
     ) -> bool {
-        let mut clients = self.clients.iter_mut();
-        let Some(client) = clients.find(|client| client.heartbeat.client_id == client_id) else {
+        let key = self.key(client_id);
+        let Some((key, client)) = key.and_then(|key| Some(key).zip(self.clients.get_mut(key)))
+        else {
             return false;
         };
-        let producers = &mut client.heartbeat.producer_data_set;
-        let consumers = &mut client.heartbeat.consumer_data_set;
-        let before = producers.len() + consumers.len();
-        producers.retain(|producer| Some(&producer.group_name) != group.producer.as_ref());
-        consumers.retain(|consumer| Some(&consumer.group_name) != group.consumer.as_ref());
-        if producers.len() + consumers.len() == before {
-            return false;
+        let producers = &mut client.heartbeat.producer_groups;
+        let producer = group.producer.as_deref();
+        let mut taken = producer.is_some_and(|group| producers.remove(group));
+        let consumer = group.consumer.as_deref();
+        taken |= consumer.is_some_and(|group| client.heartbeat.remove_consumer(group));
+        if taken {
+            client.has_unregistered = true;
+            self.registration.unsay(key, frame);
         }
-        if client.unregistered.len() == UNREGISTERED_MAX {
-            client.unregistered.remove(0);
-        }
-        client.unregistered.push(frame);
-        self.register();
-        true
+        taken
+    }
+
+    /// The key of that client id.
+    fn key(&self, client_id: &str) -> Option<usize> {
+        let mut clients = self.clients.iter();
+        clients.position(|client| client.heartbeat.client_id == client_id)
     }
 
     /// The client's id, the first where there are several.
@@ -226,7 +310,7 @@ impl Membership {
     /// Whether the client is in a producer group.
     pub(crate) fn is_producer(&self) -> bool {
         let mut clients = self.clients.iter();
-        clients.any(|client| !client.heartbeat.producer_data_set.is_empty())
+        clients.any(|client| !client.heartbeat.producer_groups.is_empty())
     }
 
     /// The consumer groups that the client is in, and how it gets messages in each.
@@ -234,34 +318,25 @@ impl Membership {
         let groups = self
             .clients
             .iter()
-            .flat_map(|client| &client.heartbeat.consumer_data_set);
-        groups.map(|consumer| (consumer.group_name.as_str(), consumer.consume_type))
+            .flat_map(|client| &client.heartbeat.consumers);
+        groups.map(|consumer| (&*consumer.group_name, consumer.consume_type))
     }
 
     /// How the members of that consumer group divide messages, if the client is one.
     pub(crate) fn consumer(&self, group: &str) -> Option<MessageModel> {
-        let mut consumers = self
-            .clients
-            .iter()
-            .flat_map(|client| &client.heartbeat.consumer_data_set);
-        consumers
-            .find(|consumer| consumer.group_name == group)
+        self.consumer_data(group)
             .map(|consumer| consumer.message_model)
     }
 
     /// The topics of that consumer group, if the client is in it.
-    pub(crate) fn topics(&self, group: &str) -> Option<Vec<String>> {
-        let mut consumers = self
-            .clients
-            .iter()
-            .flat_map(|client| &client.heartbeat.consumer_data_set);
-        let consumer = consumers.find(|consumer| consumer.group_name == group)?;
-        let topics = consumer.subscription_data_set.iter();
-        Some(
-            topics
-                .map(|subscription| subscription.topic.clone())
-                .collect(),
-        )
+    pub(crate) fn topics(&self, group: &str) -> Option<Arc<Names>> {
+        self.consumer_data(group)
+            .map(|consumer| consumer.topics.clone())
+    }
+
+    fn consumer_data(&self, group: &str) -> Option<&ConsumerData> {
+        let mut clients = self.clients.iter();
+        clients.find_map(|client| client.heartbeat.consumer(group))
     }
 
     /// Whether the client has said who it is.
@@ -283,9 +358,13 @@ impl Membership {
 
     /// The lane to that address of that broker.
     pub(crate) fn lane(&self, broker: &str, address: &Arc<str>) -> Option<&Rc<Lane>> {
+        self.lanes.get(self.place(broker, address).ok()?)
+    }
+
+    /// Where among the lanes that one is, or would be.
+    fn place(&self, broker: &str, address: &str) -> Result<usize, usize> {
         self.lanes
-            .iter()
-            .find(|lane| lane.address() == address && &**lane.broker() == broker)
+            .binary_search_by(|lane| (&**lane.broker(), &**lane.address()).cmp(&(broker, address)))
     }
 
     /// All lanes.
@@ -302,9 +381,8 @@ impl Membership {
     /// Takes in a lane that was opened; ordered by broker, so that all members of a group look at a
     /// broker first that is first for all.
     pub(crate) fn add_lane(&mut self, lane: Rc<Lane>) {
-        self.lanes.push(lane);
-        self.lanes
-            .sort_by(|a, b| (a.broker(), a.address()).cmp(&(b.broker(), b.address())));
+        let (Ok(at) | Err(at)) = self.place(lane.broker(), lane.address());
+        self.lanes.insert(at, lane);
     }
 
     /// Ends the lanes that `keep` does not want.
@@ -324,16 +402,10 @@ impl Membership {
         self.retain_lanes(|_| false);
         self.was = self.client_id().map(str::to_owned);
         self.clients.clear();
+        self.decoded = 0;
         self.sent_to.clear();
-    }
-
-    /// Has new lanes begin with what the client says now.
-    fn register(&self) {
-        let frames = self
-            .clients
-            .iter()
-            .flat_map(|client| std::iter::once(&client.frame).chain(&client.unregistered));
-        self.registration.replace(frames.cloned().collect());
+        self.stand_in.clear();
+        self.registration.clear();
     }
 }
 

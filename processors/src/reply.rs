@@ -18,6 +18,7 @@ use remoting_codec::body::Heartbeat;
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 use route_cache::UpstreamError;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::heartbeat;
 use crate::session::Session;
@@ -64,33 +65,37 @@ pub(crate) async fn introduce(session: &Rc<Session>) {
     waiting.join_all().await;
 }
 
-/// Registers the client's ids for replies under a new group, on all lanes.
-pub(crate) async fn renew(session: &Session) {
-    let (round, clients, lanes) = {
+/// Registers a client id for replies under a new group, on the lanes on which its heartbeat was taken; after the first times,
+/// no more often than brokers are told of anything that has not changed.
+pub(crate) async fn renew(session: &Session, key: usize) {
+    let now = Instant::now();
+    let since = now
+        .checked_sub(session.settings.heartbeat_repeat)
+        .unwrap_or(now);
+    let (round, lanes) = {
         let mut membership = session.membership.borrow_mut();
-        if !membership.is_requester() {
-            return;
-        }
-        let (round, clients) = membership.next_reply_round();
-        (round, clients, membership.lanes().to_vec())
+        let round = membership.next_reply_round(key, ROUNDS, since);
+        (round, membership.lanes().to_vec())
+    };
+    let Some((round, client_id, heartbeat)) = round else {
+        return;
     };
     let time = session.settings.heartbeat_time;
     let config = session.upstream.config();
+    let group = round.min(ROUNDS);
+    let leaving = (round <= ROUNDS).then(|| leave(&heartbeat, &client_id, group - 1));
+    let said = [leaving.flatten(), join(&heartbeat, &client_id, group)];
+    let said = said.map(|request| Some(config.signed(request?).to_bytes()));
     let mut telling = JoinSet::new();
-    for connection in lanes.iter().filter_map(|lane| lane.registered()) {
-        for (client_id, heartbeat) in &clients {
-            let group = round.min(ROUNDS);
-            let leaving = (round <= ROUNDS).then(|| leave(heartbeat, client_id, group - 1));
-            let said = [leaving.flatten(), join(heartbeat, client_id, group)];
-            let frames = said.map(|request| Some(config.signed(request?).to_bytes()));
-            let connection = connection.clone();
-            telling.spawn_local(async move {
-                for frame in frames.into_iter().flatten() {
-                    connection.call(frame, time).await?;
-                }
-                Ok::<_, UpstreamError>(())
-            });
-        }
+    let lanes = lanes.iter().filter(|lane| lane.has_taken(key));
+    for connection in lanes.filter_map(|lane| lane.registered()) {
+        let frames = said.clone();
+        telling.spawn_local(async move {
+            for frame in frames.into_iter().flatten() {
+                connection.call(frame, time).await?;
+            }
+            Ok::<_, UpstreamError>(())
+        });
     }
     telling.join_all().await;
 }
@@ -105,7 +110,7 @@ fn leave(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<RemotingComma
 }
 
 fn join(heartbeat: &Bytes, client_id: &str, round: u32) -> Option<RemotingCommand> {
-    let body = Heartbeat::of_producer(client_id, &[format!("{GROUP_PREFIX}{round}")]);
+    let body = Heartbeat::of_producer(client_id, &format!("{GROUP_PREFIX}{round}"));
     Some(like(heartbeat, RequestCode::HEART_BEAT)?.with_body(body))
 }
 

@@ -1,7 +1,7 @@
 //! A request that outlives the buffer it was read into.
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, DecodeError};
+use remoting_codec::{CommandView, DecodeError, FLAG_ONEWAY, RemotingCommand};
 use remoting_transport::Frame;
 
 use crate::table::Row;
@@ -34,6 +34,17 @@ impl Request {
     /// The frame, to keep.
     pub(crate) fn bytes(&self) -> Bytes {
         self.frame.clone()
+    }
+
+    /// The frame, to keep, as one that wants an answer: what several brokers are told on behalf of a client is awaited,
+    /// whether or not the client wants to know.
+    pub(crate) fn awaited(&self) -> Result<Bytes, DecodeError> {
+        if !self.view()?.is_oneway() {
+            return Ok(self.bytes());
+        }
+        let mut command = RemotingCommand::decode(&self.frame)?;
+        command.flag &= !FLAG_ONEWAY;
+        Ok(command.to_bytes())
     }
 
     /// The header. It was read before the request was kept, so it can be read again.

@@ -200,7 +200,7 @@ async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, fields: &Fi
     let time = session.settings.introduction_time;
     if is_new && lane.registered().is_some() {
         // What goes wrong here, the message itself will meet with.
-        let _ = lane.heartbeat(time).await;
+        let _ = lane.update(time).await;
     } else {
         lane.wait_registered(time).await;
     }

@@ -28,6 +28,7 @@ use crate::query_message::Repeats;
 use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
+use crate::shown::shown;
 use crate::slow_log::SlowLog;
 use crate::{dispatch, notice, pull, push};
 
@@ -232,9 +233,10 @@ impl Session {
         self.slow_log.look(self, code, result, time);
     }
 
-    /// The client's id, if it has said one.
+    /// The client's id, if it has said one, as far as it is shown.
     pub(crate) fn client_id(&self) -> Option<String> {
-        self.membership.borrow().client_id().map(str::to_owned)
+        let membership = self.membership.borrow();
+        Some(shown(membership.client_id()?).into_owned())
     }
 
     /// When the latest frame came.
@@ -265,7 +267,7 @@ impl Session {
         self.identity.get()
     }
 
-    /// The client's id, language and version, once it has said who it is.
+    /// The client's id, as far as it is shown, language and version, once it has said who it is.
     #[must_use]
     pub fn known_as(&self) -> Option<(String, &'static str, String)> {
         let (language, version) = self.identity.get()?;
@@ -297,14 +299,16 @@ impl Session {
     /// Answers a request with why it was not served.
     pub(crate) fn refuse(&self, view: &CommandView<'_>, error: &ProcessError) {
         let (peer, code) = (self.peer, view.request_code());
+        let reason = error.to_string();
         if matches!(error, ProcessError::NoBrokerName { .. }) && notice::no_broker_name_is_due() {
+            let error = shown(&reason);
             tracing::warn!(%peer, %code, %error, "refused; said once a minute");
         } else {
-            tracing::debug!(%peer, %code, %error, "refused");
+            tracing::debug!(%peer, %code, error = %shown(&reason), "refused");
         }
         let response =
             RemotingCommand::response(error.response_code(), view.opaque(), view.serialize_type());
-        self.answer(view, response.with_remark(error.to_string()));
+        self.answer(view, response.with_remark(reason));
     }
 
     /// Serves a request in a task of its own: the request is kept, counts as outstanding meanwhile,

@@ -31,7 +31,7 @@ pub struct Settings {
     pub memory_limit: usize,
     /// Most bytes of a frame's header.
     pub header_limit: usize,
-    /// Most bytes of a heartbeat's body.
+    /// Most bytes of a heartbeat, its header included. What lanes say again is kept, so it counts as held for the client.
     pub heartbeat_limit: usize,
     /// How long a heartbeat that says nothing new is answered without asking brokers. A client sends
     /// one per broker of its routes, all to one address.

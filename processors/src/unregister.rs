@@ -25,27 +25,24 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         producer: text(1),
         consumer: text(2),
     };
+    let frame = request.awaited()?;
+    let turn = session.membership.borrow().turn();
     let (lanes, news) = {
+        let _turn = turn.lock().await;
         let mut membership = session.membership.borrow_mut();
-        let news = membership.unregister(&client_id, &group, request.bytes());
+        let news = membership.unregister(&client_id, &group, frame);
         (membership.lanes().to_vec(), news)
     };
     if news {
         let mut telling = JoinSet::new();
         for lane in lanes {
-            let Some(connection) = lane.registered() else {
-                // It begins with saying this, when it comes about.
-                continue;
-            };
-            let (session, request) = (session.clone(), request.clone());
+            let session = session.clone();
             telling.spawn_local(async move {
                 // Offsets that were committed before are to reach the broker before.
                 if let Some(broker) = session.upstream.known_broker(lane.broker()) {
                     broker.requests_flushed().await;
                 }
-                connection
-                    .call(request.bytes(), session.settings.heartbeat_time)
-                    .await
+                lane.update(session.settings.heartbeat_time).await
             });
         }
         telling.join_all().await;

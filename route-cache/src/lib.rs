@@ -24,7 +24,7 @@ mod upstream;
 
 pub use broker::{
     Broker, BrokerAddresses, BrokerTable, Budget, Class, Connection, Lane, Origin, Outstanding,
-    PushTarget, Registration, RelayTarget, Slot, Ticket,
+    PushTarget, Registration, RelayTarget, Slot, Ticket, Verdict,
 };
 pub use clock::{Clock, Deadline, Moment, TICK};
 pub use config::{RouteConfig, UpstreamConfig};

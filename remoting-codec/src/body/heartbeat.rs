@@ -36,7 +36,7 @@ pub struct Heartbeat {
 struct Written {
     #[serde(rename = "clientID")]
     client_id: String,
-    #[serde(default, deserialize_with = "names::<ProducerData, _>")]
+    #[serde(default, deserialize_with = "names::<ProducerData<'_>, _>")]
     producer_data_set: Names,
     #[serde(default, deserialize_with = "null_is_empty")]
     consumer_data_set: Vec<ConsumerData>,
@@ -262,17 +262,13 @@ impl Heartbeat {
         self.client_id.len() + self.producer_groups.memory() + consumers.sum::<usize>() + topics
     }
 
-    /// Writes the body of a client with these producer groups and nothing else.
+    /// Writes the body of a client with that producer group and nothing else.
     #[must_use]
-    pub fn of_producer(client_id: &str, groups: &[String]) -> Vec<u8> {
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|group| serde_json::json!({"groupName": group}))
-            .collect();
+    pub fn of_producer(client_id: &str, group: &str) -> Vec<u8> {
         write(&serde_json::json!({
             "clientID": client_id,
             "consumerDataSet": [],
-            "producerDataSet": groups,
+            "producerDataSet": [{"groupName": group}],
         }))
     }
 }

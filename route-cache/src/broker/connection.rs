@@ -11,7 +11,7 @@ use bytes::Bytes;
 use remoting_codec::{CommandView, DecodeError, FLAG_ONEWAY, RemotingCommand, ResponseCode};
 use remoting_transport::{Account, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing::debug;
 
 use super::breaker::Breaker;
@@ -53,6 +53,8 @@ pub struct Connection {
     pending: RefCell<Pending>,
     push_target: Option<Weak<dyn PushTarget>>,
     established: Cell<bool>,
+    /// It has been established.
+    made: Notify,
     /// It takes no further requests, and ends with the last answer.
     retired: Cell<bool>,
     /// The peer has answered a request.
@@ -106,6 +108,7 @@ impl Connection {
             pending: RefCell::default(),
             push_target,
             established: Cell::new(false),
+            made: Notify::new(),
             retired: Cell::new(false),
             answered: Cell::new(false),
             turned_away: Cell::new(false),
@@ -135,6 +138,7 @@ impl Connection {
         if let Some(breaker) = &self.breaker {
             breaker.connected();
         }
+        self.made.notify_waiters();
         let gauge = match self.push_target {
             Some(_) => &self.metrics.lanes,
             None => &self.metrics.connections,
@@ -276,6 +280,14 @@ impl Connection {
     #[must_use]
     pub fn is_established(&self) -> bool {
         self.established.get()
+    }
+
+    /// Waits until it has come about, TLS included; for ever, if it never does.
+    pub(crate) async fn established(&self) {
+        let made = self.made.notified();
+        if !self.established.get() {
+            made.await;
+        }
     }
 
     /// Whether it may take further requests.

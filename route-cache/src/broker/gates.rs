@@ -13,8 +13,8 @@ const JOINING_MAX: usize = 512;
 /// By address, who may make a lane now, on all workers.
 ///
 /// When thousands of clients come at once, as after a restart, a broker's queue of connections to
-/// accept would overflow, and what was lost of them be tried again and lost again. A broker has
-/// accepted those that it has answered on.
+/// accept would overflow, and what was lost of them be tried again and lost again. A turn ends soon after
+/// its connection was made: how long a broker takes for what is said over it is no matter of the gate.
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
     by_address: Mutex<HashMap<Arc<str>, Arc<Semaphore>>>,

@@ -11,14 +11,16 @@ mod lane;
 mod link;
 mod pending;
 mod probe;
+mod registration;
 mod stream;
 mod table;
 
 pub use budget::{Budget, Outstanding, Slot};
 pub use connection::{Connection, PushTarget};
-pub use lane::{Lane, Registration};
+pub use lane::Lane;
 pub use link::{Broker, Class};
 pub use pending::{Origin, RelayTarget, Ticket};
+pub use registration::{Registration, Verdict};
 pub use table::{BrokerAddresses, BrokerTable};
 
 pub(crate) use context::Context;
