@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::ProcessError;
+use crate::shown::shown;
 
 /// Most client ids on one connection. A client has one; the bound is for what is no client.
 const CLIENT_IDS_MAX: usize = 8;
@@ -47,7 +48,7 @@ pub(crate) struct Membership {
     /// Whether the client sends requests that others reply to.
     requester: bool,
     closed: bool,
-    /// The client's id, once it is closed.
+    /// The client's id, as far as it is shown, once it is closed.
     was: Option<String>,
     /// Bytes of what was made of the heartbeats.
     decoded: usize,
@@ -400,7 +401,7 @@ impl Membership {
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.retain_lanes(|_| false);
-        self.was = self.client_id().map(str::to_owned);
+        self.was = self.client_id().map(|id| shown(id).into_owned());
         self.clients.clear();
         self.decoded = 0;
         self.sent_to.clear();

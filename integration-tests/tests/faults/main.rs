@@ -6,6 +6,7 @@ mod codes;
 mod credentials;
 mod elsewhere;
 mod entrance;
+mod heartbeats;
 mod isolation;
 mod listeners;
 mod membership;
