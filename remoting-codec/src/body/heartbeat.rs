@@ -186,11 +186,16 @@ where
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut set: A) -> Result<Names, A::Error> {
-            let mut names = Vec::new();
-            while let Some(element) = set.next_element::<T>()? {
-                names.push(element.name());
-            }
-            Ok(Names::new(names))
+            let mut failed = None;
+            let names = std::iter::from_fn(|| match set.next_element::<T>() {
+                Ok(element) => element.map(Named::name),
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
+            });
+            let names = Names::new(names);
+            failed.map_or(Ok(names), Err)
         }
     }
 
@@ -221,7 +226,7 @@ impl Heartbeat {
             [only] => only.topics.clone(),
             _ => {
                 let all = consumers.iter().flat_map(|consumer| consumer.topics.iter());
-                Arc::new(Names::new(all.map(Cow::Borrowed).collect()))
+                Arc::new(Names::new(all))
             }
         };
         Ok(Self {

@@ -1,7 +1,5 @@
 //! Many names in little room.
 
-use std::borrow::Cow;
-
 /// A set of names, in order. It takes two allocations however many they are.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Names {
@@ -13,19 +11,28 @@ pub struct Names {
 impl Names {
     /// The set of these. What would take more than 4 GiB is cut short.
     #[must_use]
-    pub fn new(mut names: Vec<Cow<'_, str>>) -> Self {
-        names.sort_unstable();
-        names.dedup();
-        let mut set = Self {
-            text: String::with_capacity(names.iter().map(|name| name.len()).sum()),
-            ends: Vec::with_capacity(names.len()),
-        };
+    pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        // Put together before they are ordered: comparing names wherever they lie waits for memory.
+        let mut text = String::new();
+        let mut spans: Vec<(u32, u32)> = Vec::new();
         for name in names {
-            let Ok(end) = u32::try_from(set.text.len() + name.len()) else {
+            let name = name.as_ref();
+            let Ok(end) = u32::try_from(text.len() + name.len()) else {
                 break;
             };
-            set.text.push_str(&name);
-            set.ends.push(end);
+            spans.push((text.len() as u32, end));
+            text.push_str(name);
+        }
+        let of = |span: (u32, u32)| text.get(span.0 as usize..span.1 as usize);
+        spans.sort_unstable_by(|a, b| of(*a).cmp(&of(*b)));
+        spans.dedup_by(|a, b| of(*a) == of(*b));
+        let mut set = Self {
+            text: String::with_capacity(text.len()),
+            ends: Vec::with_capacity(spans.len()),
+        };
+        for name in spans.into_iter().filter_map(of) {
+            set.text.push_str(name);
+            set.ends.push(set.text.len() as u32);
         }
         set
     }
@@ -102,7 +109,7 @@ mod tests {
     #[test]
     fn a_set_keeps_its_order_whatever_is_taken_out() {
         let names = ["b", "", "é", "a", "b", "ccc"];
-        let mut set = Names::new(names.iter().map(|name| Cow::Borrowed(*name)).collect());
+        let mut set = Names::new(names);
         assert_eq!(set.iter().collect::<Vec<_>>(), ["", "a", "b", "ccc", "é"]);
         assert!(set.remove("b") && !set.remove("b") && !set.remove("d"));
         assert!(set.remove(""));
