@@ -416,3 +416,42 @@ pub(crate) struct Unregistered {
     pub(crate) producer: Option<String>,
     pub(crate) consumer: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(membership: &mut Membership, id: &str) -> Result<Said, ProcessError> {
+        let body = format!(r#"{{"clientID":"{id}","producerDataSet":[{{"groupName":"p"}}]}}"#);
+        let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
+        let frame = heartbeat.to_bytes();
+        let view = CommandView::decode(&frame)?;
+        membership.update(Heartbeat::decode(view.body())?, frame.clone(), &view)
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_counted() {
+        let mut membership = Membership::default();
+        for group in 0..2 * STAND_IN_MAX {
+            membership.stand_in("peer", &format!("g{group}"));
+        }
+        assert_eq!(membership.stand_in.len(), STAND_IN_MAX);
+        assert!(!membership.stand_in("peer", &"g".repeat(GROUP_MAX + 1)));
+        assert!(membership.held_bytes() > STAND_IN_MAX * 100);
+        // The client says who it is, and again: the same is kept once.
+        say(&mut membership, "c0").unwrap();
+        let one = membership.held_bytes();
+        assert!(one > 100 && one < STAND_IN_MAX * 100);
+        say(&mut membership, "c0").unwrap();
+        assert_eq!(membership.held_bytes(), one);
+        let long = "c".repeat(900_000);
+        say(&mut membership, &long).unwrap();
+        assert!(membership.held_bytes() > one + 2 * long.len());
+        for id in 1..CLIENT_IDS_MAX - 1 {
+            say(&mut membership, &format!("c{id}")).unwrap();
+        }
+        assert!(say(&mut membership, "one more").is_err());
+        membership.close();
+        assert_eq!(membership.held_bytes(), 0);
+    }
+}
