@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use remoting_codec::body::Heartbeat;
 use remoting_codec::{BodyError, CommandView, RemotingCommand, ResponseCode, Version};
+use route_cache::rate::{PerSecond, shown};
 use route_cache::{Broker, Lane, UpstreamError, Verdict};
 use tokio::sync::Semaphore;
 use tokio::task::{spawn_blocking, yield_now};
@@ -18,7 +19,6 @@ use crate::error::ProcessError;
 use crate::membership::{LOOK_UPS_MAX, Said};
 use crate::request::Request;
 use crate::session::Session;
-use crate::shown::shown;
 use crate::{relay, reply};
 
 /// A heartbeat of more bytes is read by another thread, for the worker has others to serve; and the lanes on which it is said
@@ -27,6 +27,9 @@ const LONG: usize = 64 * 1024;
 
 /// So many of those are read at the same time, by all workers together.
 static READING: Semaphore = Semaphore::const_new(2);
+
+/// Clients that have come.
+static CAME: PerSecond = PerSecond::new(100);
 
 /// After so many topics, others get their turn.
 const TOPICS_PER_TURN: usize = 64;
@@ -82,18 +85,23 @@ async fn take_in(
         return Ok(None);
     }
     let mut membership = session.membership.borrow_mut();
-    if membership.client_id().is_none() {
+    if membership.client_id().is_none()
+        && let Some(not_logged) = CAME.pass()
+    {
         tracing::info!(
             peer = %session.peer(),
-            client_id = %shown(&heartbeat.client_id),
+            client_id = shown(&heartbeat.client_id),
             language = view.language().name(),
             version = view.version().name(),
+            not_logged,
             "client came"
         );
     }
     let frame = request.awaited()?;
     let view = CommandView::decode(&frame)?;
     let said = membership.update(heartbeat, frame.clone(), &view)?;
+    drop(membership);
+    session.charge_declared();
     Ok(Some(said))
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use remoting_codec::body::{ConsumeType, ConsumerData, Heartbeat, MessageModel, Names};
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
+use route_cache::rate::shown;
 use route_cache::{Broker, Lane, Registration};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
 use crate::error::ProcessError;
-use crate::shown::shown;
 
 /// Most client ids on one connection. A client has one; the bound is for what is no client.
 const CLIENT_IDS_MAX: usize = 8;
@@ -185,8 +185,6 @@ impl Membership {
     }
 
     /// How many bytes are kept of what the client has said of itself.
-    // The account of bytes asks for it.
-    #[allow(dead_code)]
     pub(crate) fn held_bytes(&self) -> usize {
         let names: usize = self.stand_in.iter().map(|group| group.len()).sum();
         let sent_to = self.sent_to.len() * size_of::<Rc<Broker>>();
@@ -401,7 +399,7 @@ impl Membership {
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.retain_lanes(|_| false);
-        self.was = self.client_id().map(|id| shown(id).into_owned());
+        self.was = self.client_id().map(|id| shown(id).to_owned());
         self.clients.clear();
         self.decoded = 0;
         self.sent_to.clear();

@@ -192,6 +192,7 @@ async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, fields: &Fi
         .membership
         .borrow_mut()
         .stand_in(&client_id, &group.unwrap_or_default());
+    session.charge_declared();
     let master = broker.addresses().master().cloned();
     let lane = master.and_then(|address| heartbeat::lane_to(session, broker, &address));
     let Some(lane) = lane else {

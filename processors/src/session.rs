@@ -14,6 +14,7 @@ use remoting_codec::{
 };
 use remoting_transport::metrics::Meter;
 use remoting_transport::{Account, Frame, FrameHandler, Outbox};
+use route_cache::rate::shown;
 use route_cache::{
     Advertised, Connection, Origin, Outstanding, PushTarget, RelayTarget, Upstream, UpstreamError,
 };
@@ -28,7 +29,6 @@ use crate::query_message::Repeats;
 use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
-use crate::shown::shown;
 use crate::slow_log::SlowLog;
 use crate::{dispatch, notice, pull, push};
 
@@ -71,6 +71,8 @@ pub struct Session {
     /// Tasks that serve its requests, and how many of these its latest turn has begun.
     tasks: Cell<usize>,
     turn: Cell<usize>,
+    /// What is charged for what the client has declared.
+    declared: Cell<usize>,
     /// What is kept while the client is to go.
     pub(crate) leaving: Leaving,
     /// Frames that have come.
@@ -142,6 +144,7 @@ impl Session {
             bulk: Cell::new(0),
             tasks: Cell::new(0),
             turn: Cell::new(0),
+            declared: Cell::new(0),
             leaving: Leaving::default(),
             received: Cell::new(0),
             peer,
@@ -159,6 +162,7 @@ impl Session {
     /// back through another replica.
     pub fn close(&self) {
         self.membership.borrow_mut().close();
+        self.charge_declared();
         self.pushes.take();
         self.leaving.forget();
         self.at_brokers.close();
@@ -166,6 +170,13 @@ impl Session {
             self.upstream.note_gone();
         }
         self.outbox.close();
+    }
+
+    /// Charges what is kept of what the client has declared.
+    pub(crate) fn charge_declared(&self) {
+        let bytes = self.membership.borrow().held_bytes();
+        self.account().add(bytes);
+        self.account().take(self.declared.replace(bytes));
     }
 
     /// What the client makes the worker hold.
@@ -236,7 +247,7 @@ impl Session {
     /// The client's id, if it has said one, as far as it is shown.
     pub(crate) fn client_id(&self) -> Option<String> {
         let membership = self.membership.borrow();
-        Some(shown(membership.client_id()?).into_owned())
+        Some(shown(membership.client_id()?).to_owned())
     }
 
     /// When the latest frame came.

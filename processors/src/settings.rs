@@ -24,9 +24,6 @@ pub struct Settings {
     pub client_buffer_limit: usize,
     /// Most requests of one client that may be outstanding; with more, it is not read further.
     pub outstanding_limit: usize,
-    /// Once more than this many bytes wait to be written on all of the worker's connections, requests and answers with bodies
-    /// are refused. Of the proxy's limit, each worker has its share.
-    pub buffered_limit: usize,
     /// What everything that peers make Remora hold may add up to, in bytes, of all workers.
     pub memory_limit: usize,
     /// Most bytes of a frame's header.
@@ -68,7 +65,6 @@ impl Default for Settings {
         Self {
             client_buffer_limit: 1024 * 1024,
             outstanding_limit: 16 * 1024,
-            buffered_limit: 256 * 1024 * 1024,
             memory_limit: 256 * 1024 * 1024,
             header_limit: 64 * 1024,
             heartbeat_limit: 4 * 1024 * 1024,
@@ -89,7 +85,17 @@ impl Default for Settings {
     }
 }
 
+/// Of what Remora may take, what is not held for anybody: the process itself, and what its runtime and allocator keep.
+const UNHELD: usize = 16 * 1024 * 1024;
+
 impl Settings {
+    /// Bytes that the clients of each of so many workers may make it hold: three quarters of what Remora may take, for memory
+    /// that is given back is not free at once, less what it takes by itself.
+    #[must_use]
+    pub fn held_limit(&self, workers: usize) -> usize {
+        (self.memory_limit / 4 * 3).saturating_sub(UNHELD) / workers.max(1)
+    }
+
     /// How long a broker may take for such a request.
     #[must_use]
     pub fn time(&self, patience: Patience) -> Duration {

@@ -33,6 +33,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         let news = membership.unregister(&client_id, &group, frame);
         (membership.lanes().to_vec(), news)
     };
+    session.charge_declared();
     if news {
         let mut telling = JoinSet::new();
         for lane in lanes {

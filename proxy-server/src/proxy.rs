@@ -195,7 +195,8 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     let routes = RouteCache::new(config.routes.clone(), brokers.clone(), name_servers.clone());
     let setup = Setup {
         upstream,
-        settings: share(&config.settings, config.workers, memory),
+        held_limit: within(&config.settings, memory).held_limit(config.workers),
+        settings: within(&config.settings, memory),
         limits: config.limits.clone(),
         connection_age: config.connection_age,
         addresses: Arc::default(),
@@ -290,7 +291,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
                         warn!(%error, "the log's filter stays as it is");
                     }
                     for worker in &*workers {
-                        let settings = share(&new.settings, config.workers, memory);
+                        let settings = within(&new.settings, memory);
                         let set = (settings, new.limits.clone(), new.connection_age);
                         worker.tell(Control::Set(Box::new(set)));
                     }
@@ -353,10 +354,9 @@ fn log_memory(settings: &Settings, cgroup: Option<u64>) {
     }
 }
 
-/// Each worker has its share of what all may have, but of memory, which all have together: as much as the cgroup allows.
-fn share(settings: &Settings, workers: usize, cgroup: Option<u64>) -> Settings {
+/// The settings with as much memory as the cgroup allows.
+fn within(settings: &Settings, cgroup: Option<u64>) -> Settings {
     Settings {
-        buffered_limit: settings.buffered_limit / workers,
         memory_limit: cgroup::within(settings.memory_limit, cgroup),
         ..settings.clone()
     }

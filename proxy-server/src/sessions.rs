@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use slab::Slab;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::addresses::AddressKey;
 use crate::config::{Aging, Limiting};
 use route_cache::rate::{PerSecond, shown};
 
@@ -175,11 +175,13 @@ impl Sessions {
         if overdraft == 0 {
             return;
         }
-        let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
+        let mut by_address: HashMap<AddressKey, usize> = HashMap::new();
         for (_, one) in &self.all {
-            *by_address.entry(one.session.peer().ip()).or_default() += one.session.account().held();
+            *by_address
+                .entry(one.session.peer().ip().into())
+                .or_default() += one.session.account().held();
         }
-        let held_there = |session: &Session| by_address.get(&session.peer().ip()).copied();
+        let held_there = |session: &Session| by_address.get(&session.peer().ip().into()).copied();
         let all = self.all.iter().map(|(_, one)| &one.session);
         let mut most: Vec<_> = all.filter(|it| it.account().held() >= GREEDY_MIN).collect();
         // Of the address that holds most, those that hold most.

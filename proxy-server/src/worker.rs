@@ -43,6 +43,8 @@ const FLUSH_TIME: Duration = Duration::from_secs(1);
 pub(crate) struct Setup {
     pub(crate) upstream: UpstreamConfig,
     pub(crate) settings: Settings,
+    /// Bytes that clients may make a worker hold.
+    pub(crate) held_limit: usize,
     pub(crate) limits: Limiting,
     pub(crate) connection_age: Aging,
     pub(crate) addresses: Arc<Addresses>,
@@ -201,7 +203,7 @@ impl Worker {
             metrics.upstream.clone(),
         );
         let ledger = upstream.buffers().ledger();
-        ledger.set_limit(setup.settings.buffered_limit);
+        ledger.set_limit(setup.held_limit);
         Self {
             upstream,
             settings: RefCell::new(Rc::new(setup.settings)),
@@ -242,7 +244,6 @@ impl Worker {
                     }
                     Some(Control::Set(set)) => {
                         let (settings, limits, age) = *set;
-                        self.upstream.buffers().ledger().set_limit(settings.buffered_limit);
                         *self.settings.borrow_mut() = Rc::new(settings);
                         *self.limits.borrow_mut() = limits;
                         self.sessions.borrow_mut().set_age(age);
@@ -269,6 +270,10 @@ impl Worker {
             door,
         } = client;
         let left = Left(self.state.clone(), permit);
+        if self.upstream.buffers().ledger().is_full() {
+            self.metrics.requests.limit(Limit::Memory);
+            return log_limit(from, Limit::Memory);
+        }
         // Who comes by way of a balancer is known later.
         let place = match door.balanced {
             true => None,

@@ -290,7 +290,7 @@ mod tests {
         let mut rounds = 0;
         while all.iter().any(|one| !one.is_over_share()) && rounds < 10_000 {
             for one in all.iter().filter(|one| !one.is_over_share()) {
-                one.add(4096);
+                one.add(32 * 1024);
             }
             rounds += 1;
         }

@@ -281,7 +281,7 @@ async fn what_was_popped_for_a_client_that_does_not_read_is_given_back() -> Resu
 /// Frames that lack their last byte, of more connections than there is memory for.
 #[tokio::test]
 async fn frames_that_never_end_cost_those_that_sent_them_their_connection() -> Result<()> {
-    let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\nbuffered_bytes = 33554432\n";
+    let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\nmemory_bytes = 67108864\n";
     let world = World::with(file).await?;
     let mut good = world.proxy.client().await?;
     assert_eq!(good.call(&send(1)).await?.code, 0);

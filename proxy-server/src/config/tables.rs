@@ -63,7 +63,6 @@ impl File {
             send_time: millis("timeouts.send_ms", timeouts.send_ms)?,
             slow_threshold: millis_or_none("slow_log.threshold_ms", self.slow_log.threshold_ms)?,
             slow_per_second: number("slow_log.per_second", self.slow_log.per_second)? as u32,
-            buffered_limit: number("limits.buffered_bytes", limits.buffered_bytes)? as usize,
             memory_limit: self.memory_limit()?,
             header_limit: self.header_limit()?,
             heartbeat_limit: self.heartbeat_limit()?,

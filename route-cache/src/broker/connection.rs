@@ -22,6 +22,7 @@ use super::pending::{Completion, Origin, Pending, RelayTarget, Ticket};
 use super::probe::probe;
 use super::stream::{Stream, connect};
 use crate::clock::Deadline;
+use crate::descriptors::Permit;
 use crate::error::UpstreamError;
 use crate::metrics::BrokerMetrics;
 
@@ -125,6 +126,14 @@ impl Connection {
         // Nobody's request waits for a lane, and one of many that connect at once may have to ask again: a lost
         // SYN is repeated after 1 s.
         let attempts = if self.push_target.is_some() { 3 } else { 1 };
+        let _permit = match self.descriptor() {
+            Ok(permit) => permit,
+            Err(error) => {
+                debug!(peer = %self.peer, address, %error, "cannot connect");
+                self.end(&error);
+                return false;
+            }
+        };
         let stream = match connect(&self.context.config, &self.peer, address, attempts).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -165,6 +174,19 @@ impl Connection {
         }
         self.end(&UpstreamError::Closed(self.peer.clone()));
         !self.turned_away.get()
+    }
+
+    /// A descriptor for the socket. Lanes share what there is with clients; what all clients need has a reserve.
+    fn descriptor(&self) -> Result<Permit, UpstreamError> {
+        let descriptors = &self.context.config.descriptors;
+        if self.push_target.is_none() {
+            return Ok(descriptors.take());
+        }
+        let few = || UpstreamError::Connect {
+            peer: self.peer.clone(),
+            reason: "the limit of open files leaves no room: raise it".into(),
+        };
+        descriptors.try_take().ok_or_else(few)
     }
 
     async fn serve<S>(&self, stream: &mut S) -> Result<(), PumpError>
