@@ -14,7 +14,7 @@ use std::sync::Arc;
 use benches::requests::send;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use remoting_codec::{
-    CommandView, DEFAULT_FRAME_LIMIT, DecodeError, FieldKind, FieldSpec, Fields, RemotingCommand,
+    CommandView, DecodeError, FieldKind, FieldSpec, Fields, FrameLimits, RemotingCommand,
     ResponseCode, SerializeType,
 };
 use remoting_transport::{Buffers, Frame, FrameHandler, Outbox, pump};
@@ -53,7 +53,7 @@ fn side(buffers: &Rc<Buffers>, own: &Rc<Outbox>, other: &Rc<Outbox>) -> DuplexSt
     let (buffers, own) = (buffers.clone(), own.clone());
     let relay = Relay { to: other.clone() };
     tokio::task::spawn_local(async move {
-        pump(&mut near, &own, &buffers, DEFAULT_FRAME_LIMIT, &relay).await
+        pump(&mut near, &own, &buffers, FrameLimits::default(), &relay).await
     });
     far
 }

@@ -1,7 +1,7 @@
 //! Frames out of a stream of bytes, handed on where they lie.
 
 use anyhow::Result;
-use remoting_codec::{DEFAULT_FRAME_LIMIT, frame_length};
+use remoting_codec::{FrameLimits, frame_length};
 
 /// Bytes from which a frame's length can be told.
 const LENGTH_FIELD: usize = 4;
@@ -24,7 +24,7 @@ impl Inbox {
     ) -> Result<()> {
         while !bytes.is_empty() {
             if self.partial.is_empty() {
-                let length = frame_length(bytes, DEFAULT_FRAME_LIMIT)?;
+                let length = frame_length(bytes, FrameLimits::default())?;
                 match length.and_then(|length| bytes.split_at_checked(length)) {
                     Some((frame, rest)) => {
                         each(frame)?;
@@ -37,12 +37,13 @@ impl Inbox {
                 }
                 continue;
             }
-            let wanted = frame_length(&self.partial, DEFAULT_FRAME_LIMIT)?.unwrap_or(LENGTH_FIELD);
+            let wanted =
+                frame_length(&self.partial, FrameLimits::default())?.unwrap_or(LENGTH_FIELD);
             let missing = wanted.saturating_sub(self.partial.len()).min(bytes.len());
             let (completing, rest) = bytes.split_at(missing);
             self.partial.extend_from_slice(completing);
             bytes = rest;
-            if frame_length(&self.partial, DEFAULT_FRAME_LIMIT)? == Some(self.partial.len()) {
+            if frame_length(&self.partial, FrameLimits::default())? == Some(self.partial.len()) {
                 each(&self.partial)?;
                 self.partial.clear();
             }

@@ -111,9 +111,8 @@ async fn read(request: &Request, view: &CommandView<'_>) -> Result<Heartbeat, Pr
     }
     // The semaphore is never closed, and a reader that panics has not read anything.
     let _turn = READING.acquire().await;
-    let (frame, body_at) = (request.bytes(), view.body_offset());
-    let reading =
-        spawn_blocking(move || Heartbeat::decode(frame.get(body_at..).unwrap_or_default()));
+    let (frame, body) = (request.bytes(), view.body_range());
+    let reading = spawn_blocking(move || Heartbeat::decode(frame.get(body).unwrap_or_default()));
     let unread = |error: tokio::task::JoinError| BodyError {
         what: "heartbeat",
         reason: error.to_string(),

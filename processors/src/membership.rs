@@ -1,5 +1,6 @@
 //! What a client has said of itself, and the lanes on which brokers were told.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -85,8 +86,8 @@ struct Client {
     decoded: usize,
     /// The frame of its latest heartbeat.
     frame: Bytes,
-    /// Where in it the body begins.
-    body_at: usize,
+    /// Where in it the body is.
+    body: Range<usize>,
     /// The frame's signature, for a client that signs.
     signature: Option<Box<str>>,
     /// Whether it has unregistered groups since.
@@ -124,7 +125,7 @@ impl Client {
     }
 
     fn body(&self) -> &[u8] {
-        self.frame.get(self.body_at..).unwrap_or_default()
+        self.frame.get(self.body.clone()).unwrap_or_default()
     }
 }
 
@@ -157,7 +158,7 @@ impl Membership {
             decoded: heartbeat.memory(),
             heartbeat,
             frame: frame.clone(),
-            body_at: view.body_offset(),
+            body: view.body_range(),
             signature: signature(view),
             has_unregistered: false,
             told: None,

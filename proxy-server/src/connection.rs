@@ -1,6 +1,7 @@
 //! One client connection, from its first byte to its last.
 
 use processors::Session;
+use remoting_codec::FrameLimits;
 use remoting_transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
@@ -18,12 +19,12 @@ pub(crate) async fn serve<S>(
     stream: &mut S,
     session: &Session,
     buffers: &Buffers,
-    frame_limit: usize,
+    limits: FrameLimits,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let outbox = session.outbox();
-    let ended = pump(stream, outbox, buffers, frame_limit, session).await;
+    let ended = pump(stream, outbox, buffers, limits, session).await;
     let peer = session.peer();
     // Told once for each client that has said who it is; whoever has not may be a probe.
     if let Some(client) = session.known_as() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use processors::metrics::Limit;
 use processors::{Counting, Described, Session, Settings, SlowLog};
+use remoting_codec::FrameLimits;
 use remoting_transport::say_farewell;
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -378,7 +379,11 @@ impl Worker {
         let worker = self.clone();
         tokio::task::spawn_local(async move {
             let (buffers, config) = (worker.upstream.buffers(), worker.upstream.config());
-            connection::serve(&mut stream, &session, buffers, config.frame_limit).await;
+            let limits = FrameLimits {
+                frame: config.frame_limit,
+                header: config.header_limit,
+            };
+            connection::serve(&mut stream, &session, buffers, limits).await;
             if farewell {
                 say_farewell(&mut stream).await;
             }

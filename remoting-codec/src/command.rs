@@ -129,7 +129,7 @@ impl RemotingCommand {
             flag: view.flag(),
             remark: (!remark.is_empty()).then(|| Cow::Owned(remark.into_owned())),
             ext_fields,
-            body: frame.slice(view.body_offset()..),
+            body: frame.slice(view.body_range()),
             serialize_type: view.serialize_type(),
         })
     }

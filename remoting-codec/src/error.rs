@@ -14,8 +14,8 @@ pub enum FrameError {
         /// Bytes of the whole frame.
         frame: usize,
     },
-    /// The header is so long that its length would not fit with a longer opaque in it.
-    #[error("header of {0} bytes, too long for a frame")]
+    /// The header is over its limit, or would be with a longer opaque in it.
+    #[error("header of {0} bytes, over the limit")]
     HeaderTooLong(usize),
     /// The announced length, its own four bytes included, is over the limit.
     #[error("frame of {length} bytes, over the limit of {limit}")]
@@ -37,8 +37,8 @@ pub enum FrameError {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The key at that byte of the header is there twice, or spelt so that readers disagree which it is.
-    #[error("header key at byte {0} is ambiguous")]
+    /// The key before that byte of the header is one that some readers take for an instruction.
+    #[error("header key before byte {0} is ambiguous")]
     AmbiguousKey(u32),
     /// The frame around the header is wrong.
     #[error(transparent)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::memmem::Finder;
 
 use crate::frame::SerializeType;
-use crate::header::{Head, binary, json};
+use crate::header::{Entry, Head, binary, json, text};
 
 /// The ext fields of a header: text by name, in the order of the wire.
 #[derive(Clone, Copy, Debug)]
@@ -24,16 +24,34 @@ impl<'a> ExtFields<'a> {
 
     /// The same, with names as bytes.
     #[inline]
-    pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&'a [u8], ExtValue<'a>)) {
-        if let Some(entries) = self.head.index.entries(self.header) {
-            entries.for_each(|(key, value)| each(key, value));
-            return;
+    pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&[u8], ExtValue<'a>)) {
+        let binary = self.serialize_type == SerializeType::RocketMq;
+        let mut visit = |header: &'a [u8], entry: Entry| {
+            // A binary header has no other way to say that there is no value.
+            if binary && entry.value.start == entry.value.end {
+                return;
+            }
+            let value = ExtValue::new(entry.value.of(header), entry.escaped);
+            if entry.key_escaped {
+                let name = ExtValue::new(entry.key.of(header), true);
+                each(name.text().as_bytes(), value);
+            } else {
+                each(entry.key.of(header), value);
+            }
+        };
+        if !self.head.index.is_partial() {
+            let entries = self.head.index.entries();
+            return entries.for_each(|entry| visit(self.header, entry));
         }
         let bytes = self.head.ext_fields.of(self.header);
         // The bytes have been through the header's decoder, so this cannot fail half way.
         let _ = match self.serialize_type {
-            SerializeType::Json => json::visit(bytes, each),
-            SerializeType::RocketMq => binary::visit(bytes, each),
+            SerializeType::Json if bytes.is_empty() => None,
+            SerializeType::Json => json::visit(bytes, |entry| visit(bytes, entry)),
+            SerializeType::RocketMq => binary::entries(bytes, 0, |entry| {
+                visit(bytes, entry);
+                Some(())
+            }),
         };
     }
 
@@ -69,7 +87,7 @@ impl<'a> ExtValue<'a> {
     pub fn text(&self) -> Cow<'a, str> {
         let raw = std::str::from_utf8(self.raw).unwrap_or_default();
         if self.escaped {
-            Cow::Owned(json::unescape(raw))
+            Cow::Owned(text::unescape(raw))
         } else {
             Cow::Borrowed(raw)
         }
@@ -78,13 +96,29 @@ impl<'a> ExtValue<'a> {
     /// The text as a 32 bit number, if it is one.
     #[must_use]
     pub fn int(&self) -> Option<i32> {
-        self.text().parse().ok()
+        match self.short_number() {
+            Some(number) => i32::try_from(number).ok(),
+            None => self.text().parse().ok(),
+        }
+    }
+
+    /// A number of few digits, as most are, read from its bytes.
+    #[inline]
+    fn short_number(&self) -> Option<i64> {
+        const FEW: usize = 18;
+        if self.raw.is_empty() || self.raw.len() > FEW {
+            return None;
+        }
+        self.raw.iter().try_fold(0, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit < 10).then(|| number * 10 + i64::from(digit))
+        })
     }
 
     /// The text as a 64 bit number, if it is one.
     #[must_use]
     pub fn long(&self) -> Option<i64> {
-        self.text().parse().ok()
+        self.short_number().or_else(|| self.text().parse().ok())
     }
 
     /// Whether the text is `true` as Java reads it: in any case, and not `1`.

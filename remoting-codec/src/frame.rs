@@ -9,8 +9,50 @@ pub const FRAME_PREFIX: usize = 8;
 /// `NettyDecoder` takes by default (`com.rocketmq.remoting.frameMaxLength`).
 pub const DEFAULT_FRAME_LIMIT: usize = 16 * 1024 * 1024;
 
+/// Most bytes of a header, unless configured otherwise. What clients send has a few hundred; message properties, of 32 KiB at
+/// most, are its longest part.
+pub const DEFAULT_HEADER_LIMIT: usize = 64 * 1024;
+
+/// Most bytes of a header that can be configured.
+pub const MAX_HEADER_LIMIT: usize = 256 * 1024;
+
+/// Most bytes of a header that comes from a broker or a name server. Their own limit is their frame's.
+pub const UPSTREAM_HEADER_LIMIT: usize = 1024 * 1024;
+
 /// Longest header: a frame has 24 bits for its length.
 pub(crate) const MAX_HEADER: usize = 0x00FF_FFFF;
+
+/// Most bytes of a frame without its body when its header has been written anew.
+pub(crate) const MAX_REWRITTEN: usize = 1024 * 1024;
+
+/// What a frame may measure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FrameLimits {
+    /// Most bytes of a frame, its length field included.
+    pub frame: usize,
+    /// Most bytes of its header.
+    pub header: usize,
+}
+
+impl FrameLimits {
+    /// For frames from a broker or a name server, with that limit of theirs.
+    #[must_use]
+    pub fn upstream(frame: usize) -> Self {
+        Self {
+            frame,
+            header: UPSTREAM_HEADER_LIMIT,
+        }
+    }
+}
+
+impl Default for FrameLimits {
+    fn default() -> Self {
+        Self {
+            frame: DEFAULT_FRAME_LIMIT,
+            header: DEFAULT_HEADER_LIMIT,
+        }
+    }
+}
 
 /// How a header is written. A frame says so itself; the two directions of a connection need not
 /// agree.
@@ -42,9 +84,10 @@ impl SerializeType {
 /// there, everything that can be wrong is found.
 ///
 /// # Errors
-/// For a length that no frame has or that is over `limit`, a header longer than its frame, and an
-/// unknown serialize type. None can be recovered from: close the connection.
-pub fn frame_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, FrameError> {
+/// For a length that no frame has or that is over its limit, a header over its own or longer than its frame, and an unknown
+/// serialize type. None can be recovered from: close the connection.
+#[inline]
+pub fn frame_length(bytes: &[u8], limits: FrameLimits) -> Result<Option<usize>, FrameError> {
     let Some((total, rest)) = bytes.split_first_chunk::<4>() else {
         return Ok(None);
     };
@@ -53,8 +96,11 @@ pub fn frame_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, FrameEr
     if length < FRAME_PREFIX as u64 {
         return Err(FrameError::TooShort(length));
     }
-    if length > limit as u64 {
-        return Err(FrameError::TooLong { length, limit });
+    if length > limits.frame as u64 {
+        return Err(FrameError::TooLong {
+            length,
+            limit: limits.frame,
+        });
     }
     let length = length as usize;
     if let Some((word, _)) = rest.split_first_chunk::<4>() {
@@ -66,6 +112,9 @@ pub fn frame_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, FrameEr
                 header,
                 frame: length,
             });
+        }
+        if header > limits.header {
+            return Err(FrameError::HeaderTooLong(header));
         }
     }
     Ok(Some(length))
@@ -80,42 +129,60 @@ pub(crate) fn header_length(word: [u8; 4]) -> usize {
 mod tests {
     use super::*;
 
-    const LIMIT: usize = DEFAULT_FRAME_LIMIT;
+    const LIMITS: FrameLimits = FrameLimits {
+        frame: DEFAULT_FRAME_LIMIT,
+        header: DEFAULT_HEADER_LIMIT,
+    };
 
     #[test]
     fn length_counts_its_own_field() {
         let bytes = [0, 0, 0, 0x7f, 0, 0, 0, 0x7b];
-        assert_eq!(frame_length(&bytes, LIMIT), Ok(Some(0x83)));
-        assert_eq!(frame_length(&bytes[..4], LIMIT), Ok(Some(0x83)));
-        assert_eq!(frame_length(&bytes[..3], LIMIT), Ok(None));
+        assert_eq!(frame_length(&bytes, LIMITS), Ok(Some(0x83)));
+        assert_eq!(frame_length(&bytes[..4], LIMITS), Ok(Some(0x83)));
+        assert_eq!(frame_length(&bytes[..3], LIMITS), Ok(None));
     }
 
     #[test]
     fn absurd_lengths_are_refused() {
         assert_eq!(
-            frame_length(&[0, 0, 0, 3], LIMIT),
+            frame_length(&[0, 0, 0, 3], LIMITS),
             Err(FrameError::TooShort(7))
         );
         assert!(matches!(
-            frame_length(&[0xff, 0xff, 0xff, 0xff], LIMIT),
+            frame_length(&[0xff, 0xff, 0xff, 0xff], LIMITS),
             Err(FrameError::TooLong { .. })
         ));
         // 16 MiB with the length field is still allowed, a byte more is not.
         assert_eq!(
-            frame_length(&(LIMIT as u32 - 4).to_be_bytes(), LIMIT),
-            Ok(Some(LIMIT))
+            frame_length(&(LIMITS.frame as u32 - 4).to_be_bytes(), LIMITS),
+            Ok(Some(LIMITS.frame))
         );
-        assert!(frame_length(&(LIMIT as u32 - 3).to_be_bytes(), LIMIT).is_err());
+        assert!(frame_length(&(LIMITS.frame as u32 - 3).to_be_bytes(), LIMITS).is_err());
         assert_eq!(
-            frame_length(&[0, 0, 0, 8, 0, 0, 0, 5], LIMIT),
+            frame_length(&[0, 0, 0, 8, 0, 0, 0, 5], LIMITS),
             Err(FrameError::HeaderOverrun {
                 header: 5,
                 frame: 12
             })
         );
         assert_eq!(
-            frame_length(&[0, 0, 0, 8, 7, 0, 0, 4], LIMIT),
+            frame_length(&[0, 0, 0, 8, 7, 0, 0, 4], LIMITS),
             Err(FrameError::UnknownSerializeType(7))
         );
+    }
+
+    #[test]
+    fn a_header_has_a_limit_of_its_own() {
+        let frame = |header: u32| {
+            let word = header.to_be_bytes();
+            [(4 + header).to_be_bytes(), word].concat()
+        };
+        assert!(matches!(frame_length(&frame(65_536), LIMITS), Ok(Some(_))));
+        assert_eq!(
+            frame_length(&frame(65_537), LIMITS),
+            Err(FrameError::HeaderTooLong(65_537))
+        );
+        let upstream = FrameLimits::upstream(DEFAULT_FRAME_LIMIT);
+        assert!(frame_length(&frame(65_537), upstream).is_ok());
     }
 }

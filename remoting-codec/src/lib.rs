@@ -12,13 +12,13 @@
 //!
 //! A proxy reads little of it and changes less. So the centre of this crate is [`CommandView`]: a
 //! frame where it lies, with its few head fields read and its ext fields read on demand, that can be
-//! written out again with another opaque ([`CommandView::encode_head_with_opaque`]) and nothing else
-//! touched. [`RemotingCommand`] is the owned form, for what Remora says in its own name.
+//! written out again with another opaque ([`CommandView::encode_head_with_opaque`]) and, in the form
+//! that clients write, nothing else touched. [`RemotingCommand`] is the owned form, for what Remora says in its own name.
 //!
 //! Rules that hold everywhere here:
 //! - no input panics, and none makes anything allocate more than a few times its frame's length;
-//! - what is accepted is what a broker accepts too: a header that a broker could not read would cost
-//!   every client that shares the connection to it;
+//! - a header is taken as a broker takes it, and goes on in one form only, the one that clients write: a header that some broker
+//!   could not read, or would read otherwise, would cost every client that shares the connection to it;
 //! - every frame is read by its own type byte, whatever the peer used before.
 
 pub mod body;
@@ -37,7 +37,10 @@ pub use command::RemotingCommand;
 pub use error::{BodyError, DecodeError, FieldError, FrameError};
 pub use ext_fields::{ExtFields, ExtValue};
 pub use fields::{FieldKind, FieldSpec, Fields, MAX_FIELDS};
-pub use frame::{DEFAULT_FRAME_LIMIT, FRAME_PREFIX, SerializeType, frame_length};
+pub use frame::{
+    DEFAULT_FRAME_LIMIT, DEFAULT_HEADER_LIMIT, FRAME_PREFIX, FrameLimits, MAX_HEADER_LIMIT,
+    SerializeType, UPSTREAM_HEADER_LIMIT, frame_length,
+};
 pub use request_code::RequestCode;
 pub use response_code::ResponseCode;
 pub use version::{Language, Version};

@@ -71,10 +71,27 @@ impl Language {
     /// The language of that name; [`Language::OTHER`] for a name that is not known here.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        Self::NAMES
-            .iter()
-            .position(|known| *known == name)
-            .map_or(Self::OTHER, |at| Self(at as u8))
+        Self::known(name.as_bytes()).unwrap_or(Self::OTHER)
+    }
+
+    /// The language of that name, if it has a code.
+    pub(crate) fn known(name: &[u8]) -> Option<Self> {
+        let mut names = Self::NAMES.iter();
+        let at = names.position(|known| known.as_bytes() == name)?;
+        Some(Self(at as u8))
+    }
+
+    /// The language that brokers of 5.5.0 take a name for: in any case, with or without what separates its words.
+    pub(crate) fn similar(name: &str) -> Option<Self> {
+        let letters = |name: &str| {
+            let mut letters = name.to_ascii_lowercase();
+            letters.retain(|c| !matches!(c, '_' | '-' | ' '));
+            letters
+        };
+        let wanted = letters(name);
+        let mut names = Self::NAMES.iter();
+        let at = names.position(|known| letters(known) == wanted)?;
+        Some(Self(at as u8))
     }
 }
 

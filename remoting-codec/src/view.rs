@@ -1,11 +1,14 @@
 //! A frame where it lies.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::error::{DecodeError, FrameError};
 use crate::ext_fields::ExtFields;
-use crate::frame::{FRAME_PREFIX, SerializeType, header_length};
-use crate::header::{Head, binary, json};
+use crate::frame::{DEFAULT_FRAME_LIMIT, FRAME_PREFIX, SerializeType, header_length};
+use crate::header::json::LONGEST_OPAQUE;
+use crate::header::rewrite::rewrite;
+use crate::header::{Head, Span, binary, json, text};
 use crate::request_code::RequestCode;
 use crate::version::{Language, Version};
 
@@ -14,21 +17,25 @@ pub const FLAG_RESPONSE: i32 = 1;
 /// Bit of a header's flag: nobody waits for a response, not even an error.
 pub const FLAG_ONEWAY: i32 = 2;
 
-/// A whole frame, borrowed, with the head of its header read.
-#[derive(Clone, Copy, Debug)]
+/// A whole frame, borrowed, with the head of its header read. One whose header is not in the canonical form, the one that
+/// clients write, has that form of it beside the frame; whoever asks does not notice.
+#[derive(Clone, Debug)]
 pub struct CommandView<'a> {
     frame: &'a [u8],
-    header: &'a [u8],
+    /// In canonical form: part of the frame, unless it had to be written anew.
+    header: Cow<'a, [u8]>,
+    body: Span,
     serialize_type: SerializeType,
     head: Head,
 }
 
 impl<'a> CommandView<'a> {
-    /// Reads the head of a whole frame (see [`crate::frame_length`]) and makes sure that the header is
-    /// well formed throughout.
+    /// Reads the head of a whole frame (see [`crate::frame_length`]) and makes sure that the header is well formed throughout.
     ///
     /// # Errors
-    /// When the header cannot be read, or could be read in more than one way.
+    /// When the header cannot be read: it is in none of the forms that brokers take, or in one of the few of them that decision
+    /// 0010 lists.
+    #[inline]
     pub fn decode(frame: &'a [u8]) -> Result<Self, DecodeError> {
         let (prefix, rest) = frame
             .split_first_chunk::<FRAME_PREFIX>()
@@ -40,17 +47,65 @@ impl<'a> CommandView<'a> {
             frame: frame.len(),
         };
         let header = rest.get(..header).ok_or(overrun)?;
-        let serialize_type = SerializeType::from_byte(serialize_type)?;
-        let head = match serialize_type {
-            SerializeType::Json => json::decode(header)?,
-            SerializeType::RocketMq => binary::decode(header)?,
-        };
-        Ok(Self {
+        let mut view = Self {
             frame,
-            header,
-            serialize_type,
-            head,
-        })
+            header: Cow::Borrowed(header),
+            body: Span::new(FRAME_PREFIX + header.len(), frame.len()),
+            serialize_type: SerializeType::from_byte(serialize_type)?,
+            head: Head::new(header.len()),
+        };
+        let canonical = match view.serialize_type {
+            SerializeType::Json => json::decode(header, false, &mut view.head),
+            SerializeType::RocketMq => binary::decode(header, &mut view.head),
+        };
+        if canonical.is_none() {
+            view.rewrite(header)?;
+        }
+        Ok(view)
+    }
+
+    /// Takes the header in the canonical form, which it does not have.
+    #[cold]
+    fn rewrite(&mut self, original: &[u8]) -> Result<(), DecodeError> {
+        let rewritten = rewrite(original, self.serialize_type)?;
+        let header = rewritten.header;
+        self.head = Head::new(header.len());
+        let canonical = match self.serialize_type {
+            SerializeType::Json => json::decode(&header, true, &mut self.head),
+            SerializeType::RocketMq => binary::decode(&header, &mut self.head),
+        };
+        // Nothing else goes on, whatever the writer thinks that it has written.
+        canonical.ok_or(DecodeError::Malformed(0))?;
+        // A body is as long as the frame says, and begins where the header was read to.
+        let start = FRAME_PREFIX + rewritten.consumed;
+        self.body = Span::new(start, start + self.body.len());
+        self.header = Cow::Owned(header);
+        // Brokers take no longer frames, whatever had to be written with more bytes.
+        let length = self.longest();
+        if length > self.frame.len().max(DEFAULT_FRAME_LIMIT) {
+            return Err(FrameError::TooLong {
+                length: length as u64,
+                limit: DEFAULT_FRAME_LIMIT,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Whether the header is in the form that clients write, so that it goes on as it came.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        matches!(self.header, Cow::Borrowed(_))
+    }
+
+    /// Most bytes that the frame has when it is written with another opaque.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        let opaque = match self.serialize_type {
+            SerializeType::Json => LONGEST_OPAQUE - self.head.opaque_at.len(),
+            SerializeType::RocketMq => 0,
+        };
+        FRAME_PREFIX + self.header.len() + self.body.len() + opaque
     }
 
     /// The request code, or the response code's number; a POP code that a binary header cut short is
@@ -110,10 +165,10 @@ impl<'a> CommandView<'a> {
 
     /// What the sender adds in words; empty when it adds nothing.
     #[must_use]
-    pub fn remark(&self) -> Cow<'a, str> {
-        let raw = std::str::from_utf8(self.head.remark.of(self.header)).unwrap_or_default();
+    pub fn remark(&self) -> Cow<'_, str> {
+        let raw = std::str::from_utf8(self.head.remark.of(&self.header)).unwrap_or_default();
         if self.serialize_type == SerializeType::Json && raw.contains('\\') {
-            Cow::Owned(json::unescape(raw))
+            Cow::Owned(text::unescape(raw))
         } else {
             Cow::Borrowed(raw)
         }
@@ -123,7 +178,7 @@ impl<'a> CommandView<'a> {
     #[must_use]
     pub fn ext_fields(&self) -> ExtFields<'_> {
         ExtFields {
-            header: self.header,
+            header: &self.header,
             head: &self.head,
             serialize_type: self.serialize_type,
         }
@@ -132,13 +187,13 @@ impl<'a> CommandView<'a> {
     /// What follows the header.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
-        self.frame.get(self.body_offset()..).unwrap_or_default()
+        self.frame.get(self.body_range()).unwrap_or_default()
     }
 
-    /// Where in the frame the body begins.
+    /// Where in the frame the body is. Behind a binary header that has more bytes than a broker reads of it, it is not the rest.
     #[must_use]
-    pub fn body_offset(&self) -> usize {
-        FRAME_PREFIX + self.header.len()
+    pub fn body_range(&self) -> Range<usize> {
+        self.body.start as usize..self.body.end as usize
     }
 
     /// The frame itself.
@@ -147,8 +202,9 @@ impl<'a> CommandView<'a> {
         self.frame
     }
 
-    /// Writes everything before the body as it came, but for the opaque. With the body after it, that
-    /// is the same command under another opaque.
+    /// Writes everything before the body under another opaque, and otherwise as it came if the header is
+    /// [canonical](Self::is_canonical). With the body after it, that is the same command.
+    #[inline]
     pub fn encode_head_with_opaque(&self, opaque: i32, out: &mut Vec<u8>) {
         let mut number = itoa::Buffer::new();
         let binary;
@@ -160,16 +216,19 @@ impl<'a> CommandView<'a> {
             }
         };
         let at = self.head.opaque_at;
-        let before = self.header.get(..at.start as usize).unwrap_or_default();
-        let after = self.header.get(at.end as usize..).unwrap_or_default();
-        let header = before.len() + text.len() + after.len();
-        let total = FRAME_PREFIX - 4 + header + self.body().len();
-        out.reserve(FRAME_PREFIX + header);
-        out.extend_from_slice(&(total as u32).to_be_bytes());
-        let word = (u32::from(self.serialize_type as u8) << 24) | header as u32;
-        out.extend_from_slice(&word.to_be_bytes());
-        out.extend_from_slice(before);
+        let header: &[u8] = &self.header;
+        let length = header.len() - at.len() + text.len();
+        let total = FRAME_PREFIX - 4 + length + self.body.len();
+        let word = (u32::from(self.serialize_type as u8) << 24) | length as u32;
+        let prefix = (total as u64) << 32 | u64::from(word);
+        let (before, after) = (
+            header.get(..at.start as usize),
+            header.get(at.end as usize..),
+        );
+        out.reserve(FRAME_PREFIX + length);
+        out.extend_from_slice(&prefix.to_be_bytes());
+        out.extend_from_slice(before.unwrap_or_default());
         out.extend_from_slice(text);
-        out.extend_from_slice(after);
+        out.extend_from_slice(after.unwrap_or_default());
     }
 }

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bytes::Bytes;
 use remoting_codec::{
-    CommandView, DEFAULT_FRAME_LIMIT, FieldKind, FieldSpec, Fields, Language, RemotingCommand,
-    RequestCode, SerializeType, Version,
+    CommandView, FieldKind, FieldSpec, Fields, FrameLimits, Language, RemotingCommand, RequestCode,
+    SerializeType, Version,
     body::{
         ClientConfig, ClusterInfo, ConsumerList, Heartbeat, LockBatch, LockBatchResponse,
         MessageModel, MessageQueue, TopicRouteData,
@@ -138,7 +138,7 @@ fn nothing_is_missing_and_nothing_is_left_over() {
 #[test]
 fn every_frame_is_read_as_java_reads_it() {
     for (file, serialize_type, frame, java) in frames() {
-        let length = frame_length(&frame, DEFAULT_FRAME_LIMIT);
+        let length = frame_length(&frame, FrameLimits::default());
         assert_eq!(length, Ok(Some(frame.len())), "{file}");
         let view = CommandView::decode(&frame).unwrap();
         assert_eq!(view.serialize_type(), serialize_type, "{file}");
@@ -170,7 +170,7 @@ fn another_opaque_and_back_leaves_every_frame_as_it_was() {
     for (file, _, frame, java) in frames() {
         for opaque in [0, 1, -1, 1_234_567, i32::MAX, i32::MIN] {
             let patched = with_opaque(&frame, opaque);
-            let length = frame_length(&patched, DEFAULT_FRAME_LIMIT);
+            let length = frame_length(&patched, FrameLimits::default());
             assert_eq!(length, Ok(Some(patched.len())), "{file}");
             let mut expected = RemotingCommand::decode(&frame).unwrap();
             expected.opaque = opaque;

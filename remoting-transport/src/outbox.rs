@@ -150,7 +150,7 @@ impl Outbox {
         match frame.shared() {
             Some(shared) if view.body().len() >= SHARE_MIN => {
                 self.append(|out| view.encode_head_with_opaque(opaque, out));
-                let body = shared.slice(view.body_offset()..);
+                let body = shared.slice(view.body_range());
                 let mut inner = self.inner.borrow_mut();
                 if inner.ending == Ending::Open {
                     inner.len += body.len();

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use remoting_codec::{DecodeError, frame_length};
+use remoting_codec::{DecodeError, FrameLimits, frame_length};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
@@ -103,7 +103,7 @@ pub enum PumpError {
 }
 
 /// Runs a connection until either side ends it: writes what is in `outbox`, hands what arrives to
-/// `handler`. `limit` is the most bytes that a frame may have.
+/// `handler`. `limits` is what a frame may measure.
 ///
 /// # Errors
 /// When the connection ends in any other way than by being closed, here or there.
@@ -111,7 +111,7 @@ pub async fn pump<S, H>(
     stream: &mut S,
     outbox: &Outbox,
     buffers: &Buffers,
-    limit: usize,
+    limits: FrameLimits,
     handler: &H,
 ) -> Result<(), PumpError>
 where
@@ -121,7 +121,7 @@ where
     let mut inbox = Inbox {
         partial: BytesMut::new(),
         held: outbox.account().hold(0),
-        limit,
+        limits,
         is_unwritable: false,
     };
     let ended = poll_fn(|cx| inbox.poll(cx, stream, outbox, buffers, handler)).await;
@@ -159,7 +159,7 @@ struct Inbox {
     partial: BytesMut,
     /// What `partial` takes.
     held: Held,
-    limit: usize,
+    limits: FrameLimits,
     /// A write has failed.
     is_unwritable: bool,
 }
@@ -309,7 +309,7 @@ impl Inbox {
             }
         }
         let used = if self.partial.is_empty() {
-            hand_on(bytes, self.limit, handler)?
+            hand_on(bytes, self.limits, handler)?
         } else {
             0
         };
@@ -327,7 +327,7 @@ impl Inbox {
         if self.partial.is_empty() {
             return Ok(0);
         }
-        let length = frame_length(&self.partial, self.limit).map_err(DecodeError::from)?;
+        let length = frame_length(&self.partial, self.limits).map_err(DecodeError::from)?;
         let length = length.unwrap_or(LENGTH_FIELD);
         Ok(length.saturating_sub(self.partial.len()))
     }
@@ -335,10 +335,11 @@ impl Inbox {
     /// Hands on the whole frames at the front of what has been put by.
     fn hand_on_partial<H: FrameHandler>(&mut self, handler: &H) -> Result<(), PumpError> {
         while may_go_on(handler) {
-            let length = match frame_length(&self.partial, self.limit).map_err(DecodeError::from)? {
-                Some(length) if length <= self.partial.len() => length,
-                _ => break,
-            };
+            let length =
+                match frame_length(&self.partial, self.limits).map_err(DecodeError::from)? {
+                    Some(length) if length <= self.partial.len() => length,
+                    _ => break,
+                };
             let frame = self.partial.split_to(length);
             if length >= SHARE_MIN {
                 let shared = frame.freeze();
@@ -373,11 +374,15 @@ fn may_go_on<H: FrameHandler>(handler: &H) -> bool {
 }
 
 /// Hands on the whole frames at the front of `bytes`; answers how many bytes those were.
-fn hand_on<H: FrameHandler>(bytes: &[u8], limit: usize, handler: &H) -> Result<usize, PumpError> {
+fn hand_on<H: FrameHandler>(
+    bytes: &[u8],
+    limits: FrameLimits,
+    handler: &H,
+) -> Result<usize, PumpError> {
     let mut used = 0;
     while may_go_on(handler) {
         let rest = bytes.get(used..).unwrap_or_default();
-        let Some(length) = frame_length(rest, limit).map_err(DecodeError::from)? else {
+        let Some(length) = frame_length(rest, limits).map_err(DecodeError::from)? else {
             break;
         };
         let Some(frame) = rest.get(..length) else {

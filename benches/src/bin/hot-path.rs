@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use benches::requests::send;
 use remoting_codec::{
-    CommandView, DEFAULT_FRAME_LIMIT, FieldKind, FieldSpec, Fields, RemotingCommand, ResponseCode,
+    CommandView, FieldKind, FieldSpec, Fields, FrameLimits, RemotingCommand, ResponseCode,
     SerializeType, frame_length,
 };
 
@@ -53,7 +53,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn relay(frame: &[u8], opaque: i32, fields: bool, out: &mut Vec<u8>) -> Result<()> {
-    let length = frame_length(frame, DEFAULT_FRAME_LIMIT)?;
+    let length = frame_length(frame, FrameLimits::default())?;
     let frame = length.and_then(|length| frame.get(..length));
     let view = CommandView::decode(frame.context("a whole frame")?)?;
     if fields {

@@ -4,53 +4,82 @@
 //! code i16 | language i8 | version i16 | opaque i32 | flag i32
 //! remark length i32, remark | ext length i32, ext: { key length i16, key, value length i32, value }
 //! ```
+//!
+//! Canonical is one whose lengths are true, that ends with its ext fields, whose text is UTF-8, and whose ext fields have names.
 
-use super::{Head, Index, Span};
-use crate::error::DecodeError;
-use crate::ext_fields::ExtValue;
+use super::index::Entry;
+use super::{Head, Span};
 use crate::version::{Language, Version};
 
 /// Offset of the opaque.
 const OPAQUE: usize = 5;
 
-/// Reads the head, and makes sure of the rest.
-pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
-    let mut at = Cursor {
-        bytes: header,
-        at: 0,
-    };
-    let code = i16::from_be_bytes(at.array()?);
-    let [language] = at.array()?;
-    let version = i16::from_be_bytes(at.array()?);
-    let opaque = i32::from_be_bytes(at.array()?);
-    let flag = i32::from_be_bytes(at.array()?);
-    let remark_length = i32::from_be_bytes(at.array()?);
-    let remark = at.text(remark_length)?;
-    // Java leaves the map out when its length is not positive.
-    let ext_length = i32::from_be_bytes(at.array()?).max(0);
-    let ext_fields = at.span(ext_length)?;
-    let mut index = Index::new(header.len());
-    let ext_bytes = ext_fields.of(header);
-    let from = ext_fields.start;
-    entries(ext_bytes, |key, value| {
-        text(key.of(ext_bytes))?;
-        text(value.of(ext_bytes))?;
-        if value.end > value.start {
-            index.push(key.after(from), value.after(from), false);
+/// Bytes before the remark.
+pub(super) const FIXED: usize = 17;
+
+/// Reads a header; `None` when it is not canonical.
+#[inline]
+pub(crate) fn decode(header: &[u8], head: &mut Head) -> Option<()> {
+    let (fixed, rest) = header.split_first_chunk::<FIXED>()?;
+    let [
+        c0,
+        c1,
+        language,
+        v0,
+        v1,
+        o0,
+        o1,
+        o2,
+        o3,
+        f0,
+        f1,
+        f2,
+        f3,
+        remark @ ..,
+    ] = *fixed;
+    head.code = unwrapped(i16::from_be_bytes([c0, c1]));
+    head.language = Language(language);
+    head.version = Version(i32::from(i16::from_be_bytes([v0, v1])));
+    head.opaque = i32::from_be_bytes([o0, o1, o2, o3]);
+    head.opaque_at = Span::new(OPAQUE, OPAQUE + 4);
+    head.flag = i32::from_be_bytes([f0, f1, f2, f3]);
+    let remark = usize::try_from(i32::from_be_bytes(remark)).ok()?;
+    let (text, rest) = rest.split_at_checked(remark)?;
+    is_text(text).then_some(())?;
+    head.remark = Span::new(FIXED, FIXED + remark);
+    let (length, ext_fields) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    if length != ext_fields.len() {
+        return None;
+    }
+    let start = FIXED + remark + 4;
+    head.ext_fields = Span::new(start, header.len());
+    let mut empty = false;
+    entries(header, start, |entry| {
+        let (key, value) = (entry.key.of(header), entry.value.of(header));
+        if entry.key.end == entry.key.start || !is_text(key) || !is_text(value) {
+            return None;
         }
-        Ok(())
+        empty |= entry.value.end == entry.value.start;
+        head.index.push(entry);
+        Some(())
     })?;
-    Ok(Head {
-        code: unwrapped(code),
-        language: Language(language),
-        version: Version(i32::from(version)),
-        opaque,
-        flag,
-        opaque_at: Span::new(OPAQUE, OPAQUE + 4),
-        remark,
-        ext_fields,
-        index,
-    })
+    (!empty || !hides_fields(header, &head.index)).then_some(())
+}
+
+/// Whether a field that has no value, and so is absent, comes after one of the same name that has one. It hides that from
+/// brokers, and would not from those who only see the fields with values.
+#[cold]
+fn hides_fields(header: &[u8], index: &super::Index) -> bool {
+    if index.is_partial() {
+        return true;
+    }
+    let is_hidden = |nth: usize, empty: &Entry| {
+        let mut before = index.entries().take(nth);
+        before.any(|entry| entry.key.of(header) == empty.key.of(header))
+    };
+    let mut entries = index.entries().enumerate();
+    entries.any(|(nth, entry)| entry.value.start == entry.value.end && is_hidden(nth, &entry))
 }
 
 /// The code that a client meant. A binary header has 16 bits for it, the codes around POP need 18:
@@ -63,80 +92,44 @@ fn unwrapped(code: i16) -> i32 {
     }
 }
 
-/// Calls `each` with every ext field that has a value, in their order; a key may come twice, and
-/// then the last one counts (Java writes "fast" headers and the map one after the other).
-pub(crate) fn visit<'a>(
-    ext_fields: &'a [u8],
-    mut each: impl FnMut(&'a [u8], ExtValue<'a>),
-) -> Result<(), DecodeError> {
-    entries(ext_fields, |key, value| {
-        if value.end > value.start {
-            each(
-                key.of(ext_fields),
-                ExtValue::new(value.of(ext_fields), false),
-            );
-        }
-        Ok(())
-    })
-}
-
-/// Calls `each` with where the name and the value of every ext field are.
-fn entries(
-    ext_fields: &[u8],
-    mut each: impl FnMut(Span, Span) -> Result<(), DecodeError>,
-) -> Result<(), DecodeError> {
-    let mut at = Cursor {
-        bytes: ext_fields,
-        at: 0,
-    };
-    while at.at < ext_fields.len() {
-        let key_length = i32::from(i16::from_be_bytes(at.array()?));
-        let key = at.span(key_length)?;
-        let value_length = i32::from_be_bytes(at.array()?);
-        each(key, at.span(value_length)?)?;
+/// Calls `each` with where every ext field is that stands in the header from `at` on; a key may come twice, and then the
+/// last one counts (Java writes "fast" headers and the map one after the other).
+#[inline]
+pub(crate) fn entries(
+    header: &[u8],
+    mut at: usize,
+    mut each: impl FnMut(Entry) -> Option<()>,
+) -> Option<()> {
+    while at < header.len() {
+        let key_length = i16::from_be_bytes(*header.get(at..)?.first_chunk()?);
+        let key = span(header, at + 2, i32::from(key_length))?;
+        at = key.end as usize;
+        let value_length = i32::from_be_bytes(*header.get(at..)?.first_chunk()?);
+        let value = span(header, at + 4, value_length)?;
+        at = value.end as usize;
+        each(Entry {
+            key,
+            value,
+            key_escaped: false,
+            escaped: false,
+        })?;
     }
-    Ok(())
+    Some(())
 }
 
-fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|_| DecodeError::NotText)
+#[inline]
+fn span(header: &[u8], start: usize, length: i32) -> Option<Span> {
+    let end = start + usize::try_from(length).ok()?;
+    (end <= header.len()).then(|| Span::new(start, end))
 }
 
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Whether bytes are UTF-8: seen at once for the short ASCII that nearly all are.
+#[inline]
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |all, byte| all | byte) < 0x80 || std::str::from_utf8(bytes).is_ok()
 }
 
-impl Cursor<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let array = self
-            .bytes
-            .get(self.at..)
-            .and_then(|rest| rest.first_chunk::<N>())
-            .ok_or(DecodeError::Truncated)?;
-        self.at += N;
-        Ok(*array)
-    }
-
-    fn span(&mut self, length: i32) -> Result<Span, DecodeError> {
-        let length = usize::try_from(length).map_err(|_| DecodeError::Truncated)?;
-        let end = self.at + length;
-        if end > self.bytes.len() {
-            return Err(DecodeError::Truncated);
-        }
-        let span = Span::new(self.at, end);
-        self.at = end;
-        Ok(span)
-    }
-
-    fn text(&mut self, length: i32) -> Result<Span, DecodeError> {
-        let span = self.span(length)?;
-        text(span.of(self.bytes))?;
-        Ok(span)
-    }
-}
-
-/// Writes the binary header; returns nothing, for everything fits or was cut by the caller.
+/// Writes the binary header. Code and version are cut to their 16 bits, which is how Java does it.
 pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
     out.extend_from_slice(&(command.code as i16).to_be_bytes());
     out.push(command.language.0);
@@ -146,9 +139,18 @@ pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
     let remark = command.remark.as_deref().unwrap_or_default();
     out.extend_from_slice(&(remark.len() as i32).to_be_bytes());
     out.extend_from_slice(remark.as_bytes());
+    let fields = command.ext_fields.iter();
+    encode_ext_fields(fields.map(|(key, value)| (&**key, &**value)), out);
+}
+
+/// Writes ext fields with their length in front.
+pub(super) fn encode_ext_fields<'a>(
+    ext_fields: impl Iterator<Item = (&'a str, &'a str)>,
+    out: &mut Vec<u8>,
+) {
     let length_at = out.len();
     out.extend_from_slice(&[0; 4]);
-    for (key, value) in &command.ext_fields {
+    for (key, value) in ext_fields {
         out.extend_from_slice(&(key.len() as i16).to_be_bytes());
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(&(value.len() as i32).to_be_bytes());

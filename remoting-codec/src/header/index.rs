@@ -2,86 +2,91 @@
 //! to go through it again.
 
 use super::Span;
-use crate::ext_fields::ExtValue;
 
 /// Most ext fields that are noted. A send has 14, three more where it is signed, and two with a
 /// namespace.
 const ENTRIES: usize = 24;
 
-/// Which header's ext fields these are does not stand here: whoever has them has the header.
+/// One ext field, where it lies in the header.
 #[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Span,
+    pub(crate) value: Span,
+    /// Whether the key has escapes in it, which only rewritten headers have.
+    pub(crate) key_escaped: bool,
+    /// Whether the value has escapes in it.
+    pub(crate) escaped: bool,
+}
+
+/// Which header's ext fields these are does not stand here: whoever has them has the header.
+#[derive(Clone, Debug)]
 pub(crate) struct Index {
-    entries: [Entry; ENTRIES],
+    places: [Place; ENTRIES],
     len: u8,
     /// Not all are here: the header must be gone through again.
     partial: bool,
     /// By place, which values have escapes.
     escaped: u32,
+    /// By place, which keys have escapes.
+    keys_escaped: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+struct Place {
     key_at: u16,
     key_len: u16,
     value_at: u16,
     value_len: u16,
 }
 
-impl Entry {
-    fn key(self) -> Span {
-        let at = usize::from(self.key_at);
-        Span::new(at, at + usize::from(self.key_len))
-    }
-
-    fn value(self) -> Span {
-        let at = usize::from(self.value_at);
-        Span::new(at, at + usize::from(self.value_len))
-    }
-}
-
 impl Index {
     /// For a header of that many bytes. Of one that is longer than places are, nothing is noted.
     pub(crate) fn new(header: usize) -> Self {
         Self {
-            entries: [Entry::default(); ENTRIES],
+            places: [Place::default(); ENTRIES],
             len: 0,
             partial: header > usize::from(u16::MAX),
             escaped: 0,
+            keys_escaped: 0,
         }
     }
 
     /// Notes one more.
     #[inline]
-    pub(crate) fn push(&mut self, key: Span, value: Span, escaped: bool) {
-        let Some(place) = self.entries.get_mut(usize::from(self.len)) else {
+    pub(crate) fn push(&mut self, entry: Entry) {
+        let Some(place) = self.places.get_mut(usize::from(self.len)) else {
             self.partial = true;
             return;
         };
-        *place = Entry {
-            key_at: key.start as u16,
-            key_len: (key.end - key.start) as u16,
-            value_at: value.start as u16,
-            value_len: (value.end - value.start) as u16,
+        *place = Place {
+            key_at: entry.key.start as u16,
+            key_len: (entry.key.end - entry.key.start) as u16,
+            value_at: entry.value.start as u16,
+            value_len: (entry.value.end - entry.value.start) as u16,
         };
-        self.escaped |= u32::from(escaped) << self.len;
+        self.escaped |= u32::from(entry.escaped) << self.len;
+        self.keys_escaped |= u32::from(entry.key_escaped) << self.len;
         self.len += 1;
     }
 
-    /// The fields in their order, as their names and values; `None` when not all are here.
+    /// Whether not all fields are here.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// The fields in their order, unless [not all are here](Self::is_partial).
     #[inline]
-    pub(crate) fn entries<'a>(
-        &self,
-        header: &'a [u8],
-    ) -> Option<impl Iterator<Item = (&'a [u8], ExtValue<'a>)>> {
-        if self.partial {
-            return None;
-        }
-        let noted = self.entries.get(..usize::from(self.len))?;
-        let entries = noted.iter().enumerate().map(move |(nth, entry)| {
-            let escaped = self.escaped >> nth & 1 != 0;
-            let value = ExtValue::new(entry.value().of(header), escaped);
-            (entry.key().of(header), value)
-        });
-        Some(entries)
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
+        let noted = self.places.get(..usize::from(self.len));
+        let noted = noted.unwrap_or_default().iter().enumerate();
+        noted.map(move |(nth, place)| {
+            let (key, value) = (usize::from(place.key_at), usize::from(place.value_at));
+            Entry {
+                key: Span::new(key, key + usize::from(place.key_len)),
+                value: Span::new(value, value + usize::from(place.value_len)),
+                key_escaped: self.keys_escaped >> nth & 1 != 0,
+                escaped: self.escaped >> nth & 1 != 0,
+            }
+        })
     }
 }

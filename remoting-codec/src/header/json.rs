@@ -1,299 +1,191 @@
-//! The JSON header: read where it lies, without building anything.
+//! The JSON header in the form that clients write: read in one pass where it lies.
 //!
-//! The reader is stricter than JSON readers are by habit. A header goes on to a broker over a
-//! connection that other clients share, and a broker closes a connection whose header it cannot
-//! read, or that it reads differently. So what is not plainly one object of the known keys is refused
-//! here, where it costs only its sender.
+//! Canonical is an object of the keys below, each once at most and the opaque for certain, without white space (C++ ends it
+//! with a newline): code, flag, opaque and version are plain 32 bit numbers, the language is one of the known names, the
+//! serialization one of the two, the remark text, and the ext fields are text or, as C++ writes some, plain whole numbers.
+//! The readers of all brokers take that for the same.
 
-use super::index::Index;
-use super::reader::{Kind, Reader, Value, ambiguous};
-use super::{Head, Span};
-use crate::error::{DecodeError, FrameError};
-use crate::ext_fields::ExtValue;
+use super::index::Entry;
+use super::scanner::Scanner;
+use super::{Head, Span, text};
 use crate::frame::MAX_HEADER;
 use crate::version::{Language, Version};
 
 /// Digits and sign of the longest opaque that a header may get instead of its own.
-const LONGEST_OPAQUE: usize = 11;
+pub(crate) const LONGEST_OPAQUE: usize = 11;
 
-/// Longest key of no interest. Java's JSON readers know keys by a 64 bit hash alone: a long key can
-/// be made up that has the hash of `opaque`, and a broker would then answer somebody else's request.
-const MAX_UNKNOWN_KEY: usize = 8;
-
-/// The last language that brokers of 4.9 know by its number; they fail on a greater one.
-const MAX_LANGUAGE_NUMBER: u8 = 12;
-
-/// The keys that a reader of the reference fills its fields from.
-const KEYS: [&str; 8] = [
-    "code",
-    "extFields",
-    "flag",
-    "language",
-    "opaque",
-    "remark",
-    "serializeTypeCurrentRPC",
-    "version",
-];
-
-/// Reads the head, and makes sure that the rest is well formed.
-pub(crate) fn decode(header: &[u8]) -> Result<Head, DecodeError> {
-    let mut reader = Reader::new(header)?;
-    let mut head = Head {
-        code: 0,
-        language: Language::JAVA,
-        version: Version(0),
-        opaque: 0,
-        flag: 0,
-        opaque_at: Span::default(),
-        remark: Span::default(),
-        ext_fields: Span::default(),
-        index: Index::new(header.len()),
-    };
+/// Reads a header; `None` when it is not canonical. One that was `rewritten` may have ext fields whose names have escapes.
+#[inline]
+pub(crate) fn decode(header: &[u8], rewritten: bool, head: &mut Head) -> Option<()> {
+    let mut scanner = Scanner::new(header, rewritten);
+    scanner.take(b"{\"")?;
     let mut seen = 0_u8;
-    reader.open()?;
-    let mut more = !reader.closes(b'}');
-    while more {
-        let key = reader.key()?;
-        let which: u8 = match reader.slice(key) {
-            "code" => 0,
-            "extFields" => 1,
-            "flag" => 2,
-            "language" => 3,
-            "opaque" => 4,
-            "remark" => 5,
-            "serializeTypeCurrentRPC" => 6,
-            "version" => 7,
-            other if is_harmless(other) => {
-                reader.value(0)?;
-                more = reader.goes_on(b'}')?;
-                continue;
+    loop {
+        let key = key(&mut scanner)?;
+        if seen & key != 0 {
+            return None;
+        }
+        seen |= key;
+        match key {
+            CODE => head.code = scanner.int()?,
+            FLAG => head.flag = scanner.int()?,
+            VERSION => head.version = Version(scanner.int()?),
+            OPAQUE => {
+                let start = scanner.at();
+                head.opaque = scanner.int()?;
+                head.opaque_at = Span::new(start, scanner.at());
             }
-            _ => return Err(ambiguous(key)),
-        };
-        if seen & (1 << which) != 0 {
-            return Err(ambiguous(key));
-        }
-        seen |= 1 << which;
-        if which == 1 && reader.peek() == b'{' {
-            head.ext_fields = ext_fields(&mut reader, &mut head.index)?;
-            more = reader.goes_on(b'}')?;
-            continue;
-        }
-        let value = reader.value(0)?;
-        match which {
-            0 => head.code = number(&reader, value, "code")?,
-            2 => head.flag = number(&reader, value, "flag")?,
-            4 => {
-                head.opaque = number(&reader, value, "opaque")?;
-                head.opaque_at = value.span;
+            LANGUAGE => head.language = language(&mut scanner, header)?,
+            EXT_FIELDS => {
+                let start = scanner.at();
+                scanner.take(b"{")?;
+                scanner.ext_fields(|entry| head.index.push(entry))?;
+                head.ext_fields = Span::new(start, scanner.at());
             }
-            7 => head.version = Version(number(&reader, value, "version")?),
-            3 => head.language = language(&reader, value)?,
-            5 if value.kind == Kind::Text => head.remark = value.span,
-            1 if value.kind != Kind::Null => return Err(value.malformed()),
-            // Not read, a frame has its own type byte; but Java's reader fails on other kinds.
-            6 if !matches!(value.kind, Kind::Text | Kind::Null) => return Err(value.malformed()),
-            _ => {}
-        }
-        more = reader.goes_on(b'}')?;
-    }
-    reader.end()?;
-    if head.opaque_at == Span::default() {
-        return Err(DecodeError::NotANumber("opaque"));
-    }
-    let others = header.len() - head.opaque_at.of(header).len();
-    if others + LONGEST_OPAQUE > MAX_HEADER {
-        return Err(FrameError::HeaderTooLong(header.len()).into());
-    }
-    Ok(head)
-}
-
-/// Reads the object of ext fields, and notes where each field that has a value is.
-fn ext_fields(reader: &mut Reader<'_>, index: &mut Index) -> Result<Span, DecodeError> {
-    let start = reader.at();
-    reader.open()?;
-    let mut more = !reader.closes(b'}');
-    while more {
-        let key = reader.key()?;
-        let value = reader.value(1)?;
-        if value.kind != Kind::Null {
-            index.push(key, value.span, value.escaped);
-        }
-        more = reader.goes_on(b'}')?;
-    }
-    Ok(Span::new(start, reader.at()))
-}
-
-/// Calls `each` with every ext field that has a value; a key that comes twice is called twice.
-/// `object` is text that [`decode`] has been through.
-pub(crate) fn visit<'a>(
-    object: &'a [u8],
-    mut each: impl FnMut(&'a [u8], ExtValue<'a>),
-) -> Result<(), DecodeError> {
-    if object.is_empty() {
-        return Ok(());
-    }
-    let mut reader = Reader::new(object)?;
-    reader.open()?;
-    let mut more = !reader.closes(b'}');
-    while more {
-        let key = reader.key()?;
-        let value = reader.value(1)?;
-        if value.kind != Kind::Null {
-            let raw = value.span.of(object);
-            each(key.of(object), ExtValue::new(raw, value.escaped));
-        }
-        more = reader.goes_on(b'}')?;
-    }
-    Ok(())
-}
-
-fn number(reader: &Reader<'_>, value: Value, key: &'static str) -> Result<i32, DecodeError> {
-    if value.kind != Kind::Number {
-        return Err(DecodeError::NotANumber(key));
-    }
-    let number = reader.slice(value.span).parse();
-    number.map_err(|_| DecodeError::NotANumber(key))
-}
-
-/// Java writes the name and reads the ordinal too. A name that it does not know is none to it; a
-/// number or anything else that it does not know, it fails on.
-fn language(reader: &Reader<'_>, value: Value) -> Result<Language, DecodeError> {
-    match value.kind {
-        Kind::Text => Ok(Language::from_name(reader.slice(value.span))),
-        Kind::Null => Ok(Language::JAVA),
-        Kind::Number => match reader.slice(value.span).parse() {
-            Ok(number @ 0..=MAX_LANGUAGE_NUMBER) => Ok(Language(number)),
-            _ => Err(value.malformed()),
-        },
-        _ => Err(value.malformed()),
-    }
-}
-
-/// Whether a key that is not one of [`KEYS`] is none of them to a broker either. Java's JSON reader
-/// takes `Opaque`, `_opaque` and `isOpaque` for `opaque`: such a key would be nothing to us and the
-/// opaque to the broker. It also has a `body`, and fails when that is not what it expects.
-fn is_harmless(key: &str) -> bool {
-    let known = |key: &str| {
-        let mut known = KEYS.iter().chain(&["body"]);
-        known.any(|known| known.eq_ignore_ascii_case(key))
-    };
-    let without_is = match key.split_at_checked(2) {
-        Some((is, rest)) if is.eq_ignore_ascii_case("is") => rest,
-        _ => key,
-    };
-    key.len() <= MAX_UNKNOWN_KEY
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        && !known(key)
-        && !known(without_is)
-}
-
-/// What a JSON string stands for.
-pub(crate) fn unescape(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        out.push_str(plain);
-        let mut chars = escape.chars();
-        match chars.next() {
-            Some('b') => out.push('\u{8}'),
-            Some('f') => out.push('\u{c}'),
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some('u') => {
-                let (c, after) = unescape_unicode(chars.as_str());
-                out.push(c);
-                rest = after;
-                continue;
+            REMARK => {
+                scanner.take(b"\"")?;
+                head.remark = scanner.string()?.0;
             }
-            Some(other) => out.push(other),
-            None => {}
+            _ => scanner
+                .take(b"\"JSON\"")
+                .or_else(|| scanner.take(b"\"ROCKETMQ\""))?,
         }
-        rest = chars.as_str();
+        match scanner.next()? {
+            b',' => scanner.take(b"\"")?,
+            b'}' => break,
+            _ => return None,
+        }
     }
-    out.push_str(rest);
-    out
+    let is_whole = matches!(scanner.rest(), [] | [b'\n']);
+    let has_room = header.len() + LONGEST_OPAQUE <= MAX_HEADER;
+    let is_text = !scanner.is_wide() || std::str::from_utf8(header).is_ok();
+    (is_whole && has_room && is_text && seen & OPAQUE != 0).then_some(())
 }
 
-/// The character of a `\u` escape whose four digits are at the front of `rest`, and what follows.
-/// Half a surrogate pair becomes U+FFFD.
-fn unescape_unicode(rest: &str) -> (char, &str) {
-    fn unit(rest: &str) -> Option<(u32, &str)> {
-        let (digits, after) = rest.split_at_checked(4)?;
-        Some((u32::from_str_radix(digits, 16).ok()?, after))
-    }
-    let Some((first, rest)) = unit(rest) else {
-        return (char::REPLACEMENT_CHARACTER, rest);
+const CODE: u8 = 1;
+const EXT_FIELDS: u8 = 1 << 1;
+const FLAG: u8 = 1 << 2;
+const LANGUAGE: u8 = 1 << 3;
+const OPAQUE: u8 = 1 << 4;
+const REMARK: u8 = 1 << 5;
+const SERIALIZE_TYPE: u8 = 1 << 6;
+const VERSION: u8 = 1 << 7;
+
+/// Which key comes next, its opening quote behind us; goes behind its colon.
+#[inline]
+fn key(scanner: &mut Scanner<'_>) -> Option<u8> {
+    let (name, key): (&[u8], u8) = match scanner.rest().first()? {
+        b'c' => (b"code\":", CODE),
+        b'e' => (b"extFields\":", EXT_FIELDS),
+        b'f' => (b"flag\":", FLAG),
+        b'l' => (b"language\":", LANGUAGE),
+        b'o' => (b"opaque\":", OPAQUE),
+        b'r' => (b"remark\":", REMARK),
+        b's' => (b"serializeTypeCurrentRPC\":", SERIALIZE_TYPE),
+        b'v' => (b"version\":", VERSION),
+        _ => return None,
     };
-    if (0xD800..0xDC00).contains(&first)
-        && let Some((second, after)) = rest.strip_prefix("\\u").and_then(unit)
-        && (0xDC00..0xE000).contains(&second)
-    {
-        let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (
-            char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-            after,
-        );
+    scanner.take(name)?;
+    Some(key)
+}
+
+#[inline]
+fn language(scanner: &mut Scanner<'_>, header: &[u8]) -> Option<Language> {
+    if scanner.take(b"\"JAVA\"").is_some() {
+        return Some(Language::JAVA);
     }
-    (
-        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-        rest,
-    )
+    scanner.take(b"\"")?;
+    let (name, _) = scanner.string()?;
+    Language::known(name.of(header))
+}
+
+/// Calls `each` with every ext field; a key that comes twice is called twice. `object` is what [`decode`] has been through.
+pub(crate) fn visit(object: &[u8], each: impl FnMut(Entry)) -> Option<()> {
+    let mut scanner = Scanner::new(object, true);
+    scanner.take(b"{")?;
+    scanner.ext_fields(each)
 }
 
 /// Writes the header as Java does: keys in their order, absent ones left out.
 pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
-    let mut number = itoa::Buffer::new();
-    out.extend_from_slice(b"{\"code\":");
-    out.extend_from_slice(number.format(command.code).as_bytes());
-    if !command.ext_fields.is_empty() {
-        out.extend_from_slice(b",\"extFields\":{");
-        for (nth, (key, value)) in command.ext_fields.iter().enumerate() {
-            if nth > 0 {
-                out.push(b',');
-            }
-            encode_text(key, out);
-            out.push(b':');
-            encode_text(value, out);
-        }
-        out.push(b'}');
+    let mut writer = Writer::new(command.code, out);
+    for (key, value) in &command.ext_fields {
+        writer.ext_field(
+            |out| text::write_name(key.encode_utf16(), out),
+            |out| text::write(value, out),
+        );
     }
-    out.extend_from_slice(b",\"flag\":");
-    out.extend_from_slice(number.format(command.flag).as_bytes());
-    out.extend_from_slice(b",\"language\":\"");
-    out.extend_from_slice(command.language.name().as_bytes());
-    out.extend_from_slice(b"\",\"opaque\":");
-    out.extend_from_slice(number.format(command.opaque).as_bytes());
-    if let Some(remark) = &command.remark {
-        out.extend_from_slice(b",\"remark\":");
-        encode_text(remark, out);
-    }
-    out.extend_from_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
-    out.extend_from_slice(number.format(command.version.0).as_bytes());
-    out.push(b'}');
+    let remark = command.remark.as_deref();
+    let remark = remark.map(|remark| move |out: &mut Vec<u8>| text::write(remark, out));
+    writer.end(
+        command.flag,
+        command.language,
+        command.opaque,
+        remark,
+        command.version,
+    );
 }
 
-fn encode_text(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0..0x20 => {
-                let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-                out.extend_from_slice(&[
-                    b'\\',
-                    b'u',
-                    b'0',
-                    b'0',
-                    digit(byte >> 4),
-                    digit(byte & 15),
-                ]);
-            }
-            _ => out.push(byte),
+/// Writes a header in the order of its keys.
+pub(super) struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    has_ext_fields: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(code: i32, out: &'a mut Vec<u8>) -> Self {
+        out.extend_from_slice(b"{\"code\":");
+        out.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
+        Self {
+            out,
+            has_ext_fields: false,
         }
     }
-    out.push(b'"');
+
+    /// One more ext field, its name and value as they write themselves.
+    pub(super) fn ext_field(
+        &mut self,
+        key: impl FnOnce(&mut Vec<u8>),
+        value: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let before: &[u8] = if self.has_ext_fields {
+            b","
+        } else {
+            b",\"extFields\":{"
+        };
+        self.has_ext_fields = true;
+        self.out.extend_from_slice(before);
+        key(self.out);
+        self.out.push(b':');
+        value(self.out);
+    }
+
+    /// What follows the ext fields.
+    pub(super) fn end(
+        self,
+        flag: i32,
+        language: Language,
+        opaque: i32,
+        remark: Option<impl FnOnce(&mut Vec<u8>)>,
+        version: Version,
+    ) {
+        let out = self.out;
+        let mut number = itoa::Buffer::new();
+        if self.has_ext_fields {
+            out.push(b'}');
+        }
+        out.extend_from_slice(b",\"flag\":");
+        out.extend_from_slice(number.format(flag).as_bytes());
+        out.extend_from_slice(b",\"language\":\"");
+        out.extend_from_slice(language.name().as_bytes());
+        out.extend_from_slice(b"\",\"opaque\":");
+        out.extend_from_slice(number.format(opaque).as_bytes());
+        if let Some(remark) = remark {
+            out.extend_from_slice(b",\"remark\":");
+            remark(out);
+        }
+        out.extend_from_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
+        out.extend_from_slice(number.format(version.0).as_bytes());
+        out.push(b'}');
+    }
 }

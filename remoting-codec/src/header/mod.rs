@@ -1,11 +1,16 @@
 //! The two header serializations: where the fields of a header lie in its bytes.
+//!
+//! [`json`] and [`binary`] read the canonical form, the one that clients write, in one pass and without allocating. What is
+//! not in it, [`rewrite`] reads as a broker does and writes anew in that form. So only the canonical form goes on.
 
 pub(crate) mod binary;
 mod index;
 pub(crate) mod json;
-mod reader;
+pub(crate) mod rewrite;
+mod scanner;
+pub(crate) mod text;
 
-pub(crate) use self::index::Index;
+pub(crate) use self::index::{Entry, Index};
 use crate::version::{Language, Version};
 
 /// A stretch of a header's bytes.
@@ -23,12 +28,8 @@ impl Span {
         }
     }
 
-    /// The same stretch of something that lies `by` bytes into the header.
-    pub(crate) fn after(self, by: u32) -> Self {
-        Self {
-            start: self.start + by,
-            end: self.end + by,
-        }
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
     }
 
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
@@ -39,7 +40,7 @@ impl Span {
 }
 
 /// What is read of every header, whoever asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) code: i32,
     pub(crate) language: Language,
@@ -54,4 +55,21 @@ pub(crate) struct Head {
     pub(crate) ext_fields: Span,
     /// Where in the header each of them is.
     pub(crate) index: Index,
+}
+
+impl Head {
+    /// Of a header of that many bytes, of which nothing has been read: all fields have what stands for absent ones.
+    pub(crate) fn new(header: usize) -> Self {
+        Self {
+            code: 0,
+            language: Language::JAVA,
+            version: Version(0),
+            opaque: 0,
+            flag: 0,
+            opaque_at: Span::default(),
+            remark: Span::default(),
+            ext_fields: Span::default(),
+            index: Index::new(header),
+        }
+    }
 }

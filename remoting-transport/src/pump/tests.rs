@@ -6,7 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, duplex};
 
 use super::*;
 
-const LIMIT: usize = 1024 * 1024;
+const LIMITS: FrameLimits = FrameLimits {
+    frame: 1024 * 1024,
+    header: 64 * 1024,
+};
 
 /// Takes so many frames at a time.
 #[derive(Default)]
@@ -57,7 +60,7 @@ async fn frames_arrive_whole_however_they_are_cut() {
             }
             drop(far);
         };
-        let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), write);
+        let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMITS, &taker), write);
         ended.unwrap();
         assert!(*taker.frames.borrow() == sent, "cut into {cut}");
     }
@@ -81,7 +84,10 @@ async fn a_handler_that_is_not_ready_gets_the_rest_later() {
         taker.room.set(1);
         outbox.wake();
     };
-    let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), make_room);
+    let (ended, ()) = tokio::join!(
+        pump(&mut near, &outbox, &buffers, LIMITS, &taker),
+        make_room
+    );
     ended.unwrap();
     assert!(*taker.frames.borrow() == sent);
 }
@@ -103,7 +109,7 @@ async fn what_a_stream_holds_back_is_flushed() {
         outbox.flushed().await;
         outbox.close();
     };
-    let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMIT, &taker), arrives);
+    let (ended, ()) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMITS, &taker), arrives);
     ended.unwrap();
     assert!(read == sent);
 }
@@ -154,7 +160,7 @@ async fn what_a_peer_said_before_it_went_is_heard() {
     let seen = Rc::new(Cell::new(false));
     let mut gone = Gone(&said, seen.clone());
     let others = async { seen.set(true) };
-    let (ended, ()) = tokio::join!(pump(&mut gone, &outbox, &buffers, LIMIT, &taker), others);
+    let (ended, ()) = tokio::join!(pump(&mut gone, &outbox, &buffers, LIMITS, &taker), others);
     assert!(matches!(ended, Err(PumpError::Io(_))));
     assert!(*taker.frames.borrow() == sent);
     assert!(outbox.is_empty());
@@ -168,6 +174,6 @@ async fn what_is_no_frame_ends_the_connection() {
     taker.room.set(1);
     let buffers = Rc::new(Buffers::default());
     let outbox = Outbox::new(buffers.clone(), Arc::default());
-    let ended = pump(&mut near, &outbox, &buffers, LIMIT, &taker).await;
+    let ended = pump(&mut near, &outbox, &buffers, LIMITS, &taker).await;
     assert!(matches!(ended, Err(PumpError::Protocol(_))));
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, DecodeError, FLAG_ONEWAY, RemotingCommand, ResponseCode};
+use remoting_codec::{
+    CommandView, DecodeError, FLAG_ONEWAY, FrameLimits, RemotingCommand, ResponseCode,
+};
 use remoting_transport::{Account, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
@@ -196,7 +198,14 @@ impl Connection {
         let Context {
             buffers, config, ..
         } = &*self.context;
-        pump(stream, &self.outbox, buffers, config.frame_limit, self).await
+        pump(
+            stream,
+            &self.outbox,
+            buffers,
+            FrameLimits::upstream(config.frame_limit),
+            self,
+        )
+        .await
     }
 
     /// Sends a request of the client with that account on for `target`, which gets the answer and `ticket`, or why there is
@@ -213,7 +222,7 @@ impl Connection {
         time: Duration,
         ticket: Ticket,
     ) -> Result<(), UpstreamError> {
-        self.admit(frame.bytes().len(), from.forwarded())?;
+        self.admit(view.longest(), from.forwarded())?;
         let origin = Origin {
             opaque: view.opaque(),
             code: view.request_code(),
@@ -236,7 +245,7 @@ impl Connection {
         view: &CommandView<'_>,
         from: &Rc<Account>,
     ) -> Result<(), UpstreamError> {
-        self.admit(frame.bytes().len(), from.forwarded())?;
+        self.admit(view.longest(), from.forwarded())?;
         // Brokers do not answer: the opaque only has to be one that no pending request has.
         self.outbox.push_forwarded(frame, view, 0, from);
         // Where nothing else is asked, a probe finds out whether what is sent arrives anywhere.
@@ -252,7 +261,7 @@ impl Connection {
         opaque: i32,
         from: &Rc<Account>,
     ) {
-        if self.admit(frame.bytes().len(), from.forwarded()).is_ok() {
+        if self.admit(view.longest(), from.forwarded()).is_ok() {
             self.outbox.push_forwarded(frame, view, opaque, from);
         }
     }

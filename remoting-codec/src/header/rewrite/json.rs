@@ -1,0 +1,113 @@
+//! A JSON header as `RemotingSerializable.decode` of 5.5.0 reads it (fastjson2, without smart matching of names).
+
+use super::nested;
+use super::number::Number;
+use super::source::{Scalar, Source, Units};
+use super::{ExtFields, Header};
+use crate::error::DecodeError;
+use crate::header::scanner::is_instruction;
+use crate::version::{Language, Version};
+
+/// Longest name that fastjson2 compares as a number, in which zeros behind it do not count.
+const SHORT_NAME: usize = 8;
+
+/// The last code of a language.
+const LAST_LANGUAGE: i32 = 13;
+
+pub(super) fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
+    let mut source = Source::new(bytes)?;
+    let mut header = Header::new();
+    source.object(|source, key| {
+        let mut name = String::from_utf16_lossy(&key);
+        if key.len() <= SHORT_NAME {
+            name.truncate(name.trim_end_matches('\0').len());
+        }
+        match name.as_str() {
+            "code" => header.code = int(source, "code")?,
+            "flag" => header.flag = int(source, "flag")?,
+            "opaque" => header.opaque = int(source, "opaque")?,
+            "version" => header.version = Version(int(source, "version")?),
+            "language" => header.language = language(source)?,
+            "remark" => header.remark = nested::text(source)?,
+            "extFields" => header.ext_fields = ext_fields(source)?,
+            _ => source.skip()?,
+        }
+        Ok(())
+    })?;
+    source.take(b',');
+    source.end()?;
+    Ok(header)
+}
+
+fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
+    let mut fields = ExtFields::default();
+    if source.peek() != b'{' {
+        return match source.scalar()? {
+            Scalar::Null => Ok(fields),
+            Scalar::Text(text) if text.is_empty() => Ok(fields),
+            _ => Err(source.malformed()),
+        };
+    }
+    source.object(|source, key| {
+        // Not all brokers would take it for the name of a field, however it is written.
+        if is_instruction(String::from_utf16_lossy(&key).as_bytes()) {
+            return Err(source.ambiguous());
+        }
+        let value = nested::text(source)?;
+        fields.put(key, value);
+        Ok(())
+    })?;
+    Ok(fields)
+}
+
+/// A 32 bit number, or what stands for one: a truth for 0 or 1, no value and empty text for 0, text for what is in it.
+fn int(source: &mut Source<'_>, key: &'static str) -> Result<i32, DecodeError> {
+    if matches!(source.peek(), b'{' | b'[') {
+        return Err(DecodeError::NotANumber(key));
+    }
+    let number = match source.scalar()? {
+        Scalar::Null => Some(0),
+        Scalar::Bool(truth) => Some(i32::from(truth)),
+        Scalar::Number(number) => number.int(),
+        Scalar::Text(text) => int_in_text(&text),
+    };
+    number.ok_or(DecodeError::NotANumber(key))
+}
+
+fn int_in_text(units: &Units) -> Option<i32> {
+    let text = String::from_utf16_lossy(units);
+    match text.as_str() {
+        "" | "null" | "false" => Some(0),
+        "true" => Some(1),
+        // Thousands, of which only the last need be whole.
+        text if text.rfind(',').is_some_and(|at| at + 4 == text.len()) => {
+            text.replace(',', "").parse().ok()
+        }
+        text => Number::read(text.as_bytes())?.int(),
+    }
+}
+
+/// Java writes the name and reads the number too. A name that it does not know is none to it.
+fn language(source: &mut Source<'_>) -> Result<Language, DecodeError> {
+    let of_number = |number: i32| match number {
+        0..=LAST_LANGUAGE => u8::try_from(number).ok().map(Language),
+        _ => None,
+    };
+    if matches!(source.peek(), b'{' | b'[') {
+        return Err(source.malformed());
+    }
+    match source.scalar()? {
+        Scalar::Null => Ok(Language::OTHER),
+        Scalar::Bool(_) => Err(source.malformed()),
+        Scalar::Number(number) => {
+            let language = number.int().and_then(of_number);
+            language.ok_or(source.malformed())
+        }
+        Scalar::Text(text) => {
+            let name = String::from_utf16_lossy(&text);
+            let number = name.parse().ok().and_then(of_number);
+            let language = number.or_else(|| Language::similar(&name));
+            Ok(language.unwrap_or(Language::OTHER))
+        }
+    }
+}

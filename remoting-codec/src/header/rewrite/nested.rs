@@ -1,0 +1,135 @@
+//! Objects and arrays where text is wanted: fastjson2 reads them and writes them again.
+
+use std::collections::HashMap;
+
+use super::number::Number;
+use super::source::{Scalar, Source, Units};
+use crate::error::DecodeError;
+
+/// How deep such a value may be nested.
+const MAX_DEPTH: u8 = 64;
+
+enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Units),
+    Array(Vec<Value>),
+    /// In the order in which the names came first.
+    Object(Vec<(Units, Value)>),
+}
+
+/// The text that a value of any kind stands for; `None` for null. An array of one text, or of one null, stands for that.
+pub(super) fn text(source: &mut Source<'_>) -> Result<Option<Units>, DecodeError> {
+    let text = match read(source, 0)? {
+        Value::Null => return Ok(None),
+        Value::Bool(truth) => units(&truth.to_string()),
+        Value::Number(number) => units(&number.text()),
+        Value::Text(text) => text,
+        Value::Array(mut only) if matches!(*only, [Value::Null | Value::Text(_)]) => {
+            return Ok(match only.pop() {
+                Some(Value::Text(text)) => Some(text),
+                _ => None,
+            });
+        }
+        other => {
+            let mut out = Units::new();
+            write(&other, &mut out);
+            out
+        }
+    };
+    Ok(Some(text))
+}
+
+pub(super) fn units(text: &str) -> Units {
+    text.encode_utf16().collect()
+}
+
+fn read(source: &mut Source<'_>, depth: u8) -> Result<Value, DecodeError> {
+    if depth > MAX_DEPTH {
+        return Err(source.malformed());
+    }
+    match source.peek() {
+        b'[' => {
+            let mut elements = Vec::new();
+            source.array(|source| {
+                elements.push(read(source, depth + 1)?);
+                Ok(())
+            })?;
+            Ok(Value::Array(elements))
+        }
+        b'{' => {
+            let mut members: Vec<(Units, Value)> = Vec::new();
+            let mut places = HashMap::new();
+            source.object(|source, key| {
+                let value = read(source, depth + 1)?;
+                let place = *places.entry(key.clone()).or_insert(members.len());
+                match members.get_mut(place) {
+                    Some((_, old)) => *old = value,
+                    None => members.push((key, value)),
+                }
+                Ok(())
+            })?;
+            Ok(Value::Object(members))
+        }
+        _ => Ok(match source.scalar()? {
+            Scalar::Null => Value::Null,
+            Scalar::Bool(truth) => Value::Bool(truth),
+            Scalar::Number(number) => Value::Number(number),
+            Scalar::Text(text) => Value::Text(text),
+        }),
+    }
+}
+
+/// As fastjson2 writes: no white space, members without a value left out.
+fn write(value: &Value, out: &mut Units) {
+    match value {
+        Value::Null => out.extend(units("null")),
+        Value::Bool(truth) => out.extend(units(&truth.to_string())),
+        Value::Number(number) => out.extend(units(&number.text())),
+        Value::Text(text) => write_text(text, out),
+        Value::Array(elements) => {
+            out.push(u16::from(b'['));
+            for (nth, element) in elements.iter().enumerate() {
+                if nth > 0 {
+                    out.push(u16::from(b','));
+                }
+                write(element, out);
+            }
+            out.push(u16::from(b']'));
+        }
+        Value::Object(members) => {
+            out.push(u16::from(b'{'));
+            let members = members
+                .iter()
+                .filter(|(_, value)| !matches!(value, Value::Null));
+            for (nth, (key, value)) in members.enumerate() {
+                if nth > 0 {
+                    out.push(u16::from(b','));
+                }
+                write_text(key, out);
+                out.push(u16::from(b':'));
+                write(value, out);
+            }
+            out.push(u16::from(b'}'));
+        }
+    }
+}
+
+fn write_text(text: &Units, out: &mut Units) {
+    out.push(u16::from(b'"'));
+    for unit in text {
+        match unit {
+            0x22 => out.extend(units("\\\"")),
+            0x5c => out.extend(units("\\\\")),
+            8 => out.extend(units("\\b")),
+            9 => out.extend(units("\\t")),
+            10 => out.extend(units("\\n")),
+            12 => out.extend(units("\\f")),
+            13 => out.extend(units("\\r")),
+            0..0x20 => out.extend(units(&format!("\\u{unit:04x}"))),
+            _ => out.push(*unit),
+        }
+    }
+    out.push(u16::from(b'"'));
+}

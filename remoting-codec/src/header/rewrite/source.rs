@@ -1,0 +1,244 @@
+//! JSON as brokers take it, token by token.
+
+use super::number::Number;
+use crate::error::DecodeError;
+
+/// Text as Java has it: UTF-16, in which half a surrogate pair may be.
+pub(super) type Units = Vec<u16>;
+
+/// A value that is no object or array.
+pub(super) enum Scalar {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Units),
+}
+
+/// Goes through JSON from front to back. The end reads as a 0, which counts as white space everywhere else.
+pub(super) struct Source<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Source<'a> {
+    /// # Errors
+    /// When the bytes are not UTF-8.
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        std::str::from_utf8(bytes).map_err(|_| DecodeError::NotText)?;
+        Ok(Self { bytes, at: 0 })
+    }
+
+    pub(super) fn malformed(&self) -> DecodeError {
+        if self.at < self.bytes.len() {
+            DecodeError::Malformed(self.at as u32)
+        } else {
+            DecodeError::Truncated
+        }
+    }
+
+    /// What is said of the key that was read last.
+    pub(super) fn ambiguous(&self) -> DecodeError {
+        DecodeError::AmbiguousKey(self.at as u32)
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next byte that is neither white space nor in a comment, left where it is.
+    pub(super) fn peek(&mut self) -> u8 {
+        loop {
+            match self.rest() {
+                [b'\0' | 8 | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ', ..] => self.at += 1,
+                [b'/', b'*', comment @ ..] => {
+                    let end = comment.windows(2).position(|end| end == b"*/");
+                    self.at += end.map_or(comment.len(), |end| end + 2) + 2;
+                }
+                [b'/', b'/', comment @ ..] => {
+                    let end = comment.iter().position(|byte| *byte == b'\n');
+                    self.at += end.unwrap_or(comment.len()) + 2;
+                }
+                [byte, ..] => return *byte,
+                [] => return 0,
+            }
+        }
+    }
+
+    /// Goes behind that byte, if it comes next.
+    pub(super) fn take(&mut self, wanted: u8) -> bool {
+        let is_there = self.peek() == wanted;
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), DecodeError> {
+        match self.take(wanted) {
+            true => Ok(()),
+            false => Err(self.malformed()),
+        }
+    }
+
+    /// The members of an object, its brace next: calls `each` with their names, to read their values.
+    pub(super) fn object(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Units) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.expect(b'{')?;
+        while !self.take(b'}') {
+            let key = self.text()?;
+            self.expect(b':')?;
+            each(self, key)?;
+            if !self.take(b',') && self.peek() != b'}' {
+                return Err(self.malformed());
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of an array, its bracket next: calls `each` to read them.
+    pub(super) fn array(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        self.expect(b'[')?;
+        while !self.take(b']') {
+            each(self)?;
+            if !self.take(b',') && self.peek() != b']' {
+                return Err(self.malformed());
+            }
+        }
+        Ok(())
+    }
+
+    /// A value that is neither an object nor an array.
+    pub(super) fn scalar(&mut self) -> Result<Scalar, DecodeError> {
+        let literal = |source: &mut Self, literal: &[u8], scalar| {
+            let is_there = source.rest().starts_with(literal);
+            source.at += if is_there { literal.len() } else { 0 };
+            is_there.then_some(scalar).ok_or(source.malformed())
+        };
+        match self.peek() {
+            b'"' | b'\'' => self.text().map(Scalar::Text),
+            b't' => literal(self, b"true", Scalar::Bool(true)),
+            b'f' => literal(self, b"false", Scalar::Bool(false)),
+            b'n' => literal(self, b"null", Scalar::Null),
+            b'-' | b'+' | b'0'..=b'9' => {
+                let is_part =
+                    |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                let length = self.rest().iter().take_while(is_part).count();
+                let number = self.rest().get(..length).and_then(Number::read);
+                let number = number.ok_or(self.malformed())?;
+                self.at += length;
+                Ok(Scalar::Number(number))
+            }
+            _ => Err(self.malformed()),
+        }
+    }
+
+    /// Goes behind a value of any kind that nobody wants to know, however deep it is.
+    pub(super) fn skip(&mut self) -> Result<(), DecodeError> {
+        let mut open = Vec::new();
+        loop {
+            match self.peek() {
+                b'{' => open.push(b'}'),
+                b'[' => open.push(b']'),
+                close @ (b'}' | b']') if open.last() == Some(&close) => {
+                    open.pop();
+                }
+                b',' | b':' if !open.is_empty() => {}
+                b'"' | b'\'' => {
+                    self.string(|_| {})?;
+                    // Behind the string already.
+                    self.at -= 1;
+                }
+                b'-' | b'+' | b'.' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                    let is_part = |byte: &&u8| {
+                        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
+                    };
+                    self.at += self.rest().iter().take_while(is_part).count() - 1;
+                }
+                _ => return Err(self.malformed()),
+            }
+            self.at += 1;
+            if open.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A string in quotes of either kind.
+    pub(super) fn text(&mut self) -> Result<Units, DecodeError> {
+        let mut units = Units::new();
+        self.string(|c| units.extend_from_slice(c))?;
+        Ok(units)
+    }
+
+    /// Goes behind a string and calls `each` with its characters. Brokers know more escapes than JSON has.
+    fn string(&mut self, mut each: impl FnMut(&[u16])) -> Result<(), DecodeError> {
+        let quote = self.peek();
+        if !matches!(quote, b'"' | b'\'') {
+            return Err(self.malformed());
+        }
+        self.at += 1;
+        loop {
+            let rest = self.rest();
+            let plain = |byte: &&u8| **byte != quote && **byte != b'\\';
+            let length = rest.iter().take_while(plain).count();
+            // The header is UTF-8 as a whole, and is cut at ASCII only.
+            let text = rest.get(..length).map(std::str::from_utf8);
+            for c in text.and_then(Result::ok).unwrap_or_default().chars() {
+                each(c.encode_utf16(&mut [0; 2]));
+            }
+            self.at += length;
+            match self.rest() {
+                [b'\\', ..] => each(&[self.escape()?]),
+                [_, ..] => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                [] => return Err(DecodeError::Truncated),
+            }
+        }
+    }
+
+    /// The character of an escape, its backslash next.
+    fn escape(&mut self) -> Result<u16, DecodeError> {
+        let [_, kind, rest @ ..] = self.rest() else {
+            return Err(DecodeError::Truncated);
+        };
+        let digits = match kind {
+            b'u' => 4,
+            b'x' => 2,
+            _ => 0,
+        };
+        let unit = match kind {
+            b'u' | b'x' => {
+                let digits = rest.get(..digits).ok_or(DecodeError::Truncated)?;
+                let digits = std::str::from_utf8(digits).ok();
+                let digits = digits.filter(|text| text.bytes().all(|x| x.is_ascii_hexdigit()));
+                let unit = digits.and_then(|text| u16::from_str_radix(text, 16).ok());
+                unit.ok_or(self.malformed())?
+            }
+            b'0'..=b'7' => u16::from(kind - b'0'),
+            b'b' => 8,
+            b't' => 9,
+            b'n' => 10,
+            b'v' => 11,
+            b'f' | b'F' => 12,
+            b'r' => 13,
+            b'"' | b'\'' | b'/' | b'.' | b'\\' | b'#' | b'&' | b'[' | b']' | b'@' | b'(' | b')'
+            | b'_' | b',' | b'~' | b' ' => u16::from(*kind),
+            _ => return Err(self.malformed()),
+        };
+        self.at += 2 + digits;
+        Ok(unit)
+    }
+
+    /// Nothing but white space may follow.
+    pub(super) fn end(&mut self) -> Result<(), DecodeError> {
+        match self.peek() {
+            0 => Ok(()),
+            _ => Err(self.malformed()),
+        }
+    }
+}

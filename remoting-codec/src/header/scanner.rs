@@ -1,0 +1,234 @@
+//! Goes over the bytes of canonical JSON, eight at a time where it looks for the end of something.
+//!
+//! Nothing here says what is wrong: `None` means that this is not the canonical form, whatever it may be.
+
+use super::Span;
+use super::index::Entry;
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// Most digits of a number among the ext fields: all that a 64 bit one is sure to hold.
+const MAX_DIGITS: usize = 18;
+
+/// A bit for each quote, backslash and control character among eight bytes, the first byte's lowest; what stands above the
+/// lowest that is set means nothing.
+#[inline]
+fn stops(word: u64) -> u64 {
+    // A byte that is 0 borrows from the one above; what that does to those above does not matter.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let controls = word.wrapping_sub(ONES * 0x20) & !word;
+    let quotes = zeros(word ^ (ONES * u64::from(b'"')));
+    let backslashes = zeros(word ^ (ONES * u64::from(b'\\')));
+    (controls | quotes | backslashes) & HIGHS
+}
+
+/// Goes through a header from front to back.
+pub(super) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// The bits of all bytes that strings had, and of some behind them.
+    seen: u64,
+    /// The header was written here: keys may have escapes.
+    rewritten: bool,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(bytes: &'a [u8], rewritten: bool) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            seen: 0,
+            rewritten,
+        }
+    }
+
+    /// How far it has come.
+    #[inline]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What is still to come.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Whether there may be something else than ASCII in the strings so far.
+    pub(super) fn is_wide(&self) -> bool {
+        self.seen & HIGHS != 0
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<u8> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// Goes behind `wanted`, if that is what comes next.
+    #[inline]
+    pub(super) fn take(&mut self, wanted: &[u8]) -> Option<()> {
+        let is_there = self.rest().starts_with(wanted);
+        self.at += if is_there { wanted.len() } else { 0 };
+        is_there.then_some(())
+    }
+
+    /// A 32 bit number as it is written: without superfluous signs and zeros.
+    #[inline]
+    pub(super) fn int(&mut self) -> Option<i32> {
+        let negative = self.bytes.get(self.at) == Some(&b'-');
+        self.at += usize::from(negative);
+        let start = self.at;
+        let mut number = 0_i64;
+        while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+            && self.at < start + MAX_DIGITS
+        {
+            number = number * 10 + i64::from(digit);
+            self.at += 1;
+        }
+        let length = self.at - start;
+        if length == 0 || self.bytes.get(start) == Some(&b'0') && (length > 1 || negative) {
+            return None;
+        }
+        i32::try_from(if negative { -number } else { number }).ok()
+    }
+
+    /// A string whose opening quote is behind us: where it is without quotes, and whether it has escapes.
+    #[inline]
+    pub(super) fn string(&mut self) -> Option<(Span, bool)> {
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.go_to_stop()? {
+                b'"' => {
+                    self.at += 1;
+                    return Some((Span::new(start, self.at - 1), escaped));
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Goes behind an escape whose backslash comes next.
+    #[inline]
+    fn escape(&mut self) -> Option<()> {
+        let length = match self.rest() {
+            [_, b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()) => 6,
+            [
+                _,
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                ..,
+            ] => 2,
+            _ => return None,
+        };
+        self.at += length;
+        Some(())
+    }
+
+    /// Goes to the next quote, backslash or control character, and answers with it.
+    #[inline]
+    fn go_to_stop(&mut self) -> Option<u8> {
+        let mut rest = self.rest();
+        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            self.seen |= word;
+            let stops = stops(word);
+            if stops != 0 {
+                let ahead = stops.trailing_zeros() & !7;
+                self.at += (ahead / 8) as usize;
+                return Some((word >> ahead) as u8);
+            }
+            self.at += 8;
+            rest = after;
+        }
+        for byte in rest {
+            self.seen |= u64::from(*byte);
+            if matches!(byte, b'"' | b'\\' | 0..0x20) {
+                return Some(*byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// A name among the ext fields, its opening quote behind us. It is ASCII without escapes, for not all brokers' readers
+    /// take others for the same name, and none of the two that some of them take for instructions.
+    #[inline]
+    fn key(&mut self) -> Option<(Span, bool)> {
+        let start = self.at;
+        // Nearly all are seen in one load, with what is behind them.
+        if let Some(chunk) = self.rest().first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let stops = stops(word) | (word & HIGHS);
+            let ahead = stops.trailing_zeros() & !7;
+            if stops != 0 && (word >> ahead) as u8 == b'"' && !matches!(word as u8, b'@' | b'$') {
+                self.at += (ahead / 8) as usize + 1;
+                return Some((Span::new(start, self.at - 1), false));
+            }
+        }
+        self.any_key()
+    }
+
+    fn any_key(&mut self) -> Option<(Span, bool)> {
+        let (key, escaped) = self.string()?;
+        let name = key.of(self.bytes);
+        let is_plain = name.is_ascii() && !is_instruction(name);
+        (is_plain && (!escaped || self.rewritten)).then_some((key, escaped))
+    }
+
+    /// The object of ext fields, its brace behind us: calls `each` with every one of them.
+    #[inline]
+    pub(super) fn ext_fields(&mut self, mut each: impl FnMut(Entry)) -> Option<()> {
+        match self.next()? {
+            b'}' => return Some(()),
+            b'"' => {}
+            _ => return None,
+        }
+        loop {
+            let (key, key_escaped) = self.key()?;
+            self.take(b":")?;
+            let (value, escaped) = match self.next()? {
+                b'"' => self.string()?,
+                b'-' | b'0'..=b'9' => (self.number()?, false),
+                _ => return None,
+            };
+            each(Entry {
+                key,
+                value,
+                key_escaped,
+                escaped,
+            });
+            match self.next()? {
+                b'}' => return Some(()),
+                b',' => self.take(b"\"")?,
+                _ => return None,
+            }
+        }
+    }
+
+    /// A bare number, as C++ sends it, its first byte behind us: whole, and short enough for all readers.
+    fn number(&mut self) -> Option<Span> {
+        let start = self.at - 1;
+        let digits = |byte: &&u8| byte.is_ascii_digit();
+        let more = self.rest().iter().take_while(digits).count();
+        self.at += more;
+        let span = Span::new(start, self.at);
+        match span.of(self.bytes) {
+            [b'-'] | [b'-', b'0', ..] | [b'0', _, ..] => None,
+            _ => (more < MAX_DIGITS).then_some(span),
+        }
+    }
+}
+
+/// Whether some readers take an ext field of that name for an instruction: to build an object of some class, or to put
+/// another part of the header here.
+pub(super) fn is_instruction(name: &[u8]) -> bool {
+    matches!(name, b"@type" | b"$ref")
+}
