@@ -64,7 +64,7 @@ fn routes(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let topic = turn.next().unwrap();
                 let route = all.block_on(&runtime, cache.route(topic)).unwrap();
-                route.encoded(&advertised, false).len()
+                route.encoded(&advertised, false, None).len()
             });
         });
     }

@@ -61,6 +61,7 @@ fn serve(
         Processor::Pull => return pull::process(session, row, frame, view),
         Processor::Pop => return pop::process(session, row, frame, view),
         Processor::Receipt => return receipt::process(session, row, frame, view),
+        Processor::TopicRoute => return topic_route::process(session, row, frame, view),
         Processor::FromBroker => return Err(ProcessError::FromBroker(row.code)),
         _ => {}
     }
@@ -75,14 +76,14 @@ fn serve(
         Processor::LockBatch => session.spawn(request, lock_batch::process),
         Processor::QueryAssignment => session.spawn(request, assignment::process),
         Processor::QueryMessage => session.spawn(request, query_message::process),
-        Processor::TopicRoute => session.spawn(request, topic_route::process),
         Processor::Unregister => session.spawn(request, unregister::process),
         Processor::FromBroker
         | Processor::Pop
         | Processor::Pull
         | Processor::Receipt
         | Processor::Relay
-        | Processor::Send => {}
+        | Processor::Send
+        | Processor::TopicRoute => {}
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ pub(crate) async fn send(
     let (Some(broker), Some(topic), Some(queue)) = (broker, topic, queue) else {
         return Err(error);
     };
-    let Ok(route) = session.upstream.routes().route(&topic).await else {
+    let Ok(route) = session.route(&topic).await else {
         return Err(error);
     };
     for other in route.others_with_queue(&broker, queue) {

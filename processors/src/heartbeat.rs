@@ -16,7 +16,7 @@ use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
-use crate::membership::{LOOK_UPS_MAX, Said};
+use crate::membership::Said;
 use crate::request::Request;
 use crate::session::Session;
 use crate::{relay, reply};
@@ -27,6 +27,9 @@ const LONG: usize = 64 * 1024;
 
 /// So many of those are read at the same time, by all workers together.
 static READING: Semaphore = Semaphore::const_new(2);
+
+/// Most topics of one heartbeat whose routes are looked up at the same time.
+const LOOK_UPS_MAX: usize = 16;
 
 /// Clients that have come.
 static CAME: PerSecond = PerSecond::new(100);
@@ -129,15 +132,7 @@ pub(crate) async fn brokers_of(
         let broker = session.upstream.broker(name).await;
         return broker.into_iter().collect();
     }
-    let routes = session.upstream.routes();
-    let look_ups = session.membership.borrow().look_ups();
-    let loading = topics.map(|topic| {
-        let look_ups = look_ups.clone();
-        async move {
-            let _look_up = look_ups.acquire().await;
-            routes.route(topic).await
-        }
-    });
+    let loading = topics.map(|topic| session.route(topic));
     let mut loading = pin!(stream::iter(loading).buffer_unordered(LOOK_UPS_MAX));
     let deadline = Instant::now() + session.settings.heartbeat_time / 2;
     let mut brokers: Vec<Rc<Broker>> = Vec::new();

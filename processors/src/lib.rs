@@ -21,6 +21,7 @@ mod error;
 mod heartbeat;
 mod leaving;
 mod lock_batch;
+mod look_ups;
 mod membership;
 pub mod metrics;
 mod notice;

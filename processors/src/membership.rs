@@ -9,7 +9,7 @@ use remoting_codec::body::{ConsumeType, ConsumerData, Heartbeat, MessageModel, N
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 use route_cache::rate::shown;
 use route_cache::{Broker, Lane, Registration};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::error::ProcessError;
@@ -28,9 +28,6 @@ const GROUP_MAX: usize = 255;
 
 /// Longest id that a reply can name: it is among the properties of a message, which brokers keep in a `short`'s length.
 const REPLY_ID_MAX: usize = 32767;
-
-/// Most topics of one client whose routes are looked up at the same time.
-pub(crate) const LOOK_UPS_MAX: usize = 16;
 
 /// The groups of one client connection.
 ///
@@ -56,8 +53,6 @@ pub(crate) struct Membership {
     /// Held while something that the client says is taken in: long heartbeats are read elsewhere, and what came first
     /// counts first.
     turn: Rc<Mutex<()>>,
-    /// One for each look-up of a topic's route.
-    look_ups: Rc<Semaphore>,
 }
 
 impl Default for Membership {
@@ -73,7 +68,6 @@ impl Default for Membership {
             was: None,
             decoded: 0,
             turn: Rc::default(),
-            look_ups: Rc::new(Semaphore::new(LOOK_UPS_MAX)),
         }
     }
 }
@@ -195,11 +189,6 @@ impl Membership {
     /// To be held while something that the client says is taken in.
     pub(crate) fn turn(&self) -> Rc<Mutex<()>> {
         self.turn.clone()
-    }
-
-    /// One permit for each look-up of a topic's route on behalf of the client.
-    pub(crate) fn look_ups(&self) -> Rc<Semaphore> {
-        self.look_ups.clone()
     }
 
     /// Whether lanes say that the client is in the group, before it has said who it is.

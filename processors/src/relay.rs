@@ -75,7 +75,7 @@ pub(crate) async fn find_broker(
     if topic.is_empty() {
         return Err(no_name(""));
     }
-    let route = session.upstream.routes().route(&topic).await?;
+    let route = session.route(&topic).await?;
     match route.brokers() {
         [only] => Ok(session.upstream.broker(&only.broker_name).await?),
         // The broker detector of a client that names brokers elsewhere: any of them will do.
@@ -97,7 +97,7 @@ pub(crate) async fn named_broker(
     if let Some(queue) = queue
         && name.starts_with(MOCK_PREFIX)
     {
-        let route = session.upstream.routes().route(topic).await?;
+        let route = session.route(topic).await?;
         if let Some(name) = route.broker_of_logical_queue(name, queue) {
             return Ok(session.upstream.broker(name).await?);
         }
@@ -139,7 +139,7 @@ pub(crate) async fn any_broker(session: &Session, topic: &str) -> Result<Rc<Brok
     if let Some(name) = &session.broker {
         return Ok(session.upstream.broker(name).await?);
     }
-    let route = session.upstream.routes().route(topic).await?;
+    let route = session.route(topic).await?;
     let mut trouble = None;
     for data in route.brokers() {
         match session.upstream.broker(&data.broker_name).await {

@@ -22,10 +22,11 @@ use tokio::time::Instant;
 
 use crate::error::ProcessError;
 use crate::leaving::Leaving;
+use crate::look_ups::LookUps;
 use crate::membership::Membership;
 use crate::metrics::{Limit, RequestMetrics, Tag};
 use crate::push::Pushes;
-use crate::query_message::Repeats;
+use crate::query_message::Queries;
 use crate::replica::Moved;
 use crate::request::Request;
 use crate::settings::Settings;
@@ -48,7 +49,8 @@ pub struct Session {
     pub(crate) membership: RefCell<Membership>,
     pub(crate) pushes: RefCell<Pushes>,
     pub(crate) moved: Moved,
-    pub(crate) repeats: RefCell<Repeats>,
+    pub(crate) look_ups: LookUps,
+    pub(crate) queries: RefCell<Queries>,
     /// Where this client is told that brokers are.
     pub(crate) advertised: Arc<Advertised>,
     /// The broker that everything here is for, on a listener that belongs to one.
@@ -136,7 +138,8 @@ impl Session {
             membership: RefCell::default(),
             pushes: RefCell::default(),
             moved: Moved::default(),
-            repeats: RefCell::default(),
+            look_ups: LookUps::default(),
+            queries: RefCell::default(),
             advertised,
             broker: broker.map(Rc::from),
             outstanding: Cell::new(0),

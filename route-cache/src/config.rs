@@ -77,10 +77,10 @@ pub struct RouteConfig {
     pub refresh_after: Duration,
     /// A route this old is loaded anew before it is answered, if a name server can be reached.
     pub expire_after: Duration,
-    /// How long "no such topic" is believed. Short, for a topic that is sent to comes to exist, and a
+    /// How long "no such topic" is answered from memory; not at all with zero. A topic that is sent to comes to exist, and a
     /// consumer in Go does not start without its route.
     pub negative_ttl: Duration,
-    /// Most topics that are kept.
+    /// Most routes that are kept.
     pub capacity: u64,
     /// How often the list of brokers is loaded.
     pub broker_refresh: Duration,
@@ -91,7 +91,7 @@ impl Default for RouteConfig {
         Self {
             refresh_after: Duration::from_secs(10),
             expire_after: Duration::from_secs(30),
-            negative_ttl: Duration::from_millis(100),
+            negative_ttl: Duration::ZERO,
             capacity: 20_000,
             broker_refresh: Duration::from_secs(10),
         }

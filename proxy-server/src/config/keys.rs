@@ -268,8 +268,8 @@ table! {
         refresh_ms: u64 = 10_000,
         /// Not answered older than this, unless no name server can be reached.
         expire_ms: u64 = 30_000,
-        /// How long "no such topic" is believed.
-        negative_ms: u64 = 100,
+        /// How long "no such topic" may be answered from memory; 0 asks name servers each time.
+        negative_ms: u64 = 0,
         /// Most topics that are kept.
         capacity: u64 = 20_000,
         /// How often the list of brokers is loaded.

@@ -43,7 +43,7 @@ impl File {
         Ok(RouteConfig {
             refresh_after,
             expire_after,
-            negative_ttl: millis("routes.negative_ms", routes.negative_ms)?,
+            negative_ttl: millis_or_none("routes.negative_ms", routes.negative_ms)?,
             capacity: number("routes.capacity", routes.capacity)?,
             broker_refresh: millis("routes.broker_refresh_ms", routes.broker_refresh_ms)?,
         })

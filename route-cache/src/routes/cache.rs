@@ -1,15 +1,17 @@
 //! The routes of all topics that clients ask for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use moka::future::Cache;
+use moka::sync::Cache;
+use parking_lot::Mutex;
 use remoting_codec::body::TopicRouteData;
 use remoting_codec::{RemotingCommand, RequestCode, ResponseCode};
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::flights::{Duty, Flight, Flights, Outcome};
 use super::topic_route::TopicRoute;
 use crate::broker::BrokerTable;
 use crate::config::RouteConfig;
@@ -26,21 +28,28 @@ const CHANGE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a route that is known, and old, is held back for a newer one.
 const STALE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long "no such topic" is held back once it is not believed any more.
-const NEGATIVE_PATIENCE: Duration = Duration::from_millis(1500);
+/// The same where the topic was changed through this proxy since the route was loaded.
+const CHANGED_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Longest name of a topic (`TopicValidator` allows 127, retry and dead letter topics are longer).
 const TOPIC_MAX: usize = 255;
 
+/// Most topics of which it is kept that they do not exist, where that is wanted at all.
+const MISSING_MAX: u64 = 1024;
+
 /// Routes by topic, for all workers.
 ///
-/// A route is loaded once, however many ask for it at the same time. It is loaded anew in the
-/// background before it is too old, so that nobody waits for a name server whose topics are in use;
-/// and it is kept for as long as no name server answers, for a stale route still leads to brokers
-/// and none leads nowhere.
+/// A route is loaded once, however many ask for it at the same time. It is loaded anew in the background before it is too old,
+/// so that nobody waits for a name server whose topics are in use; and it is kept for as long as no name server answers, for a
+/// stale route still leads to brokers and none leads nowhere.
+///
+/// That a topic does not exist is not kept: whoever asks next asks a name server. Such look-ups are bounded and take turns.
 #[derive(Clone, Debug)]
 pub struct RouteCache {
     topics: Cache<Arc<str>, Arc<Topic>>,
+    /// Topics that do not exist, with the name server's words and when it was asked.
+    missing: Cache<Arc<str>, (Arc<str>, Instant)>,
+    flights: Arc<Flights>,
     shared: Arc<Shared>,
 }
 
@@ -50,6 +59,8 @@ struct Shared {
     brokers: Arc<BrokerTable>,
     name_servers: NameServers,
     stats: Stats,
+    /// What was loaded before may have been changed through this proxy.
+    changed: Mutex<Option<Instant>>,
 }
 
 /// How the cache does.
@@ -64,7 +75,7 @@ struct Stats {
 /// How the cache has done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteStats {
-    /// Topics that are kept, those that do not exist among them.
+    /// Topics whose routes are kept.
     pub topics: u64,
     /// How old the oldest is.
     pub oldest: Duration,
@@ -78,29 +89,29 @@ pub struct RouteStats {
     pub errors: u64,
 }
 
+/// A topic whose route is known.
 #[derive(Debug)]
-struct Topic {
-    /// The route, or the name server's words why there is none.
-    route: Result<Arc<TopicRoute>, Arc<str>>,
-    loaded: Instant,
-    refreshing: AtomicBool,
-    /// Held while a successor is loaded; when that failed last.
-    reloading: tokio::sync::Mutex<Option<Instant>>,
+pub(super) struct Topic {
+    route: Arc<TopicRoute>,
+    /// No name server was asked for it before this.
+    asked: Instant,
+    /// When it was changed through this proxy, if it was since.
+    changed: Mutex<Option<Instant>>,
+    /// When it could not be loaded anew, last.
+    failed: Mutex<Option<Instant>>,
 }
 
-impl Topic {
-    fn new(route: Result<Arc<TopicRoute>, Arc<str>>) -> Arc<Self> {
-        Arc::new(Self {
-            route,
-            loaded: Instant::now(),
-            refreshing: AtomicBool::new(false),
-            reloading: tokio::sync::Mutex::default(),
-        })
-    }
-
-    fn route(&self) -> Result<Arc<TopicRoute>, RouteError> {
-        self.route.clone().map_err(RouteError::NoSuchTopic)
-    }
+/// How a route that is known may be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// As it is.
+    Fresh,
+    /// As it is, and it is loaded anew meanwhile.
+    Aging,
+    /// If none newer comes in a moment.
+    Expired,
+    /// If no name server answers: it was changed through this proxy.
+    Changed,
 }
 
 impl RouteCache {
@@ -109,66 +120,84 @@ impl RouteCache {
     pub fn new(config: RouteConfig, brokers: Arc<BrokerTable>, name_servers: NameServers) -> Self {
         Self {
             topics: Cache::new(config.capacity),
+            missing: Cache::new(MISSING_MAX),
+            flights: Arc::new(Flights::new()),
             shared: Arc::new(Shared {
                 config,
                 brokers,
                 name_servers,
                 stats: Stats::default(),
+                changed: Mutex::default(),
             }),
         }
+    }
+
+    /// The topic's route if it can be given at once; it may be loaded anew in the background. To be called on a runtime.
+    #[must_use]
+    pub fn cached(&self, topic: &str) -> Option<Arc<TopicRoute>> {
+        let known = self.topics.get(topic)?;
+        match self.state(&known) {
+            State::Fresh => {}
+            State::Aging => self.reload_later(topic, &known),
+            State::Expired | State::Changed => return None,
+        }
+        self.shared.stats.hits.fetch_add(1, Ordering::Relaxed);
+        Some(known.route.clone())
     }
 
     /// The topic's route.
     ///
     /// # Errors
-    /// When there is no such topic, or no name server answers and none has for this topic.
+    /// When there is no such topic, or no name server answers and none has for this topic, or too many look-ups wait.
     pub async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
-        if topic.len() > TOPIC_MAX {
-            return Err(RouteError::NoSuchTopic(
-                "no topic has so long a name".into(),
-            ));
-        }
         let stats = &self.shared.stats;
-        let Some(known) = self.topics.get(topic).await else {
-            stats.misses.fetch_add(1, Ordering::Relaxed);
-            let topic: Arc<str> = topic.into();
-            let load = self.shared.load(&topic, None);
-            let loaded = self.topics.try_get_with(topic.clone(), load).await;
-            return loaded.map_err(|error| (*error).clone())?.route();
+        let Some(known) = self.topics.get(topic) else {
+            return self.look_up(topic).await;
         };
-        let config = &self.shared.config;
-        let age = known.loaded.elapsed();
-        let expired = match known.route {
-            Ok(_) => {
-                age >= config.expire_after
-                    || (age >= CHANGE_PAUSE && self.shared.brokers.has_changed_since(known.loaded))
+        let patience = match self.state(&known) {
+            State::Fresh => Duration::ZERO,
+            State::Aging => {
+                self.reload_later(topic, &known);
+                Duration::ZERO
             }
-            Err(_) => age >= config.negative_ttl,
+            State::Expired => STALE_PATIENCE,
+            State::Changed => CHANGED_PATIENCE,
         };
-        if (expired || age >= config.refresh_after)
-            && !known.refreshing.swap(true, Ordering::Relaxed)
+        if patience.is_zero() {
+            stats.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(known.route.clone());
+        }
+        if !known.has_failed_lately()
+            && let Ok(flight) = self.fly(topic, Some(&known))
+            && let Ok(outcome) = tokio::time::timeout(patience, flight.outcome()).await
         {
-            // In a task of its own: whoever asked may not be able to wait for it.
-            let (cache, topic, old) = (self.clone(), topic.to_owned(), known.clone());
-            let reload = tokio::spawn(async move {
-                let new = cache.reload(&topic, &old).await;
-                old.refreshing.store(false, Ordering::Relaxed);
-                new
-            });
-            if expired {
-                let patience = match known.route {
-                    Ok(_) => STALE_PATIENCE,
-                    Err(_) => NEGATIVE_PATIENCE,
-                };
-                if let Ok(Ok(new)) = tokio::time::timeout(patience, reload).await {
+            match outcome {
+                Err(RouteError::Unavailable(_)) => {}
+                outcome => {
                     stats.misses.fetch_add(1, Ordering::Relaxed);
-                    return new.route();
+                    return outcome.map(|topic| topic.route.clone());
                 }
             }
         }
-        let counter = if expired { &stats.stale } else { &stats.hits };
-        counter.fetch_add(1, Ordering::Relaxed);
-        known.route()
+        stats.stale.fetch_add(1, Ordering::Relaxed);
+        Ok(known.route.clone())
+    }
+
+    /// The topic was changed through this proxy: its route is loaded anew before it is given to anybody.
+    pub fn changed(&self, topic: &str) {
+        let now = Instant::now();
+        self.flights.outdate(topic);
+        self.missing.invalidate(topic);
+        if let Some(known) = self.topics.get(topic) {
+            *known.changed.lock() = Some(now);
+        }
+    }
+
+    /// The same for all topics: a broker was changed.
+    pub fn all_changed(&self) {
+        *self.shared.changed.lock() = Some(Instant::now());
+        self.flights.outdate_all();
+        self.missing.invalidate_all();
     }
 
     /// How the cache has done.
@@ -180,7 +209,7 @@ impl RouteCache {
             stale,
             errors,
         } = &self.shared.stats;
-        let ages = self.topics.iter().map(|(_, topic)| topic.loaded.elapsed());
+        let ages = self.topics.iter().map(|(_, topic)| topic.asked.elapsed());
         RouteStats {
             topics: self.topics.entry_count(),
             oldest: ages.max().unwrap_or_default(),
@@ -191,39 +220,117 @@ impl RouteCache {
         }
     }
 
-    /// The topic loaded anew; as it was known, if no name server answers.
-    async fn reload(&self, topic: &str, known: &Arc<Topic>) -> Arc<Topic> {
-        let asked = Instant::now();
-        let mut failed = known.reloading.lock().await;
-        // Whoever waited for an attempt that failed does not make another.
-        if failed.is_some_and(|failed| failed + RELOAD_PAUSE > asked) {
-            return known.clone();
-        }
-        if let Some(newer) = self.topics.get(topic).await
-            && !Arc::ptr_eq(&newer, known)
+    fn state(&self, known: &Topic) -> State {
+        let config = &self.shared.config;
+        let is_before = |moment: Option<Instant>| moment.is_some_and(|it| known.asked <= it);
+        let age = known.asked.elapsed();
+        if is_before(*known.changed.lock()) || is_before(*self.shared.changed.lock()) {
+            State::Changed
+        } else if age >= config.expire_after
+            || (age >= CHANGE_PAUSE && self.shared.brokers.has_changed_since(known.asked))
         {
-            return newer;
+            State::Expired
+        } else if age >= config.refresh_after {
+            State::Aging
+        } else {
+            State::Fresh
         }
-        match self.shared.load(topic, Some(known)).await {
+    }
+
+    /// Looks an unknown topic up.
+    async fn look_up(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
+        if topic.len() > TOPIC_MAX {
+            return Err(RouteError::NoSuchTopic(
+                "no topic has so long a name".into(),
+            ));
+        }
+        let stats = &self.shared.stats;
+        if let Some((remark, asked)) = self.missing.get(topic)
+            && asked.elapsed() < self.shared.config.negative_ttl
+        {
+            stats.hits.fetch_add(1, Ordering::Relaxed);
+            return Err(RouteError::NoSuchTopic(remark));
+        }
+        stats.misses.fetch_add(1, Ordering::Relaxed);
+        let begun = Instant::now();
+        let flight = self.fly(topic, None)?;
+        let outcome = match flight.outcome().await {
+            // The topic may have come to exist between the name server's answer to another and this question.
+            Err(RouteError::NoSuchTopic(_)) if flight.begun < begun => {
+                self.fly(topic, None)?.outcome().await
+            }
+            outcome => outcome,
+        };
+        outcome.map(|topic| topic.route.clone())
+    }
+
+    fn reload_later(&self, topic: &str, known: &Arc<Topic>) {
+        if !known.has_failed_lately() {
+            // Where too many look-ups wait, the route ages on.
+            let _ = self.fly(topic, Some(known));
+        }
+    }
+
+    /// The look-up of that topic, begun if none is under way. It has a task of its own: the one that asked may not be able to
+    /// wait for it.
+    fn fly(&self, topic: &str, known: Option<&Arc<Topic>>) -> Result<Arc<Flight>, RouteError> {
+        let (flight, duty) = self.flights.board(topic)?;
+        if let Some(duty) = duty {
+            let (cache, known) = (self.clone(), known.cloned());
+            let topic: Arc<str> = topic.into();
+            tokio::spawn(async move { cache.load(topic, known, duty).await });
+        }
+        Ok(flight)
+    }
+
+    /// Makes a look-up, and keeps what it finds.
+    async fn load(&self, topic: Arc<str>, known: Option<Arc<Topic>>, duty: Duty) {
+        let turn = match known {
+            // Topics that exist are as many as there are, and whoever asks for them does not wait.
+            Some(_) => None,
+            None => self.flights.turns().acquire().await.ok(),
+        };
+        let asked = Instant::now();
+        let loaded = self.shared.load(&topic, known.as_deref()).await;
+        drop(turn);
+        if duty.flight().is_outdated() && known.is_none() {
+            duty.end(loaded);
+            return;
+        }
+        match &loaded {
             Ok(loaded) => {
-                self.topics.insert(topic.into(), loaded.clone()).await;
-                loaded
+                let changed = known.as_ref().and_then(|known| *known.changed.lock());
+                *loaded.changed.lock() = changed.filter(|changed| asked <= *changed);
+                self.topics.insert(topic, loaded.clone());
+            }
+            Err(RouteError::NoSuchTopic(remark)) => {
+                self.topics.invalidate(&topic);
+                if !self.shared.config.negative_ttl.is_zero() {
+                    self.missing.insert(topic, (remark.clone(), asked));
+                }
             }
             Err(error) => {
-                debug!(topic, %error, "route kept");
-                *failed = Some(Instant::now());
-                known.clone()
+                if let Some(known) = known {
+                    debug!(%topic, %error, "route kept");
+                    *known.failed.lock() = Some(Instant::now());
+                }
             }
         }
+        duty.end(loaded);
+    }
+}
+
+impl Topic {
+    /// Whether an attempt to load it anew has failed a moment ago.
+    fn has_failed_lately(&self) -> bool {
+        let failed = *self.failed.lock();
+        failed.is_some_and(|failed| failed.elapsed() < RELOAD_PAUSE)
     }
 }
 
 impl Shared {
-    async fn load(
-        &self,
-        topic: &str,
-        known: Option<&Topic>,
-    ) -> Result<Arc<Topic>, NameServerError> {
+    async fn load(&self, topic: &str, known: Option<&Topic>) -> Outcome {
+        let asked = Instant::now();
         let request = RemotingCommand::request(RequestCode::GET_ROUTEINFO_BY_TOPIC)
             .with_field("topic", topic.to_owned())
             .with_field("acceptStandardJsonOnly", "true");
@@ -232,30 +339,33 @@ impl Shared {
             self.stats.errors.fetch_add(1, Ordering::Relaxed);
         })?;
         let remark = answer.remark.as_deref().unwrap_or_default();
-        let known = known.and_then(|known| known.route.as_ref().ok());
+        let known = known.map(|known| &known.route);
         // What a name server that was started just now has not been told of yet is not gone.
         let doubted = known.filter(|_| !self.name_servers.are_settled());
         let unsettled = || NameServerError::Unusable("it may not know everything yet".into());
         if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
             if doubted.is_some() {
-                return Err(unsettled());
+                return Err(unsettled().into());
             }
-            return Ok(Topic::new(Err(remark.into())));
+            return Err(RouteError::NoSuchTopic(remark.into()));
         }
         if answer.code != ResponseCode::SUCCESS.0 {
-            return Err(NameServerError::Unusable(remark.into()));
+            return Err(NameServerError::Unusable(remark.into()).into());
         }
         let data = TopicRouteData::decode(&answer.body)
             .map_err(|error| NameServerError::Unusable(error.to_string().into()))?;
         self.brokers.merge(&data.broker_datas);
         let route = TopicRoute::new(data);
         if doubted.is_some_and(|known| !route.has_brokers_of(known)) {
-            return Err(unsettled());
+            return Err(unsettled().into());
         }
         // The same route stays the same, with what it has encoded.
         let same = known.filter(|known| known.data() == route.data());
-        Ok(Topic::new(Ok(same
-            .cloned()
-            .unwrap_or_else(|| Arc::new(route)))))
+        Ok(Arc::new(Topic {
+            route: same.cloned().unwrap_or_else(|| Arc::new(route)),
+            asked,
+            changed: Mutex::default(),
+            failed: Mutex::default(),
+        }))
     }
 }

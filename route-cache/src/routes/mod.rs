@@ -2,6 +2,7 @@
 
 mod advertised;
 mod cache;
+mod flights;
 mod topic_route;
 
 pub use advertised::Advertised;

@@ -23,7 +23,16 @@ const WRITE: i32 = 2;
 pub struct TopicRoute {
     data: TopicRouteData,
     /// What clients are told, by the addresses that they are told.
-    encoded: Mutex<Vec<(Arc<Advertised>, bool, Bytes)>>,
+    encoded: Mutex<Vec<Encoded>>,
+}
+
+/// A route as some clients get it.
+#[derive(Debug)]
+struct Encoded {
+    advertised: Arc<Advertised>,
+    own: bool,
+    zone: Option<Box<str>>,
+    body: Bytes,
 }
 
 impl TopicRoute {
@@ -101,26 +110,63 @@ impl TopicRoute {
         &self.data
     }
 
-    /// The answer to a client. `own` is whether brokers are to be at their own listeners.
+    /// The answer to a client. `own` is whether brokers are to be at their own listeners; `zone` is that of a client that wants
+    /// brokers of its own zone only.
     #[must_use]
-    pub fn encoded(&self, advertised: &Arc<Advertised>, own: bool) -> Bytes {
+    pub fn encoded(&self, advertised: &Arc<Advertised>, own: bool, zone: Option<&str>) -> Bytes {
+        let zone = zone.map(str::to_lowercase);
         let mut encoded = self.encoded.lock();
         let mut kept = encoded.iter();
-        if let Some((.., body)) = kept.find(|(at, by, _)| at == advertised && *by == own) {
-            return body.clone();
+        if let Some(kept) = kept.find(|kept| {
+            kept.own == own
+                && kept.zone.as_deref() == zone.as_deref()
+                && kept.advertised == *advertised
+        }) {
+            return kept.body.clone();
         }
-        let body = Bytes::from(self.advertise(advertised, own).encode());
-        if encoded.len() == ENCODED_MAX {
-            encoded.remove(0);
+        let data = self.advertise(advertised, own, zone.as_deref());
+        let body = Bytes::from(data.encode());
+        // A name that a client has made up displaces nothing.
+        if zone.as_deref().is_none_or(|zone| self.has_zone(zone)) {
+            if encoded.len() == ENCODED_MAX {
+                encoded.remove(0);
+            }
+            encoded.push(Encoded {
+                advertised: advertised.clone(),
+                own,
+                zone: zone.map(String::into_boxed_str),
+                body: body.clone(),
+            });
         }
-        encoded.push((advertised.clone(), own, body.clone()));
         body
+    }
+
+    fn has_zone(&self, zone: &str) -> bool {
+        let mut brokers = self.data.broker_datas.iter();
+        brokers.any(|broker| is_in_zone(broker, zone))
     }
 
     /// The route with every broker where clients reach it. A broker that has a master shows its id 0;
     /// one that has replicas only shows a replica's, so that producers pass it by and consumers read on.
-    fn advertise(&self, advertised: &Advertised, own: bool) -> TopicRouteData {
+    ///
+    /// In a zone it has the brokers of that zone and those without a master, and nothing if there are none: as a name server
+    /// does it (`ZoneRouteRPCHook.filterByZoneName`).
+    fn advertise(&self, advertised: &Advertised, own: bool, zone: Option<&str>) -> TopicRouteData {
         let mut data = self.data.clone();
+        if let Some(zone) = zone {
+            let (kept, elsewhere): (Vec<_>, Vec<_>) =
+                data.broker_datas.into_iter().partition(|broker| {
+                    !broker.broker_addrs.contains_key(&MASTER) || is_in_zone(broker, zone)
+                });
+            data.broker_datas = kept;
+            data.queue_datas.retain(|queue| {
+                let mut elsewhere = elsewhere.iter();
+                !elsewhere.any(|broker| broker.broker_name == queue.broker_name)
+            });
+            for address in elsewhere.iter().flat_map(|data| data.broker_addrs.values()) {
+                data.filter_server_table.remove(address);
+            }
+        }
         for broker in &mut data.broker_datas {
             let shown = if broker.broker_addrs.contains_key(&MASTER) {
                 Some(MASTER)
@@ -133,6 +179,12 @@ impl TopicRoute {
         }
         data
     }
+}
+
+/// Whether a broker says that it is in that zone. The name's case means nothing.
+fn is_in_zone(broker: &BrokerData, zone: &str) -> bool {
+    let own = broker.rest.get("zoneName").and_then(Value::as_str);
+    own.is_some_and(|own| own.to_lowercase() == zone.to_lowercase())
 }
 
 /// Prefix of the names that stand for whichever broker has a logical queue
@@ -165,15 +217,50 @@ mod tests {
             shared: "mq.example.com:8080".into(),
             brokers: [own].into(),
         });
-        let encoded = route.encoded(&advertised, false);
+        let encoded = route.encoded(&advertised, false, None);
         let told = r#"{"brokerDatas":[{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"},{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
         assert_eq!(std::str::from_utf8(&encoded).unwrap(), told);
         let own = told.replace(
             r#"{"1":"mq.example.com:8080"}"#,
             r#"{"1":"mq.example.com:10920"}"#,
         );
-        assert_eq!(route.encoded(&advertised, true), own);
-        assert_eq!(route.encoded(&advertised, false), told);
+        assert_eq!(route.encoded(&advertised, true, None), own);
+        assert_eq!(route.encoded(&advertised, false, None), told);
+    }
+
+    #[test]
+    fn a_zone_has_its_own_brokers_and_those_without_a_master() {
+        let body = br#"{"brokerDatas":[
+            {"brokerAddrs":{"0":"10.0.0.1:1"},"brokerName":"a","cluster":"c","zoneName":"Left"},
+            {"brokerAddrs":{"0":"10.0.0.2:1"},"brokerName":"b","cluster":"c","zoneName":"right"},
+            {"brokerAddrs":{"1":"10.0.0.3:1"},"brokerName":"r","cluster":"c","zoneName":"right"},
+            {"brokerAddrs":{"0":"10.0.0.4:1"},"brokerName":"n","cluster":"c"}],
+            "filterServerTable":{"10.0.0.1:1":[],"10.0.0.2:1":[]},
+            "queueDatas":[{"brokerName":"a","perm":6,"readQueueNums":1,"writeQueueNums":1},
+            {"brokerName":"b","perm":6,"readQueueNums":1,"writeQueueNums":1},
+            {"brokerName":"r","perm":6,"readQueueNums":1,"writeQueueNums":1}]}"#;
+        let route = TopicRoute::new(TopicRouteData::decode(body).unwrap());
+        let advertised = Arc::new(Advertised {
+            shared: "mq.example.com:8080".into(),
+            brokers: [].into(),
+        });
+        let names = |zone: Option<&str>| {
+            let body = route.encoded(&advertised, false, zone);
+            let data = TopicRouteData::decode(&body).unwrap();
+            let brokers = data.broker_datas.iter().map(|data| &data.broker_name);
+            let queues = data.queue_datas.iter().map(|data| &data.broker_name);
+            let names = |all: Vec<&String>| all.into_iter().cloned().collect::<Vec<_>>().join(" ");
+            let filters = data.filter_server_table.len();
+            (names(brokers.collect()), names(queues.collect()), filters)
+        };
+        assert_eq!(names(Some("LEFT")), ("a r".into(), "a r".into(), 1));
+        assert_eq!(names(Some("right")), ("b r".into(), "b r".into(), 1));
+        assert_eq!(names(None), ("a b r n".into(), "a b r".into(), 2));
+        let kept = route.encoded.lock().len();
+        for nth in 0..100 {
+            assert_eq!(names(Some(&nth.to_string())).0, "r");
+        }
+        assert_eq!(route.encoded.lock().len(), kept);
     }
 
     #[test]

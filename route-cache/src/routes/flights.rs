@@ -1,0 +1,158 @@
+//! Look-ups that are under way: one per topic, shared by all who ask meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::cache::Topic;
+use crate::error::{NameServerError, RouteError};
+
+/// Most look-ups of unknown topics that name servers are asked at a time, over all clients. Further ones take their turns in
+/// the order in which they came.
+const UNKNOWN_MAX: usize = 256;
+
+/// Most look-ups that may be under way or wait for their turn. Clients have shares of their own far below this.
+const FLIGHTS_MAX: usize = 16_384;
+
+/// What a look-up found.
+pub(super) type Outcome = Result<Arc<Topic>, RouteError>;
+
+/// The look-ups under way, by topic.
+#[derive(Debug)]
+pub(super) struct Flights {
+    by_topic: Mutex<HashMap<Arc<str>, Arc<Flight>>>,
+    turns: Semaphore,
+}
+
+/// One look-up.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// The name server has not been asked before this.
+    pub(super) begun: Instant,
+    /// The topic was changed meanwhile: what is found may be older than the change.
+    outdated: AtomicBool,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl Flight {
+    /// Waits for what is found.
+    pub(super) async fn outcome(&self) -> Outcome {
+        let mut outcome = self.outcome.subscribe();
+        // The sender is in `self`, so it cannot have gone.
+        let found = outcome.wait_for(Option::is_some).await;
+        let found = found.ok().and_then(|found| found.clone());
+        found.unwrap_or_else(|| Err(ended()))
+    }
+
+    /// Whether what is found may be older than a change that is known of.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Acquire)
+    }
+}
+
+fn ended() -> RouteError {
+    NameServerError::Unreachable("the look-up has ended".into()).into()
+}
+
+/// The duty to end a look-up, by whatever happens to its task.
+#[derive(Debug)]
+pub(super) struct Duty {
+    flights: Arc<Flights>,
+    topic: Arc<str>,
+    flight: Arc<Flight>,
+}
+
+impl Duty {
+    /// Ends the look-up.
+    pub(super) fn end(self, outcome: Outcome) {
+        self.leave();
+        self.flight.outcome.send_replace(Some(outcome));
+    }
+
+    pub(super) fn flight(&self) -> &Flight {
+        &self.flight
+    }
+
+    fn leave(&self) {
+        let mut by_topic = self.flights.by_topic.lock();
+        let current = by_topic.get(&self.topic);
+        if current.is_some_and(|current| Arc::ptr_eq(current, &self.flight)) {
+            by_topic.remove(&self.topic);
+        }
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.leave();
+        self.flight.outcome.send_if_modified(|outcome| {
+            let unfinished = outcome.is_none();
+            if unfinished {
+                *outcome = Some(Err(ended()));
+            }
+            unfinished
+        });
+    }
+}
+
+impl Flights {
+    pub(super) fn new() -> Self {
+        Self {
+            by_topic: Mutex::default(),
+            turns: Semaphore::new(UNKNOWN_MAX),
+        }
+    }
+
+    /// The look-up of that topic; with the duty to make it, if none is under way.
+    ///
+    /// # Errors
+    /// When too many are.
+    pub(super) fn board(
+        self: &Arc<Self>,
+        topic: &str,
+    ) -> Result<(Arc<Flight>, Option<Duty>), RouteError> {
+        let mut by_topic = self.by_topic.lock();
+        if let Some(flight) = by_topic.get(topic) {
+            return Ok((flight.clone(), None));
+        }
+        if by_topic.len() >= FLIGHTS_MAX {
+            return Err(NameServerError::Unreachable("too many look-ups wait".into()).into());
+        }
+        let topic: Arc<str> = topic.into();
+        let flight = Arc::new(Flight {
+            begun: Instant::now(),
+            outdated: AtomicBool::new(false),
+            outcome: watch::Sender::new(None),
+        });
+        by_topic.insert(topic.clone(), flight.clone());
+        let duty = Duty {
+            flights: self.clone(),
+            topic,
+            flight: flight.clone(),
+        };
+        Ok((flight, Some(duty)))
+    }
+
+    /// Nobody else is to be given what the present look-up of that topic finds.
+    pub(super) fn outdate(&self, topic: &str) {
+        if let Some(flight) = self.by_topic.lock().remove(topic) {
+            flight.outdated.store(true, Ordering::Release);
+        }
+    }
+
+    /// The same for all topics.
+    pub(super) fn outdate_all(&self) {
+        for (_, flight) in self.by_topic.lock().drain() {
+            flight.outdated.store(true, Ordering::Release);
+        }
+    }
+
+    /// The turns of look-ups of unknown topics.
+    pub(super) fn turns(&self) -> &Semaphore {
+        &self.turns
+    }
+}
