@@ -36,6 +36,18 @@ const CHANGES_NAME_SERVERS: &[RequestCode] = &[
     RequestCode::ADD_WRITE_PERM_OF_BROKER,
 ];
 
+/// Codes by which an administrator changes topics or brokers, so that routes change with them.
+const CHANGES_ROUTES: &[RequestCode] = &[
+    RequestCode::UPDATE_AND_CREATE_TOPIC_LIST,
+    RequestCode::UPDATE_BROKER_CONFIG,
+    RequestCode::WIPE_WRITE_PERM_OF_BROKER,
+    RequestCode::DELETE_TOPIC_IN_BROKER,
+    RequestCode::DELETE_TOPIC_IN_NAMESRV,
+    RequestCode::REGISTER_TOPIC_IN_NAMESRV,
+    RequestCode::ADD_WRITE_PERM_OF_BROKER,
+    RequestCode::UPDATE_AND_CREATE_STATIC_TOPIC,
+];
+
 pub(crate) fn process(
     session: &Rc<Session>,
     frame: &Frame<'_>,
@@ -47,16 +59,35 @@ pub(crate) fn process(
     }
     session.spawn(Request::new(frame, &ROW), |session, request| async move {
         let view = request.view()?;
+        let code = view.request_code();
         if let Some(name) = &session.broker {
             let broker = session.upstream.broker(name).await?;
-            return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+            if view.is_oneway() || !CHANGES_ROUTES.contains(&code) {
+                return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+            }
+            let connection = broker.connection(request.row.class, request.row.needs_master)?;
+            let time = session.settings.time(request.row.patience);
+            let answer = connection.call(request.bytes(), time).await;
+            note_change(&session, &view);
+            return session.pass_on(&view, &answer?);
         }
         let name_servers = session.upstream.name_servers();
-        let answer = if CHANGES_NAME_SERVERS.contains(&view.request_code()) {
-            name_servers.call_all(request.bytes()).await?
+        let changes_name_servers = CHANGES_NAME_SERVERS.contains(&code);
+        if view.is_oneway() {
+            // One that waited for an answer would take the connection that all share for dead.
+            return Ok(name_servers
+                .tell(request.bytes(), changes_name_servers)
+                .await?);
+        }
+        let answer = if changes_name_servers {
+            name_servers.call_all(request.bytes()).await
         } else {
-            name_servers.call_frame(request.bytes()).await?
+            name_servers.call_frame(request.bytes()).await
         };
+        if CHANGES_ROUTES.contains(&code) {
+            note_change(&session, &view);
+        }
+        let answer = answer?;
         if view.request_code() == RequestCode::GET_BROKER_CLUSTER_INFO {
             return cluster_info(&session, &view, &answer);
         }
@@ -65,7 +96,18 @@ pub(crate) fn process(
     Ok(())
 }
 
-/// The list of brokers with where clients reach them.
+/// Has routes loaded anew before the next client gets them: that of the topic that a request names, or all. What was not
+/// answered may have been done.
+fn note_change(session: &Session, view: &CommandView<'_>) {
+    let routes = session.upstream.routes();
+    match view.ext_fields().value("topic") {
+        Some(topic) => routes.changed(&topic.text()),
+        None => routes.all_changed(),
+    }
+}
+
+/// The list of brokers with where clients reach them. Replicas have no address of their own here, and are left out where there
+/// is a master.
 fn cluster_info(
     session: &Session,
     view: &CommandView<'_>,
@@ -78,6 +120,8 @@ fn cluster_info(
     let mut info = ClusterInfo::decode(answered.body())?;
     for (name, data) in &mut info.broker_addr_table {
         let address = session.advertised.address(name, true);
+        let shown = data.broker_addrs.keys().next().copied();
+        data.broker_addrs.retain(|id, _| Some(*id) == shown);
         for at in data.broker_addrs.values_mut() {
             *at = address.to_string();
         }

@@ -15,7 +15,7 @@ use crate::error::ProcessError;
 use crate::relay;
 use crate::request::Request;
 use crate::session::Session;
-use crate::table::BROKER;
+use crate::table::{BROKER, TOPIC};
 
 /// Place of `defaultTopic`: the topic whose brokers are meant.
 const KEY_TOPIC: usize = 2;
@@ -23,23 +23,30 @@ const KEY_TOPIC: usize = 2;
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    if session.broker.is_some() || fields.value(BROKER).is_some() {
-        let broker = relay::find_broker(&session, &request).await?;
-        return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
-    }
-    let key = fields
-        .value(KEY_TOPIC)
-        .map(|topic| topic.text())
-        .unwrap_or_default();
+    let text = |place| fields.value(place).map(|value| value.text());
     let mut brokers = Vec::new();
-    if let Ok(route) = session.upstream.routes().route(&key).await {
+    let key = text(KEY_TOPIC).unwrap_or_default();
+    if session.broker.is_some() || fields.value(BROKER).is_some() {
+        brokers.push(relay::find_broker(&session, &request).await?);
+    } else if let Ok(route) = session.route(&key).await {
         for data in route.brokers() {
             brokers.push(session.upstream.broker(&data.broker_name).await?);
         }
     } else {
         brokers = session.upstream.all_brokers().await;
     }
+    if view.is_oneway() {
+        for broker in brokers {
+            relay::to_broker(&session, &broker, request.row, &request.frame(), &view)?;
+        }
+        return Ok(());
+    }
     let answers = ask_all(&session, &request, brokers).await;
+    // Whatever has come of it: the next client gets the route as name servers know it now.
+    session
+        .upstream
+        .routes()
+        .changed(&text(TOPIC).unwrap_or_default());
     let mut success = None;
     for answer in answers {
         let frame = answer?;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
+use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
+use remoting_transport::Frame;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -29,6 +30,9 @@ const SETTLING: Duration = Duration::from_secs(70);
 /// Questions that may wait for the client's thread; beyond that, whoever asks waits.
 const QUEUE: usize = 1024;
 
+/// How long one may take to answer a probe after it has left a client's request unanswered.
+const PROBE_TIME: Duration = Duration::from_millis(1500);
+
 type Reply = oneshot::Sender<Result<Bytes, NameServerError>>;
 
 /// Who is asked.
@@ -40,7 +44,21 @@ enum Whom {
     Any,
 }
 
-type Question = (Bytes, Whom, Reply);
+/// Who asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum By {
+    /// A client, perhaps what no name server answers: that proves nothing.
+    Client,
+    /// Remora, what every name server answers.
+    Remora,
+}
+
+#[derive(Debug)]
+enum Question {
+    Ask(Bytes, Whom, By, Reply),
+    /// A one-way request.
+    Tell(Bytes, Whom),
+}
 
 /// Asks name servers, from any thread. All know the same, so one is asked, and another when it does
 /// not answer.
@@ -60,16 +78,16 @@ impl NameServers {
         &self,
         request: &RemotingCommand,
     ) -> Result<RemotingCommand, NameServerError> {
-        let frame = self.call_frame(request.to_bytes()).await?;
+        let frame = self.ask(request.to_bytes(), Whom::Any, By::Remora).await?;
         Ok(RemotingCommand::decode(&frame)?)
     }
 
-    /// Asks with a whole frame, and gets the answer as one. The request's opaque is replaced.
+    /// Asks with a client's whole frame, and gets the answer as one. The request's opaque is replaced.
     ///
     /// # Errors
     /// When none of them answers.
     pub async fn call_frame(&self, request: Bytes) -> Result<Bytes, NameServerError> {
-        self.ask(request, Whom::Any).await
+        self.ask(request, Whom::Any, By::Client).await
     }
 
     /// The same, of every name server: what changes something must reach each, for they do not tell
@@ -78,14 +96,23 @@ impl NameServers {
     /// # Errors
     /// When one of them does not answer.
     pub async fn call_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
-        self.ask(request, Whom::All).await
+        self.ask(request, Whom::All, By::Client).await
     }
 
-    async fn ask(&self, request: Bytes, whom: Whom) -> Result<Bytes, NameServerError> {
-        let gone = || NameServerError::Unreachable("the client has stopped".into());
+    /// Passes a client's one-way request on, to every name server if it changes something. Whether it arrives is not known.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub async fn tell(&self, request: Bytes, all: bool) -> Result<(), NameServerError> {
+        let whom = if all { Whom::All } else { Whom::Any };
+        let told = self.questions.send(Question::Tell(request, whom)).await;
+        told.map_err(|_| gone())
+    }
+
+    async fn ask(&self, request: Bytes, whom: Whom, by: By) -> Result<Bytes, NameServerError> {
         let (reply, answer) = oneshot::channel();
         self.questions
-            .send((request, whom, reply))
+            .send(Question::Ask(request, whom, by, reply))
             .await
             .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -102,6 +129,10 @@ impl NameServers {
     pub fn have_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
+}
+
+fn gone() -> NameServerError {
+    NameServerError::Unreachable("the client has stopped".into())
 }
 
 /// The half of the client that has the connections; it runs on one thread.
@@ -124,6 +155,7 @@ pub fn name_servers(
         address: address.into(),
         connection: RefCell::default(),
         made_anew: Cell::default(),
+        probed: Cell::default(),
     });
     let settled = Arc::new(AtomicBool::new(true));
     let client = NameServerClient {
@@ -158,18 +190,10 @@ impl NameServerClient {
             tokio::select! {
                 _ = ticks.tick() => self.servers.context.tick(),
                 question = self.questions.recv() => {
-                    let Some((request, whom, reply)) = question else {
+                    let Some(question) = question else {
                         return;
                     };
-                    let servers = self.servers.clone();
-                    tokio::task::spawn_local(async move {
-                        let answer = match whom {
-                            Whom::All => servers.ask_all(request).await,
-                            Whom::Any => servers.ask(request).await,
-                        };
-                        // Whoever asked may have gone.
-                        let _ = reply.send(answer);
-                    });
+                    self.servers.clone().serve(question);
                 }
             }
         }
@@ -194,10 +218,42 @@ struct Server {
     connection: RefCell<Option<Rc<Connection>>>,
     /// When a connection had to be made that was not the first.
     made_anew: Cell<Option<Instant>>,
+    /// Whether its connection is being probed.
+    probed: Cell<bool>,
 }
 
 impl Servers {
-    async fn ask(&self, request: Bytes) -> Result<Bytes, NameServerError> {
+    /// Answers a question, in a task.
+    fn serve(self: Rc<Self>, question: Question) {
+        match question {
+            Question::Ask(request, whom, by, reply) => {
+                tokio::task::spawn_local(async move {
+                    let answer = match whom {
+                        Whom::All => self.ask_all(request).await,
+                        Whom::Any => self.ask(request, by).await,
+                    };
+                    // The one that asked may have gone.
+                    let _ = reply.send(answer);
+                });
+            }
+            Question::Tell(request, whom) => {
+                let current = self.all.iter().skip(self.current.get()).take(1);
+                let servers = match whom {
+                    Whom::All => self.all.iter().skip(0).take(usize::MAX),
+                    Whom::Any => current,
+                };
+                for server in servers {
+                    if let Ok(view) = CommandView::decode(&request) {
+                        let connection = server.connection(&self.context);
+                        // Nobody waits for what comes of it.
+                        let _ = connection.relay_oneway(&Frame::of(&request), &view);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask(self: &Rc<Self>, request: Bytes, by: By) -> Result<Bytes, NameServerError> {
         let first = self.current.get();
         let mut trouble: Option<UpstreamError> = None;
         for nth in 0..self.all.len() {
@@ -217,8 +273,12 @@ impl Servers {
                     return Ok(answer);
                 }
                 Err(error) => {
-                    // One that is silent may be gone for good: the next question finds out.
-                    connection.close();
+                    if by == By::Client && matches!(error, UpstreamError::Timeout(_)) {
+                        self.clone().probe(index, connection);
+                    } else {
+                        // One that is silent may be gone for good: the next question finds out.
+                        connection.close();
+                    }
                     trouble = Some(error);
                 }
             }
@@ -235,6 +295,26 @@ impl Servers {
 }
 
 impl Servers {
+    /// Ends a connection over which a client's request was not answered, if it answers nothing else either.
+    fn probe(self: Rc<Self>, index: usize, connection: Rc<Connection>) {
+        let being_probed = |server: &Server| server.probed.replace(true);
+        if self.all.get(index).is_none_or(being_probed) {
+            return;
+        }
+        tokio::task::spawn_local(async move {
+            // Answered at once, whether there is such an entry or not.
+            let probe = RemotingCommand::request(RequestCode::GET_KV_CONFIG)
+                .with_field("namespace", "remora")
+                .with_field("key", "probe");
+            if connection.call(probe.to_bytes(), PROBE_TIME).await.is_err() {
+                connection.close();
+            }
+            if let Some(server) = self.all.get(index) {
+                server.probed.set(false);
+            }
+        });
+    }
+
     async fn ask_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
         let unreachable =
             |error: &dyn std::fmt::Display| NameServerError::Unreachable(error.to_string().into());
