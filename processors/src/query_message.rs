@@ -1,15 +1,23 @@
-//! QUERY_MESSAGE (12): the n-th of the same goes to the n-th broker.
+//! QUERY_MESSAGE (12): every broker of the topic is asked, and their answers are shared out or joined.
 //!
-//! A client asks every broker of the topic the same, without naming it, and joins the answers. Behind
-//! one address all of them arrive here. Each broker is asked once, so each message is found once.
+//! A client asks every broker of the topic the same, without naming it, and joins the answers. Behind one address all of these
+//! requests arrive here, and nothing tells which is for which broker, nor which of two threads asks.
+//!
+//! So the same requests that come together are answered together. Where they are as many as brokers, one asker has asked each
+//! broker once, and each request gets one broker's answer. Where they are more or fewer, several ask, or somebody asks once:
+//! then each gets the answers of all brokers joined, and may find a message more than once, but none is missing.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
-use remoting_codec::Fields;
-use tokio::time::Instant;
+use bytes::{Bytes, BytesMut};
+use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
+use route_cache::{Broker, UpstreamError};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -17,42 +25,37 @@ use crate::request::Request;
 use crate::session::Session;
 use crate::table::{BROKER, TOPIC};
 
-/// A question asked again after this is a new one: clients wait 6 s for an answer.
-const SAME_WITHIN: Duration = Duration::from_secs(6);
+/// The same requests come together while no more than this is between two of them. A client sends them one right after the
+/// other.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// Most questions of one client that are told apart.
+/// What comes after this does not come together any more.
+const TOGETHER_MAX: Duration = Duration::from_secs(1);
+
+/// Most questions of one client that are told apart; each of further ones is answered alone.
 const QUESTIONS_MAX: usize = 64;
 
-/// How often the client has asked what, lately.
-#[derive(Debug, Default)]
-pub(crate) struct Repeats(VecDeque<Repeat>);
+/// The ext fields of an answer: up to when the broker has indexed its messages.
+const INDEXED: [&str; 2] = ["indexLastUpdateTimestamp", "indexLastUpdatePhyoffset"];
 
-#[derive(Debug)]
-struct Repeat {
-    question: u64,
-    count: usize,
-    first: Instant,
+/// The requests of one client that wait for others of the same question, by the question.
+#[derive(Debug, Default)]
+pub(crate) struct Queries(HashMap<u64, Vec<oneshot::Sender<Answer>>>);
+
+/// What one request is answered with.
+#[derive(Clone, Debug)]
+enum Answer {
+    /// As one broker has answered.
+    Frame(Bytes),
+    /// Several brokers' answers.
+    Joined(RemotingCommand),
+    /// Nothing has come.
+    Failed(UpstreamError),
 }
 
-impl Repeats {
-    /// How often that was asked before; after `all` times it begins anew.
-    fn count(&mut self, question: u64, all: usize) -> usize {
-        let known = self.0.iter().position(|repeat| repeat.question == question);
-        let known = known.and_then(|at| self.0.remove(at));
-        let mut repeat = known
-            .filter(|known| known.first.elapsed() < SAME_WITHIN && known.count < all)
-            .unwrap_or_else(|| Repeat {
-                question,
-                count: 0,
-                first: Instant::now(),
-            });
-        let count = repeat.count;
-        repeat.count += 1;
-        if self.0.len() == QUESTIONS_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(repeat);
-        count
+impl From<Result<Bytes, UpstreamError>> for Answer {
+    fn from(answer: Result<Bytes, UpstreamError>) -> Self {
+        answer.map_or_else(Self::Failed, Self::Frame)
     }
 }
 
@@ -63,40 +66,213 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         let broker = relay::find_broker(&session, &request).await?;
         return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
     }
-    let mut hasher = DefaultHasher::new();
-    for place in TOPIC..request.row.fields.len() {
-        fields
-            .value(place)
-            .map(|value| value.text())
-            .hash(&mut hasher);
+    let topic = fields.value(TOPIC).map(|topic| topic.text());
+    let route = session.route(&topic.unwrap_or_default()).await?;
+    let mut brokers = Vec::new();
+    for data in route.brokers() {
+        brokers.push(session.upstream.broker(&data.broker_name).await?);
     }
-    let topic = fields
-        .value(TOPIC)
-        .map(|topic| topic.text())
-        .unwrap_or_default();
-    let route = session.upstream.routes().route(&topic).await?;
-    let brokers = route.brokers();
-    let nth = session
-        .repeats
-        .borrow_mut()
-        .count(hasher.finish(), brokers.len());
-    let broker = match brokers.get(nth) {
-        Some(data) => session.upstream.broker(&data.broker_name).await?,
-        None => relay::any_broker(&session, &topic).await?,
+    if let [only] = &*brokers {
+        return relay::to_broker(&session, only, request.row, &request.frame(), &view);
+    }
+    match answer(&session, &request, &view, brokers).await? {
+        Answer::Frame(frame) => session.pass_on(&view, &frame),
+        Answer::Joined(joined) => {
+            session.answer(&view, joined);
+            Ok(())
+        }
+        Answer::Failed(error) => Err(error.into()),
+    }
+}
+
+/// What this request is answered with: found out here, or by the first of the same question.
+async fn answer(
+    session: &Session,
+    request: &Request,
+    view: &CommandView<'_>,
+    brokers: Vec<Rc<Broker>>,
+) -> Result<Answer, ProcessError> {
+    let limit = session.upstream.config().frame_limit / 2;
+    let question = question(view);
+    let (sender, answer) = oneshot::channel();
+    let is_first = {
+        let Queries(queries) = &mut *session.queries.borrow_mut();
+        let has_room = queries.len() < QUESTIONS_MAX;
+        match queries.get_mut(&question) {
+            Some(askers) => {
+                askers.push(sender);
+                false
+            }
+            None => {
+                if has_room {
+                    queries.insert(question, vec![sender]);
+                }
+                true
+            }
+        }
     };
-    relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+    if is_first {
+        let asking = ask_each(session, request, brokers);
+        let (answers, askers) = tokio::join!(asking, together(session, question));
+        if askers.len() != answers.len() {
+            let joined = join(&answers, limit)?;
+            for asker in askers {
+                let _ = asker.send(joined.clone());
+            }
+            return Ok(joined);
+        }
+        for (asker, answer) in askers.into_iter().zip(answers) {
+            let _ = asker.send(answer.into());
+        }
+    }
+    let gone = || UpstreamError::Closed("the first of the same requests".into());
+    Ok(answer.await.map_err(|_| gone())?)
+}
+
+/// What is asked, all ext fields taken together.
+fn question(view: &CommandView<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    view.ext_fields().visit(|name, value| {
+        name.hash(&mut hasher);
+        value.text().hash(&mut hasher);
+    });
+    hasher.finish()
+}
+
+/// Those who ask that, once no more have come for a while.
+async fn together(session: &Session, question: u64) -> Vec<oneshot::Sender<Answer>> {
+    let begun = Instant::now();
+    let mut before = 0;
+    loop {
+        sleep(PAUSE).await;
+        let Queries(queries) = &mut *session.queries.borrow_mut();
+        let count = queries.get(&question).map_or(0, Vec::len);
+        if count == before || begun.elapsed() >= TOGETHER_MAX {
+            return queries.remove(&question).unwrap_or_default();
+        }
+        before = count;
+    }
+}
+
+/// Each broker's answer, in the order of the brokers.
+async fn ask_each(
+    session: &Session,
+    request: &Request,
+    brokers: Vec<Rc<Broker>>,
+) -> Vec<Result<Bytes, UpstreamError>> {
+    let time = session.settings.time(request.row.patience);
+    let mut asking = JoinSet::new();
+    for (nth, broker) in brokers.into_iter().enumerate() {
+        let (class, frame) = (request.row.class, request.bytes());
+        asking.spawn_local(async move {
+            let answer = match broker.connection(class, false) {
+                Ok(connection) => connection.call(frame, time).await,
+                Err(error) => Err(error),
+            };
+            (nth, answer)
+        });
+    }
+    let mut answers = asking.join_all().await;
+    answers.sort_by_key(|(nth, _)| *nth);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// All that was found. Without anything, what a broker says instead, or why it says nothing.
+fn join(answers: &[Result<Bytes, UpstreamError>], limit: usize) -> Result<Answer, ProcessError> {
+    let mut found = BytesMut::new();
+    let mut indexed = [0; INDEXED.len()];
+    let mut is_found = false;
+    let mut nothing = None;
+    for answer in answers {
+        let frame = match answer {
+            Ok(frame) => frame,
+            Err(error) => {
+                nothing = Some(Answer::Failed(error.clone()));
+                continue;
+            }
+        };
+        let view = CommandView::decode(frame)?;
+        if view.code() != ResponseCode::SUCCESS.0 {
+            nothing = nothing.or_else(|| Some(Answer::Frame(frame.clone())));
+            continue;
+        }
+        is_found = true;
+        for (name, latest) in INDEXED.iter().zip(&mut indexed) {
+            let value = view.ext_fields().value(name).and_then(|value| value.long());
+            *latest = value.unwrap_or_default().max(*latest);
+        }
+        let room = limit.saturating_sub(found.len());
+        found.extend_from_slice(whole_messages(view.body(), room));
+    }
+    if !is_found {
+        let none = || UpstreamError::NoBroker("of the topic".into());
+        return Ok(nothing.unwrap_or_else(|| Answer::Failed(none())));
+    }
+    // Whoever is answered puts its own opaque and form of header in.
+    let mut joined = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
+    for (name, latest) in INDEXED.iter().zip(indexed) {
+        joined = joined.with_field(*name, latest.to_string());
+    }
+    Ok(Answer::Joined(joined.with_body(found.freeze())))
+}
+
+/// The first messages of a body that fit into `room` bytes. Each begins with its length.
+fn whole_messages(body: &[u8], room: usize) -> &[u8] {
+    let mut end = 0;
+    while let Some(length) = body.get(end..).and_then(|rest| rest.first_chunk::<4>()) {
+        let length = u32::from_be_bytes(*length) as usize;
+        let next = end.saturating_add(length);
+        if length < 4 || next > body.len() || next > room {
+            break;
+        }
+        end = next;
+    }
+    body.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn message(text: &str) -> Vec<u8> {
+        let length = u32::try_from(4 + text.len()).unwrap();
+        [&length.to_be_bytes(), text.as_bytes()].concat()
+    }
+
+    fn answer(code: ResponseCode, indexed: &'static str, body: Vec<u8>) -> Bytes {
+        RemotingCommand::response(code, 1, SerializeType::Json)
+            .with_field(INDEXED[0], indexed)
+            .with_body(body)
+            .to_bytes()
+    }
+
     #[test]
-    fn each_broker_has_its_turn() {
-        let mut repeats = Repeats::default();
-        let turns: Vec<_> = [1, 1, 2, 1, 1, 2]
-            .map(|question| repeats.count(question, 3))
-            .into();
-        assert_eq!(turns, [0, 1, 0, 2, 0, 1]);
+    fn what_is_found_is_joined_and_bounded() {
+        let lost = || Err(UpstreamError::Timeout("broker b".into()));
+        let a = answer(
+            ResponseCode::SUCCESS,
+            "7",
+            [message("a1"), message("a2")].concat(),
+        );
+        let none = answer(ResponseCode::QUERY_NOT_FOUND, "9", Vec::new());
+        let c = answer(ResponseCode::SUCCESS, "5", message("c"));
+        let all = [Ok(a), lost(), Ok(none.clone()), Ok(c)];
+        let Answer::Joined(joined) = join(&all, 1000).unwrap() else {
+            panic!("something was found");
+        };
+        let found = [message("a1"), message("a2"), message("c")].concat();
+        assert_eq!(joined.body, found);
+        assert_eq!(joined.field(INDEXED[0]), Some("7"));
+        let Answer::Joined(joined) = join(&all, 11).unwrap() else {
+            panic!("something was found");
+        };
+        assert_eq!(joined.body, [message("a1"), message("c")].concat());
+        let Answer::Frame(frame) = join(&[Ok(none.clone())], 1000).unwrap() else {
+            panic!("a broker has answered");
+        };
+        assert_eq!(frame, none);
+        // That a broker could not be asked is not that there is nothing.
+        let failed = join(&[Ok(none), lost()], 1000).unwrap();
+        assert!(matches!(failed, Answer::Failed(_)), "{failed:?}");
     }
 }
