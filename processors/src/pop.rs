@@ -4,7 +4,7 @@
 //! meanwhile, nobody would ever acknowledge it, so it is made visible again at once.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, ResponseCode};
@@ -18,7 +18,8 @@ use crate::session::Session;
 use crate::table::{Row, TOPIC, pop_field};
 use crate::{pull, relay};
 
-/// What a broker may take longer than it was allowed to wait for messages. Java waits 10 s longer.
+/// What a broker may take longer than it was allowed to wait for messages, by its clock and not by this one. Java waits 10 s
+/// longer.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// The longest wait that is believed.
@@ -62,11 +63,7 @@ fn on_connection(
     view: &CommandView<'_>,
     fields: &Fields<'_>,
 ) -> Result<(), ProcessError> {
-    let wait = fields
-        .value(pop_field::POLL_TIME)
-        .and_then(|wait| wait.long());
-    let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
-    let time = Duration::from_millis(wait).min(WAIT_MAX) + MARGIN;
+    let time = time(fields, now_millis());
     let text = |place| fields.value(place).map(|value| value.text().into_owned());
     let counted = Counted {
         tag: session
@@ -82,6 +79,23 @@ fn on_connection(
             group: text(pop_field::GROUP).unwrap_or_default(),
         })
     })
+}
+
+/// How long the broker may take. It answers at `bornTime` + `pollTime` of its own clock at the latest
+/// (`PopLongPollingService.polling` in the reference): the poll of a client whose clock is ahead is kept longer by as much.
+fn time(fields: &Fields<'_>, now: i64) -> Duration {
+    let long = |place| fields.value(place).and_then(|value| value.long());
+    let ahead = long(pop_field::BORN_TIME).unwrap_or_default();
+    let ahead = ahead.saturating_sub(now).max(0);
+    let wait = long(pop_field::POLL_TIME).unwrap_or_default().max(0);
+    let wait = wait.saturating_add(ahead).unsigned_abs();
+    Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
+}
+
+/// Milliseconds since 1970.
+fn now_millis() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A POP whose answer is awaited, and what it takes to give that back.
@@ -204,5 +218,35 @@ impl Pop {
             }
         }
         receipts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(poll: &'static str, born: &'static str) -> u64 {
+        let row = Row::find(RequestCode::POP_MESSAGE).unwrap();
+        let request = RemotingCommand::request(RequestCode::POP_MESSAGE)
+            .with_field("pollTime", poll)
+            .with_field("bornTime", born)
+            .to_bytes();
+        let view = CommandView::decode(&request).unwrap();
+        let fields = Fields::read(view.ext_fields(), row.fields).unwrap();
+        (time(&fields, 1_000_000) - MARGIN).as_secs()
+    }
+
+    #[test]
+    fn a_poll_is_kept_until_the_broker_answers_it() {
+        assert_eq!(seconds("15000", "1000000"), 15);
+        // The client's clock is behind: the broker answers sooner.
+        assert_eq!(seconds("15000", "900000"), 15);
+        assert_eq!(seconds("15000", "1008000"), 23);
+        assert_eq!(seconds("0", "1008000"), 8);
+        // What cannot be believed or read.
+        assert_eq!(seconds("15000", "9223372036854775807"), 600);
+        assert_eq!(seconds("9223372036854775807", "1008000"), 600);
+        assert_eq!(seconds("-1", ""), 0);
+        assert_eq!(seconds("x", "y"), 0);
     }
 }

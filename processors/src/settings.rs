@@ -88,6 +88,13 @@ impl Default for Settings {
 /// Of what Remora may take, what is not held for anybody: the process itself, and what its runtime and allocator keep.
 const UNHELD: usize = 16 * 1024 * 1024;
 
+/// How long a broker may take for what it asks another client: it waits 10 s for that (`Broker2Client.callClient` in the
+/// reference), and answers then.
+const CLIENT_TIME: Duration = Duration::from_secs(11);
+
+/// How long a broker may take to search its index. Java waits 18 s (`MQAdminImpl.queryMessage`).
+const SEARCH_TIME: Duration = Duration::from_secs(16);
+
 impl Settings {
     /// Bytes that the clients of each of so many workers may make it hold: three quarters of what Remora may take, for memory
     /// that is given back is not free at once, less what it takes by itself.
@@ -100,9 +107,11 @@ impl Settings {
     #[must_use]
     pub fn time(&self, patience: Patience) -> Duration {
         match patience {
+            Patience::Client => CLIENT_TIME,
             Patience::General => self.general_time,
             Patience::Lock => self.lock_time,
             Patience::Offset => self.offset_time,
+            Patience::Search => SEARCH_TIME,
             Patience::Send => self.send_time,
         }
     }

@@ -1,13 +1,13 @@
 //! The one table of request codes.
 //!
 //! A code that is not in it is answered with REQUEST_CODE_NOT_SUPPORTED and a remark that names it.
-//! Field names and what is required are those of the reference's header classes
-//! (`SendMessageRequestHeaderV2`, `PullMessageRequestHeader`, …); required here is what a broker fails
-//! without.
+//! Field names are those of the reference's header classes (`SendMessageRequestHeaderV2`,
+//! `PullMessageRequestHeader`, …). Required is only what Remora cannot serve the request without: what a
+//! broker is asked, the broker judges.
 
 use std::sync::LazyLock;
 
-use remoting_codec::FieldKind::{Int, Long, Text};
+use remoting_codec::FieldKind::Text;
 use remoting_codec::{FieldSpec, Fields, RequestCode as Code};
 use route_cache::Class;
 
@@ -34,13 +34,21 @@ pub struct Row {
 /// closes its connection, and with it all of its long polls. A pull says itself how long it may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Patience {
-    /// What Java waits 3 s for.
+    /// What the broker asks another client first, for which it has 10 s. Tools of Java wait 5 s unless set otherwise; a
+    /// broker that is asked directly answers no sooner.
+    Client,
+    /// What Java waits 3 s for (`ClientConfig.mqClientApiTimeout`; `ASYNC_TIMEOUT` of `DefaultMQPushConsumerImpl`).
+    ///
+    /// For an assignment it waits 1 s, then 2 s, then 3 s (`RebalanceImpl.tryQueryAssignment`). Silence has it ask again, and
+    /// any error has it divide queues by itself from then on: so it is not answered sooner.
     General,
-    /// Java waits 1 s for a lock.
+    /// Java waits 1 s for a lock (`MQClientAPIImpl.lockBatchMQ` as it is called by `RebalanceImpl.lock`).
     Lock,
-    /// What Java waits 5 s for, or more.
+    /// What Java waits 5 s for (offsets, messages sent back, `DefaultMQAdminExt`) or 6 s (`MQAdminImpl`).
     Offset,
-    /// A send: Java waits 3 s in all.
+    /// A search in the brokers' indexes: Java waits 18 s (`MQAdminImpl.queryMessage`).
+    Search,
+    /// A send: Java waits 3 s in all (`DefaultMQProducer.sendMsgTimeout`).
     Send,
 }
 
@@ -67,7 +75,7 @@ pub enum Processor {
     Pop,
     /// `pull`: relayed once the broker knows the consumer.
     Pull,
-    /// `query_message`: the n-th of the same goes to the n-th broker.
+    /// `query_message`: relayed to every broker of the topic, and their answers shared out or joined.
     QueryMessage,
     /// `assignment`: relayed to a broker of the topic that knows the group.
     QueryAssignment,
@@ -106,6 +114,8 @@ pub mod pop_field {
     pub const GROUP: usize = 2;
     /// `pollTime`.
     pub const POLL_TIME: usize = 3;
+    /// `bornTime`.
+    pub const BORN_TIME: usize = 4;
     /// `extraInfo` of a receipt.
     pub const EXTRA_INFO: usize = 3;
 }
@@ -124,152 +134,97 @@ pub mod pull_field {
     pub const QUEUE_OFFSET: usize = 6;
 }
 
+/// Places of GET_ROUTEINFO_BY_TOPIC's fields.
+pub mod route_field {
+    /// `topic`.
+    pub const TOPIC: usize = 0;
+    /// `__ZONE_MODE`: whether the client wants brokers of its zone only.
+    pub const ZONE_MODE: usize = 1;
+    /// `__ZONE_NAME`: the client's zone.
+    pub const ZONE_NAME: usize = 2;
+}
+
+/// A field that brokers judge, whether it is there and what it says. Remora reads what it understands of it.
+const fn text(name: &'static str) -> FieldSpec {
+    FieldSpec::optional(name, Text)
+}
+
 const SEND: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("producerGroup", Text),
-    FieldSpec::required("queueId", Int),
-    FieldSpec::required("sysFlag", Int),
-    FieldSpec::required("bornTimestamp", Long),
-    FieldSpec::required("flag", Int),
-    FieldSpec::optional("defaultTopicQueueNums", Int),
-    FieldSpec::optional("properties", Text),
+    text("bname"),
+    text("topic"),
+    text("producerGroup"),
+    text("queueId"),
+    text("sysFlag"),
+    text("bornTimestamp"),
+    text("flag"),
+    text("defaultTopicQueueNums"),
+    text("properties"),
 ];
 
 /// The same fields in the short names of `SendMessageRequestHeaderV2`.
 const SEND_V2: &[FieldSpec] = &[
-    FieldSpec::optional("n", Text),
-    FieldSpec::required("b", Text),
-    FieldSpec::required("a", Text),
-    FieldSpec::required("e", Int),
-    FieldSpec::required("f", Int),
-    FieldSpec::required("g", Long),
-    FieldSpec::required("h", Int),
-    FieldSpec::optional("d", Int),
-    FieldSpec::optional("i", Text),
+    text("n"),
+    text("b"),
+    text("a"),
+    text("e"),
+    text("f"),
+    text("g"),
+    text("h"),
+    text("d"),
+    text("i"),
 ];
 
 const PULL: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("consumerGroup", Text),
-    FieldSpec::required("sysFlag", Int),
-    FieldSpec::optional("suspendTimeoutMillis", Long),
-    FieldSpec::required("queueId", Int),
-    FieldSpec::required("queueOffset", Long),
-    FieldSpec::required("maxMsgNums", Int),
+    text("bname"),
+    text("topic"),
+    text("consumerGroup"),
+    text("sysFlag"),
+    text("suspendTimeoutMillis"),
+    text("queueId"),
+    text("queueOffset"),
 ];
 
-const QUEUE: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("queueId", Int),
-];
+const QUEUE: &[FieldSpec] = &[text("bname"), text("topic"), text("queueId")];
 
-const QUEUE_AT_TIME: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("queueId", Int),
-    FieldSpec::required("timestamp", Long),
-];
+const SEND_BACK: &[FieldSpec] = &[text("bname"), text("originTopic")];
 
-const QUERY_OFFSET: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("consumerGroup", Text),
-    FieldSpec::required("queueId", Int),
-];
+const TOPIC_ONLY: &[FieldSpec] = &[text("bname"), text("topic")];
 
-const UPDATE_OFFSET: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("consumerGroup", Text),
-    FieldSpec::required("queueId", Int),
-    FieldSpec::required("commitOffset", Long),
-];
+const CREATE_TOPIC: &[FieldSpec] = &[text("bname"), text("topic"), text("defaultTopic")];
 
-const SEND_BACK: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::optional("originTopic", Text),
-    FieldSpec::required("group", Text),
-    FieldSpec::required("offset", Long),
-    FieldSpec::required("delayLevel", Int),
-];
-
-const END_TRANSACTION: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::optional("topic", Text),
-    FieldSpec::required("producerGroup", Text),
-    FieldSpec::required("tranStateTableOffset", Long),
-    FieldSpec::required("commitLogOffset", Long),
-    FieldSpec::required("commitOrRollback", Int),
-];
-
-const RECALL: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("recallHandle", Text),
-];
-
-const VIEW: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::optional("topic", Text),
-    FieldSpec::required("offset", Long),
-];
-
-const QUERY: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("key", Text),
-    FieldSpec::required("maxNum", Int),
-    FieldSpec::required("beginTimestamp", Long),
-    FieldSpec::required("endTimestamp", Long),
-];
-
-const CREATE_TOPIC: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::optional("defaultTopic", Text),
-];
-
+/// POP_MESSAGE and NOTIFICATION.
 const POP: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("consumerGroup", Text),
-    FieldSpec::required("pollTime", Long),
-    FieldSpec::required("queueId", Int),
-    FieldSpec::required("maxMsgNums", Int),
-    FieldSpec::required("invisibleTime", Long),
-];
-
-const NOTIFICATION: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("consumerGroup", Text),
-    FieldSpec::required("pollTime", Long),
-    FieldSpec::required("queueId", Int),
+    text("bname"),
+    text("topic"),
+    text("consumerGroup"),
+    text("pollTime"),
+    text("bornTime"),
 ];
 
 const RECEIPT: &[FieldSpec] = &[
-    FieldSpec::optional("bname", Text),
-    FieldSpec::required("topic", Text),
-    FieldSpec::required("consumerGroup", Text),
-    FieldSpec::required("extraInfo", Text),
-    FieldSpec::required("queueId", Int),
-    FieldSpec::required("offset", Long),
+    text("bname"),
+    text("topic"),
+    text("consumerGroup"),
+    text("extraInfo"),
 ];
 
-const PRODUCER_GROUP: &[FieldSpec] = &[FieldSpec::required("producerGroup", Text)];
+/// Every broker is asked: none is chosen by the group.
+const NO_FIELDS: &[FieldSpec] = &[];
 
 const UNREGISTER: &[FieldSpec] = &[
-    FieldSpec::required("clientID", Text),
-    FieldSpec::optional("producerGroup", Text),
-    FieldSpec::optional("consumerGroup", Text),
+    text("clientID"),
+    text("producerGroup"),
+    text("consumerGroup"),
 ];
 
+/// The group is what a broker is chosen by.
 const GROUP: &[FieldSpec] = &[FieldSpec::required("consumerGroup", Text)];
 
-const ROUTE: &[FieldSpec] = &[FieldSpec::required("topic", Text)];
+const ROUTE: &[FieldSpec] = &[
+    FieldSpec::required("topic", Text),
+    text("__ZONE_MODE"),
+    text("__ZONE_NAME"),
+];
 
 /// Every code that is served, in their order.
 pub static TABLE: &[Row] = &[
@@ -278,32 +233,32 @@ pub static TABLE: &[Row] = &[
     row(
         Code::QUERY_MESSAGE,
         Processor::QueryMessage,
-        QUERY,
-        Patience::Offset,
+        TOPIC_ONLY,
+        Patience::Search,
     ),
     row(
         Code::QUERY_CONSUMER_OFFSET,
         Processor::Relay,
-        QUERY_OFFSET,
+        QUEUE,
         Patience::Offset,
     ),
     row(
         Code::UPDATE_CONSUMER_OFFSET,
         Processor::Relay,
-        UPDATE_OFFSET,
+        QUEUE,
         Patience::Offset,
     ),
     row(
         Code::UPDATE_AND_CREATE_TOPIC,
         Processor::CreateTopic,
         CREATE_TOPIC,
-        Patience::General,
+        Patience::Offset,
     )
     .by_master(),
     row(
         Code::SEARCH_OFFSET_BY_TIMESTAMP,
         Processor::Relay,
-        QUEUE_AT_TIME,
+        QUEUE,
         Patience::Offset,
     ),
     row(
@@ -327,7 +282,7 @@ pub static TABLE: &[Row] = &[
     row(
         Code::VIEW_MESSAGE_BY_ID,
         Processor::Relay,
-        VIEW,
+        TOPIC_ONLY,
         Patience::Offset,
     ),
     row(
@@ -352,7 +307,7 @@ pub static TABLE: &[Row] = &[
     row(
         Code::END_TRANSACTION,
         Processor::Relay,
-        END_TRANSACTION,
+        TOPIC_ONLY,
         Patience::General,
     )
     .by_master(),
@@ -403,14 +358,14 @@ pub static TABLE: &[Row] = &[
     row(
         Code::GET_CONSUMER_CONNECTION_LIST,
         Processor::Connections,
-        GROUP,
-        Patience::General,
+        NO_FIELDS,
+        Patience::Offset,
     ),
     row(
         Code::GET_PRODUCER_CONNECTION_LIST,
         Processor::Connections,
-        PRODUCER_GROUP,
-        Patience::General,
+        NO_FIELDS,
+        Patience::Offset,
     ),
     row(
         Code::RESET_CONSUMER_CLIENT_OFFSET,
@@ -428,13 +383,13 @@ pub static TABLE: &[Row] = &[
         Code::GET_CONSUMER_RUNNING_INFO,
         Processor::ConsumerList,
         GROUP,
-        Patience::General,
+        Patience::Client,
     ),
     row(
         Code::CONSUME_MESSAGE_DIRECTLY,
         Processor::ConsumerList,
         GROUP,
-        Patience::General,
+        Patience::Client,
     ),
     row(
         Code::SEND_MESSAGE_V2,
@@ -476,7 +431,7 @@ pub static TABLE: &[Row] = &[
     row(
         Code::RECALL_MESSAGE,
         Processor::Relay,
-        RECALL,
+        TOPIC_ONLY,
         Patience::Send,
     )
     .by_master(),
@@ -506,13 +461,7 @@ pub static TABLE: &[Row] = &[
         RECEIPT,
         Patience::General,
     ),
-    row(
-        Code::NOTIFICATION,
-        Processor::Pop,
-        NOTIFICATION,
-        Patience::General,
-    )
-    .on(Class::Pull),
+    row(Code::NOTIFICATION, Processor::Pop, POP, Patience::General).on(Class::Pull),
     row(
         Code::POLLING_INFO,
         Processor::Relay,

@@ -20,7 +20,9 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     let fields = Fields::read(view.ext_fields(), request.row.fields)?;
     let text = |place| fields.value(place).map(|value| value.text().into_owned());
-    let client_id = text(0).unwrap_or_default();
+    // Brokers go by the connection, whether the request says whose it is or not (`ClientManageProcessor.unregisterClient`).
+    let client_id = text(0).or_else(|| session.client_id());
+    let client_id = client_id.unwrap_or_default();
     let group = Unregistered {
         producer: text(1),
         consumer: text(2),
