@@ -20,6 +20,10 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         let broker = session.upstream.broker(name).await?;
         return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
     }
+    if view.is_oneway() {
+        // No broker would answer it, and nobody awaits what is joined.
+        return Ok(());
+    }
     let brokers = session.upstream.all_brokers().await;
     let answers = ask_all(&session, &request, brokers).await;
     let mut joined: Option<ConnectionList> = None;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use route_cache::{RouteError, TopicRoute};
+use route_cache::{NameServerError, RouteError, TopicRoute};
 use tokio::sync::Semaphore;
 
 use crate::session::Session;
@@ -12,11 +12,11 @@ const LOOK_UPS_MAX: usize = 32;
 
 /// The look-ups that one client may make.
 #[derive(Debug)]
-pub(crate) struct LookUps(Semaphore);
+pub(crate) struct LookUps(Arc<Semaphore>);
 
 impl Default for LookUps {
     fn default() -> Self {
-        Self(Semaphore::new(LOOK_UPS_MAX))
+        Self(Arc::new(Semaphore::new(LOOK_UPS_MAX)))
     }
 }
 
@@ -30,7 +30,14 @@ impl Session {
         if let Some(route) = routes.cached(topic) {
             return Ok(route);
         }
-        let _turn = self.look_ups.0.acquire().await;
-        routes.route(topic).await
+        let turn = self.look_ups.0.clone().acquire_owned().await.ok();
+        // In a task: the look-up goes on when nobody waits for it any more, and it has its turn for as long.
+        let (routes, topic) = (routes.clone(), topic.to_owned());
+        let looking = tokio::task::spawn_local(async move {
+            let _turn = turn;
+            routes.route(&topic).await
+        });
+        let ended = || NameServerError::Unreachable("the look-up has ended".into());
+        looking.await.unwrap_or_else(|_| Err(ended().into()))
     }
 }

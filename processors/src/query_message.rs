@@ -66,6 +66,10 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         let broker = relay::find_broker(&session, &request).await?;
         return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
     }
+    if view.is_oneway() {
+        // No broker would answer it, and nobody awaits what is found.
+        return Ok(());
+    }
     let topic = fields.value(TOPIC).map(|topic| topic.text());
     let route = session.route(&topic.unwrap_or_default()).await?;
     let mut brokers = Vec::new();

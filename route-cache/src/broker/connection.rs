@@ -253,6 +253,18 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a request of Remora's own, or of nobody who is charged for it, that nobody awaits an answer to.
+    ///
+    /// # Errors
+    /// When the request cannot be taken.
+    pub(crate) fn tell(&self, request: &Bytes) -> Result<(), UpstreamError> {
+        let view = CommandView::decode(request).map_err(|_| UpstreamError::TooLong)?;
+        self.admit(view.longest(), 0)?;
+        self.outbox.push_relayed(&Frame::of(request), &view, 0);
+        self.watch();
+        Ok(())
+    }
+
     /// Sends a client's response to what the broker asked.
     pub fn respond(
         &self,
