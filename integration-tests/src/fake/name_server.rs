@@ -1,17 +1,21 @@
 //! A name server that knows fake brokers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use parking_lot::Mutex;
 use remoting_codec::body::{BrokerData, ClusterInfo, QueueData, TopicRouteData};
-use remoting_codec::{FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, SerializeType};
+use remoting_codec::{
+    FLAG_ONEWAY, FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, SerializeType,
+};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::broker::FakeBroker;
 use super::wire;
@@ -35,6 +39,16 @@ struct State {
     asked: Mutex<HashMap<String, usize>>,
     /// Codes that nothing here serves, as they came.
     others: Mutex<Vec<i32>>,
+    /// Zones of brokers.
+    zones: Mutex<HashMap<String, String>>,
+    /// Codes that are not answered.
+    unanswered: Mutex<HashSet<i32>>,
+    /// How long each question is thought about.
+    delay: Mutex<Duration>,
+    /// Connections that have come.
+    connections: AtomicUsize,
+    /// Questions under way, and the most that have been.
+    busy: Mutex<(usize, usize)>,
 }
 
 impl FakeNameServer {
@@ -118,6 +132,40 @@ impl FakeNameServer {
             .unwrap_or_default()
     }
 
+    /// How often any topic's route was asked for.
+    #[must_use]
+    pub fn asked_in_all(&self) -> usize {
+        self.state.asked.lock().values().sum()
+    }
+
+    /// Has a broker be in a zone.
+    pub fn set_zone(&self, broker: &str, zone: &str) {
+        let mut zones = self.state.zones.lock();
+        zones.insert(broker.to_owned(), zone.to_owned());
+    }
+
+    /// Leaves that code unanswered from now on.
+    pub fn leave_unanswered(&self, code: RequestCode) {
+        self.state.unanswered.lock().insert(code.0);
+    }
+
+    /// Takes so long for each question from now on, for several at a time.
+    pub fn set_delay(&self, delay: Duration) {
+        *self.state.delay.lock() = delay;
+    }
+
+    /// How many connections have come.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::Relaxed)
+    }
+
+    /// The most questions that were under way at a time.
+    #[must_use]
+    pub fn busiest(&self) -> usize {
+        self.state.busy.lock().1
+    }
+
     /// Ends it.
     pub async fn stop(&self) {
         let _ = self.running.send(false);
@@ -180,6 +228,12 @@ impl State {
             .iter()
             .filter_map(|name| known.get(name))
             .cloned()
+            .map(|mut broker| {
+                if let Some(zone) = self.zones.lock().get(&broker.broker_name) {
+                    broker.rest.insert("zoneName".into(), zone.as_str().into());
+                }
+                broker
+            })
             .collect();
         let queues = brokers.iter().map(|broker| QueueData {
             broker_name: broker.broker_name.clone(),
@@ -215,14 +269,43 @@ async fn accept(listener: TcpListener, state: Arc<State>, running: watch::Receiv
     }
 }
 
-async fn serve(mut stream: TcpStream, state: &State) {
-    while let Ok(Some(request)) = wire::read(&mut stream).await {
-        let answer = RemotingCommand {
-            flag: FLAG_RESPONSE,
-            ..state.answer(&request)
-        };
-        if stream.write_all(&answer.to_bytes()).await.is_err() {
-            return;
+async fn serve(stream: TcpStream, state: &Arc<State>) {
+    state.connections.fetch_add(1, Ordering::Relaxed);
+    let (mut reading, mut writing) = stream.into_split();
+    let (writer, mut answers) = mpsc::unbounded_channel::<RemotingCommand>();
+    let write = async {
+        while let Some(answer) = answers.recv().await {
+            if writing.write_all(&answer.to_bytes()).await.is_err() {
+                return;
+            }
         }
+    };
+    let read = async {
+        while let Ok(Some(request)) = wire::read(&mut reading).await {
+            let answer = RemotingCommand {
+                flag: FLAG_RESPONSE,
+                ..state.answer(&request)
+            };
+            let unanswered = state.unanswered.lock().contains(&request.code);
+            if unanswered || request.flag & FLAG_ONEWAY != 0 {
+                continue;
+            }
+            let delay = *state.delay.lock();
+            let (state, writer) = (state.clone(), writer.clone());
+            {
+                let (now, most) = &mut *state.busy.lock();
+                *now += 1;
+                *most = (*most).max(*now);
+            }
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                state.busy.lock().0 -= 1;
+                let _ = writer.send(answer);
+            });
+        }
+    };
+    tokio::select! {
+        () = write => {}
+        () = read => {}
     }
 }

@@ -60,37 +60,8 @@ async fn what_cannot_be_read_ends_its_own_connection_only() -> Result<()> {
 async fn a_missing_or_malformed_field_is_named() -> Result<()> {
     let world = World::start().await?;
     let mut client = world.proxy.client().await?;
-    let without = |name: &str| {
-        let mut command = send(5, "both", "broker-a");
-        command.ext_fields.retain(|(key, _)| key != name);
-        command
-    };
-    let with = |name: &'static str, value: &'static str| without(name).with_field(name, value);
     let unread_body = |code| request(code, 5, &[]).with_body("{\"clientID\":7");
-    let pull = [
-        ("topic", "both"),
-        ("consumerGroup", "g"),
-        ("queueId", "0"),
-        ("queueOffset", "0"),
-        ("maxMsgNums", "32"),
-        ("bname", "broker-a"),
-    ];
     let cases: Vec<(RemotingCommand, &str)> = vec![
-        (without("b"), "ext field b is missing"),
-        (with("b", ""), "ext field b is missing"),
-        (without("e"), "ext field e is missing"),
-        (
-            with("e", "three"),
-            "ext field e is not a 32 bit number: \"three\"",
-        ),
-        (
-            with("g", "soon"),
-            "ext field g is not a 64 bit number: \"soon\"",
-        ),
-        (
-            request(RequestCode::PULL_MESSAGE, 5, &pull),
-            "ext field sysFlag is missing",
-        ),
         (
             request(RequestCode::GET_ROUTEINFO_BY_TOPIC, 5, &[]),
             "ext field topic is missing",
@@ -128,6 +99,50 @@ async fn a_missing_or_malformed_field_is_named() -> Result<()> {
             assert!(remark.contains(expected), "{remark}");
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_broker_is_asked_it_judges() -> Result<()> {
+    let world = World::start().await?;
+    let mut client = world.proxy.client().await?;
+    let mut sent = 0;
+    for name in ["a", "b", "e", "f", "g", "h", "i"] {
+        for given in [None, Some(""), Some("three")] {
+            for serialize_type in [SerializeType::Json, SerializeType::RocketMq] {
+                let mut command = RemotingCommand {
+                    serialize_type,
+                    ..send(5, "both", "broker-a")
+                };
+                command.ext_fields.retain(|(key, _)| key != name);
+                if let Some(given) = given {
+                    command = command.with_field(name, given);
+                }
+                assert_eq!(client.call(&command).await?.code, 0, "{command:?}");
+                sent += 1;
+            }
+        }
+    }
+    let bare = [("bname", "broker-a")];
+    let codes = [
+        RequestCode::PULL_MESSAGE,
+        RequestCode::POP_MESSAGE,
+        RequestCode::PEEK_MESSAGE,
+        RequestCode::NOTIFICATION,
+        RequestCode::POLLING_INFO,
+        RequestCode::ACK_MESSAGE,
+        RequestCode::CHANGE_MESSAGE_INVISIBLETIME,
+        RequestCode::QUERY_CONSUMER_OFFSET,
+        RequestCode::UPDATE_CONSUMER_OFFSET,
+        RequestCode::END_TRANSACTION,
+    ];
+    for code in codes {
+        assert_eq!(client.call(&request(code, 6, &bare)).await?.code, 0);
+        assert_eq!(world.a.received(code).len(), 1);
+    }
+    let unregister = request(RequestCode::UNREGISTER_CLIENT, 7, &[]);
+    assert_eq!(client.call(&unregister).await?.code, 0);
+    assert_eq!(world.a.received(RequestCode::SEND_MESSAGE_V2).len(), sent);
     Ok(())
 }
 

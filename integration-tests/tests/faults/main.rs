@@ -12,7 +12,9 @@ mod listeners;
 mod membership;
 mod name_servers;
 mod operation;
+mod queries;
 mod relay;
+mod routes;
 mod upstream_tls;
 
 use anyhow::Result;

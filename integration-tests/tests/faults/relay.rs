@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use integration_tests::fake::{Reply, request};
 use remoting_codec::{
     FLAG_ONEWAY, RemotingCommand, RequestCode, ResponseCode, SerializeType, Version,
@@ -252,7 +252,8 @@ async fn no_code_in_no_form_hangs_or_gets_another_opaque() -> Result<()> {
                     command.flag |= FLAG_ONEWAY;
                     client.send(&command).await?;
                 } else {
-                    let answer = client.call(&command).await?;
+                    let answer = client.call(&command).await;
+                    let answer = answer.with_context(|| format!("{command:?}"))?;
                     // A code that a binary header cannot hold went on in JSON.
                     let as_asked = answer.serialize_type == serialize_type;
                     assert!(as_asked || code > i32::from(i16::MAX), "code {code}");

@@ -8,13 +8,17 @@ use integration_tests::{
     java_client::JavaClient,
     ports::free_port,
     proxy_process::Remora,
+    raw::RawConnection,
     scenario::{QUEUES_PER_BROKER, Scenario},
     suite::TestFn,
-    wait::wait_until,
+    wait::{now_ms, wait_until},
 };
+use remoting_codec::{RemotingCommand, RequestCode};
 
 pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("query_by_key", query_by_key),
+    ("query_by_two_threads", query_by_two_threads),
+    ("fields_that_brokers_judge", fields_that_brokers_judge),
     ("view_by_place", view_by_place),
     ("create_topic", create_topic),
 ];
@@ -63,6 +67,134 @@ fn query(admin: &mut JavaClient, topic: &str, key: &str, unique: bool) -> Result
     let mut found: Vec<String> = serde_json::from_value(admin.run("query", &options)?)?;
     found.sort();
     Ok(found)
+}
+
+/// Threads of one client ask the same over one connection. None misses a message; behind one address a message may be found
+/// more than once then, for nothing tells whose request is for which broker.
+fn query_by_two_threads(it: &Scenario<'_>) -> Result<()> {
+    let topic = it.topic()?;
+    let mut producer = it.producer().start()?;
+    let mut sent = producer.send(&topic, "common", 16, &[("key", "shared-key")])?;
+    sent.sort();
+    let mut admin = it.admin().start()?;
+    wait_until("the index", INDEX_LIMIT, || {
+        let found = query(&mut admin, &topic, "shared-key", false).unwrap_or_default();
+        Ok((found.len() >= sent.len()).then_some(()))
+    })?;
+    let options = [
+        ("topic", topic.as_str()),
+        ("key", "shared-key"),
+        ("threads", "2"),
+    ];
+    for _ in 0..20 {
+        let found = admin.run("query-together", &options)?;
+        let found: Vec<Vec<String>> = serde_json::from_value(found)?;
+        for mut one in found {
+            one.sort();
+            if it.remora_binary().is_some() {
+                one.dedup();
+            }
+            ensure!(one == sent, "found {one:?}");
+        }
+    }
+    it.stop([producer, admin])
+}
+
+/// What a broker takes or refuses without this or that field, it takes or refuses through Remora.
+fn fields_that_brokers_judge(it: &Scenario<'_>) -> Result<()> {
+    const ALL: &[(&str, &str)] = &[
+        ("consumerGroup", "judged"),
+        ("producerGroup", "judged"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+        ("maxMsgNums", "1"),
+        ("invisibleTime", "10000"),
+        ("pollTime", "0"),
+        ("initMode", "0"),
+        ("extraInfo", "0 1000 60000 0 0 broker-a 0 0"),
+        ("offset", "0"),
+        ("bname", "broker-a"),
+        ("defaultTopic", "TBW102"),
+        ("defaultTopicQueueNums", "4"),
+        ("sysFlag", "0"),
+        ("bornTimestamp", "1700000000000"),
+        ("flag", "0"),
+        ("commitOffset", "0"),
+        ("clientID", "judged"),
+    ];
+    const CASES: &[(RequestCode, &[&str])] = &[
+        (
+            RequestCode::POP_MESSAGE,
+            &["queueId", "pollTime", "invisibleTime"],
+        ),
+        (RequestCode::PEEK_MESSAGE, &["queueId", "maxMsgNums"]),
+        (RequestCode::POLLING_INFO, &["queueId"]),
+        (
+            RequestCode::NOTIFICATION,
+            &["queueId", "pollTime", "consumerGroup"],
+        ),
+        (
+            RequestCode::SEND_MESSAGE,
+            &["producerGroup", "queueId", "bornTimestamp"],
+        ),
+        (
+            RequestCode::ACK_MESSAGE,
+            &["consumerGroup", "extraInfo", "offset"],
+        ),
+        (
+            RequestCode::CHANGE_MESSAGE_INVISIBLETIME,
+            &["consumerGroup", "invisibleTime"],
+        ),
+        (
+            RequestCode::QUERY_CONSUMER_OFFSET,
+            &["consumerGroup", "queueId"],
+        ),
+        (RequestCode::UNREGISTER_CLIENT, &["clientID"]),
+        (RequestCode::PULL_MESSAGE, &["consumerGroup", "queueId"]),
+    ];
+    let topic = it.topic()?;
+    let brokers = it.cluster().brokers();
+    let broker = brokers.iter().find(|broker| broker.name() == "broker-a");
+    let mut direct = RawConnection::connect(broker.context("broker-a is not there")?.address())?;
+    let name_server = &it.target().name_server;
+    let target = match it.remora_binary() {
+        Some(_) => name_server.parse()?,
+        None => broker.context("broker-a is not there")?.address(),
+    };
+    let mut other = RawConnection::connect(target)?;
+    let mut differ = Vec::new();
+    for (code, missing) in CASES {
+        for field in *missing {
+            for given in [None, Some(""), Some("no number")] {
+                let born = now_ms().to_string();
+                let born = [("topic", topic.as_str()), ("bornTime", born.as_str())];
+                let fields = ALL.iter().copied().chain(born);
+                let mut request = RemotingCommand::request(*code);
+                if matches!(*code, RequestCode::SEND_MESSAGE) {
+                    request = request.with_body("m");
+                }
+                for (name, value) in fields.filter(|(name, _)| name != field) {
+                    request = request.with_field(name.to_owned(), value.to_owned());
+                }
+                if let Some(given) = given {
+                    request = request.with_field(*field, given);
+                }
+                let codes = [&mut direct, &mut other].map(|to| to.call(&request));
+                let [direct, other] = codes;
+                let (direct, other) = (direct?, other?);
+                println!("{code} {field}={given:?}: {} {}", direct.code, other.code);
+                if direct.code != other.code {
+                    let (here, there) = (direct.remark, other.remark);
+                    differ.push(format!(
+                        "{code} {field}={given:?}: {} {here:?}, {} {there:?}",
+                        direct.code, other.code
+                    ));
+                }
+            }
+        }
+    }
+    ensure!(differ.is_empty(), "{}", differ.join("\n"));
+    Ok(())
 }
 
 /// A client asks the server whose address is in a message's id: here a broker's port of the proxy.

@@ -4,6 +4,10 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.TreeSet;
 import org.apache.rocketmq.client.QueryResult;
 import org.apache.rocketmq.client.exception.MQClientException;
@@ -36,6 +40,8 @@ final class AdminRole implements Role {
                 return null;
             case "query":
                 return query(options);
+            case "query-together":
+                return queryTogether(options);
             case "view":
                 return view(options);
             case "queues":
@@ -62,6 +68,36 @@ final class AdminRole implements Role {
             names.add(Bodies.name(message.getBody()));
         }
         return names;
+    }
+
+    /** The same question of several threads at once, and what each of them finds. */
+    private List<List<String>> queryTogether(Options options) throws Exception {
+        String topic = options.text("topic");
+        String key = options.text("key");
+        long end = System.currentTimeMillis() + HOUR_MS;
+        int threads = options.number("threads", 2);
+        CyclicBarrier start = new CyclicBarrier(threads);
+        ExecutorService pool = Executors.newFixedThreadPool(threads);
+        try {
+            List<Future<List<String>>> asked = new ArrayList<>();
+            for (int i = 0; i < threads; i++) {
+                asked.add(pool.submit(() -> {
+                    start.await();
+                    List<String> names = new ArrayList<>();
+                    for (MessageExt message : producer.queryMessage(topic, key, MAX_FOUND, 0, end).getMessageList()) {
+                        names.add(Bodies.name(message.getBody()));
+                    }
+                    return names;
+                }));
+            }
+            List<List<String>> found = new ArrayList<>();
+            for (Future<List<String>> one : asked) {
+                found.add(one.get());
+            }
+            return found;
+        } finally {
+            pool.shutdown();
+        }
     }
 
     /** A message by its place; an offset id tells which server to ask, which is here another than it says. */
