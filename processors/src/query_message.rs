@@ -258,7 +258,7 @@ mod tests {
             "7",
             [message("a1"), message("a2")].concat(),
         );
-        let none = answer(ResponseCode::QUERY_NOT_FOUND, "9", Vec::new());
+        let none = answer(ResponseCode(22), "9", Vec::new());
         let c = answer(ResponseCode::SUCCESS, "5", message("c"));
         let all = [Ok(a), lost(), Ok(none.clone()), Ok(c)];
         let Answer::Joined(joined) = join(&all, 1000).unwrap() else {

@@ -182,7 +182,6 @@ fn fields_that_brokers_judge(it: &Scenario<'_>) -> Result<()> {
                 let codes = [&mut direct, &mut other].map(|to| to.call(&request));
                 let [direct, other] = codes;
                 let (direct, other) = (direct?, other?);
-                println!("{code} {field}={given:?}: {} {}", direct.code, other.code);
                 if direct.code != other.code {
                     let (here, there) = (direct.remark, other.remark);
                     differ.push(format!(

@@ -237,11 +237,11 @@ impl Servers {
                 });
             }
             Question::Tell(request, whom) => {
-                let current = self.all.iter().skip(self.current.get()).take(1);
-                let servers = match whom {
-                    Whom::All => self.all.iter().skip(0).take(usize::MAX),
-                    Whom::Any => current,
+                let (first, count) = match whom {
+                    Whom::All => (0, self.all.len()),
+                    Whom::Any => (self.current.get(), 1),
                 };
+                let servers = self.all.iter().skip(first).take(count);
                 for server in servers {
                     if let Ok(view) = CommandView::decode(&request) {
                         let connection = server.connection(&self.context);
