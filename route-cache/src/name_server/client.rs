@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
-use remoting_transport::Frame;
+use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -29,10 +28,6 @@ const SETTLING: Duration = Duration::from_secs(70);
 
 /// Questions that may wait for the client's thread; beyond that, whoever asks waits.
 const QUEUE: usize = 1024;
-
-/// How long one may take to answer a probe after it has left a client's request unanswered.
-const PROBE_TIME: Duration = Duration::from_millis(1500);
-
 type Reply = oneshot::Sender<Result<Bytes, NameServerError>>;
 
 /// Who is asked.
@@ -155,7 +150,6 @@ pub fn name_servers(
         address: address.into(),
         connection: RefCell::default(),
         made_anew: Cell::default(),
-        probed: Cell::default(),
     });
     let settled = Arc::new(AtomicBool::new(true));
     let client = NameServerClient {
@@ -218,8 +212,6 @@ struct Server {
     connection: RefCell<Option<Rc<Connection>>>,
     /// When a connection had to be made that was not the first.
     made_anew: Cell<Option<Instant>>,
-    /// Whether its connection is being probed.
-    probed: Cell<bool>,
 }
 
 impl Servers {
@@ -243,11 +235,8 @@ impl Servers {
                 };
                 let servers = self.all.iter().skip(first).take(count);
                 for server in servers {
-                    if let Ok(view) = CommandView::decode(&request) {
-                        let connection = server.connection(&self.context);
-                        // Nobody waits for what comes of it.
-                        let _ = connection.relay_oneway(&Frame::of(&request), &view);
-                    }
+                    // Nobody waits for what comes of it.
+                    let _ = server.connection(&self.context).tell(&request);
                 }
             }
         }
@@ -273,9 +262,8 @@ impl Servers {
                     return Ok(answer);
                 }
                 Err(error) => {
-                    if by == By::Client && matches!(error, UpstreamError::Timeout(_)) {
-                        self.clone().probe(index, connection);
-                    } else {
+                    // What a client asks may be left unanswered by design; the connection is probed for that.
+                    if by != By::Client || !matches!(error, UpstreamError::Timeout(_)) {
                         // One that is silent may be gone for good: the next question finds out.
                         connection.close();
                     }
@@ -291,28 +279,6 @@ impl Servers {
             );
         }
         Err(NameServerError::Unreachable(trouble.into()))
-    }
-}
-
-impl Servers {
-    /// Ends a connection over which a client's request was not answered, if it answers nothing else either.
-    fn probe(self: Rc<Self>, index: usize, connection: Rc<Connection>) {
-        let being_probed = |server: &Server| server.probed.replace(true);
-        if self.all.get(index).is_none_or(being_probed) {
-            return;
-        }
-        tokio::task::spawn_local(async move {
-            // Answered at once, whether there is such an entry or not.
-            let probe = RemotingCommand::request(RequestCode::GET_KV_CONFIG)
-                .with_field("namespace", "remora")
-                .with_field("key", "probe");
-            if connection.call(probe.to_bytes(), PROBE_TIME).await.is_err() {
-                connection.close();
-            }
-            if let Some(server) = self.all.get(index) {
-                server.probed.set(false);
-            }
-        });
     }
 
     async fn ask_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
