@@ -2,7 +2,7 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test test-clients test-faults check-compose bench java go haproxy prometheus
+.PHONY: help run test test-abuse test-clients test-faults chaos check-compose bench java go haproxy prometheus
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
@@ -10,6 +10,8 @@ help:
 	@echo "make test                       all tests: unit, property, and real clients on a real cluster"
 	@echo "make test-clients               every generation of client: directly, through Remora, through two replicas"
 	@echo "make test-faults                brokers and name servers that are killed, frozen and gone"
+	@echo "make test-abuse                 attacks, each request code and each limit among them, and what others notice of them"
+	@echo "make chaos                      two replicas and two brokers that are killed and frozen for five minutes, and a ledger"
 	@echo "make check-compose              what the compose file runs, as processes, under load"
 	@echo "make bench                      Remora beside its peers; benches/README.md tells of PART and ARGS"
 	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
@@ -37,6 +39,15 @@ test-clients: java go haproxy
 # ONLY=part of a name runs those of that name.
 test-faults: java
 	REMORA_IT_FAULTS=all cargo test --package integration-tests --test broker_faults $(ONLY)
+
+# One client, a slow network or an odd request: what healthy clients notice of each. `make test` has the quick half. It ends
+# with a table. ONLY=part of a name runs those of that name.
+test-abuse: java
+	REMORA_IT_ABUSE=all cargo test --package integration-tests --no-fail-fast --test abuse --test half_open $(ONLY)
+
+# Replicas killed, brokers frozen, killed and restarted, under load from real clients: nothing that was acknowledged is lost.
+chaos: java haproxy
+	REMORA_IT_CHAOS_SECONDS=300 cargo test --package integration-tests --test chaos
 
 # What the compose file runs, as processes, under load; as root.
 check-compose:

@@ -4,6 +4,7 @@
 //! [`Target`](target::Target): Remora, or (`REMORA_IT_TARGET=direct`) the name server itself, which shows that
 //! the test is right about RocketMQ and not merely about Remora.
 
+pub mod abuse;
 pub mod balancer;
 pub mod compare;
 pub mod connections;

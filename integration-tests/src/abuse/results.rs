@@ -1,0 +1,109 @@
+//! What came of all attacks, as a table.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Result;
+use parking_lot::Mutex;
+
+use super::measure::{Kind, Summary};
+use crate::workspace::target_dir;
+
+/// What one attack has done.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The attack's name.
+    pub name: String,
+    /// The row of the table of attacks that it is of.
+    pub row: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// Before and during, for each kind of healthy client.
+    pub healthy: Vec<(&'static str, Summary, Summary)>,
+    /// The most that was resident, in bytes.
+    pub peak: u64,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+    /// What must hold and does not.
+    pub broken: Vec<String>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Results(Mutex<Vec<Outcome>>);
+
+impl Results {
+    /// Adds one.
+    pub fn add(&self, outcome: Outcome) {
+        self.0.lock().push(outcome);
+    }
+
+    /// The table in Markdown, by row.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut all = self.0.lock().clone();
+        all.sort_by_key(|one| (one.row.parse::<u32>().unwrap_or(u32::MAX), one.name.clone()));
+        let mut text = String::from(
+            "\n| row | test | input | sends ok (directly) | pulls ok | p99 of sends, before → during (directly) | longest | memory | holds |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+        );
+        for one in all {
+            let of = |kind: Kind| one.healthy.iter().find(|(name, ..)| *name == kind.name());
+            let percent = |kind| {
+                of(kind).map_or_else(
+                    || "–".to_owned(),
+                    |(_, _, during)| format!("{:.1} %", during.ok_percent()),
+                )
+            };
+            let (times, longest) = of(Kind::Send).map_or_else(
+                || ("–".to_owned(), "–".to_owned()),
+                |(_, before, during)| {
+                    let millis = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+                    (
+                        format!(
+                            "{:.1} → {:.1} ms ({:.1} ms)",
+                            millis(before.p99),
+                            millis(during.p99),
+                            of(Kind::Direct).map_or(0.0, |(_, _, direct)| millis(direct.p99))
+                        ),
+                        format!("{:.0} ms", millis(during.longest)),
+                    )
+                },
+            );
+            let memory = if one.peak == 0 {
+                "–".to_owned()
+            } else {
+                format!("{} MB", one.peak / 1_000_000)
+            };
+            let holds = if one.broken.is_empty() {
+                let mut holds = vec!["yes".to_owned()];
+                holds.extend(one.notes.clone());
+                holds.join("; ")
+            } else {
+                format!("**no**: {}", one.broken.join("; "))
+            };
+            text.push_str(&format!(
+                "| {} | {} | {} | {} ({}) | {} | {times} | {longest} | {memory} | {} |\n",
+                one.row,
+                one.name.replace('_', " "),
+                one.what,
+                percent(Kind::Send),
+                percent(Kind::Direct),
+                percent(Kind::Pull),
+                holds.replace(['|', '\n'], " ")
+            ));
+        }
+        text
+    }
+
+    /// Writes the table to a file of Cargo's target folder, and says where.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str) -> Result<PathBuf> {
+        let dir = target_dir().join("integration-tests");
+        fs::create_dir_all(&dir)?;
+        let file = dir.join(format!("{name}.md"));
+        fs::write(&file, self.render())?;
+        Ok(file)
+    }
+}

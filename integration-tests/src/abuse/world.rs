@@ -1,0 +1,424 @@
+//! A proxy between a fake cluster and those who attack it, and the judge of what others notice.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::{runtime::Builder, task::LocalSet, time::Instant};
+
+use super::{
+    attacker::Ground,
+    figures::{Figures, admin_get, peak_memory},
+    healthy::{Addresses, Healthy},
+    measure::{Kind, Summary},
+    results::Outcome,
+    upstream::Upstream,
+};
+use crate::{ports::free_port, proxy_process::Remora, target::Target};
+
+/// What may be resident: the default of `limits.memory_bytes`.
+pub const LIMIT_BYTES: u64 = 268_435_456;
+
+/// Whether the proxy has that key. It is set only to say what is meant; the value is the default.
+const HAS_MEMORY_KEY: bool = false;
+
+/// Healthy clients keep so many of a hundred requests.
+const OK_PERCENT: f64 = 95.0;
+/// By how much all but one in a hundred of their requests may take longer than before.
+const SLOWER: u32 = 3;
+/// What may come on top: a machine of two cores has other things to do.
+const FLOOR: Duration = Duration::from_millis(20);
+/// How long healthy clients are measured before an attack.
+const BEFORE: Duration = Duration::from_secs(1);
+/// What they must be like then: on a machine that is too busy for that, nothing can be judged. So often it is tried.
+const CALM_P99: Duration = Duration::from_millis(50);
+const CALM_TRIES: usize = 20;
+/// What is under way as an attack ends is answered by then, or has failed.
+const SETTLE: Duration = Duration::from_secs(1);
+/// When everything must be where it was.
+const AFTER: Duration = Duration::from_secs(10);
+/// How soon a probe must be answered; the chart's are given as long.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The proxy and the cluster of one attack.
+#[derive(Debug)]
+pub struct World {
+    upstream: Upstream,
+    remora: Remora,
+    proxy: SocketAddr,
+    dir: PathBuf,
+}
+
+/// An attack, and what is judged beside the usual.
+#[derive(Clone, Debug)]
+pub struct Attack {
+    /// Its name.
+    pub name: String,
+    /// The row of the table of attacks.
+    pub row: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// How long it lasts; then all of its connections end.
+    pub time: Duration,
+    /// How long any healthy send may take, where one in a hundred is not the point.
+    pub longest: Option<Duration>,
+    /// How many requests of healthy clients may fail, where five of a hundred are not the point.
+    pub failures: Option<usize>,
+}
+
+impl Attack {
+    /// One that lasts three seconds.
+    #[must_use]
+    pub fn new(name: impl Into<String>, row: &'static str, what: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            row,
+            what,
+            time: Duration::from_secs(3),
+            longest: None,
+            failures: None,
+        }
+    }
+
+    /// One that lasts so long.
+    #[must_use]
+    pub fn lasting(self, time: Duration) -> Self {
+        Self { time, ..self }
+    }
+
+    /// One during which no more requests may fail than that.
+    #[must_use]
+    pub fn failures(self, failures: usize) -> Self {
+        Self {
+            failures: Some(failures),
+            ..self
+        }
+    }
+
+    /// One during which no send may take longer.
+    #[must_use]
+    pub fn longest(self, longest: Duration) -> Self {
+        Self {
+            longest: Some(longest),
+            ..self
+        }
+    }
+}
+
+impl World {
+    /// Starts both, with further lines of configuration.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub fn start(binary: &Path, dir: &Path, further: &str) -> Result<Self> {
+        Self::start_with(binary, dir, further, "")
+    }
+
+    /// The same with further keys of the first listener.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_with(binary: &Path, dir: &Path, further: &str, listener: &str) -> Result<Self> {
+        Self::start_behind(binary, dir, further, listener, Upstream::start()?)
+    }
+
+    /// The same with a cluster of the caller's.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_behind(
+        binary: &Path,
+        dir: &Path,
+        further: &str,
+        listener: &str,
+        upstream: Upstream,
+    ) -> Result<Self> {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let (proxy, admin) = (local(free_port()?), local(free_port()?));
+        let text = config(upstream.name_server(), proxy, admin, further, listener);
+        let remora = Remora::start_file(binary, dir, &text, admin, Target::new(proxy, []))?;
+        Ok(Self {
+            upstream,
+            remora,
+            proxy,
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// The servers behind the proxy.
+    #[must_use]
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The proxy.
+    #[must_use]
+    pub fn remora(&self) -> &Remora {
+        &self.remora
+    }
+
+    /// Where the proxy's files are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where things are.
+    #[must_use]
+    pub fn ground(&self) -> Ground {
+        Ground {
+            proxy: self.proxy,
+            admin: self.remora.admin(),
+            seen: Arc::clone(self.upstream.seen()),
+        }
+    }
+
+    /// Has healthy clients work before, during and after an attack, and judges what they notice.
+    ///
+    /// # Errors
+    /// When they do not work even before it, or the attack cannot be made.
+    pub fn judge<F>(
+        &self,
+        attack: &Attack,
+        run: impl FnOnce(Ground) -> F + Send + 'static,
+    ) -> Result<Outcome>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let addresses = Addresses {
+            proxy: self.proxy,
+            broker: *self.upstream.brokers().first().context("a broker")?,
+        };
+        let healthy = Healthy::start(addresses)?;
+        let from = wait_calm(&healthy)?;
+        let figures = Figures::ask(self.remora.admin())?;
+        let begun = Instant::now();
+        let (ended, probes) = self.attack(attack.time, run);
+        let over = Instant::now();
+        let mut outcome = Outcome {
+            name: attack.name.clone(),
+            row: attack.row,
+            what: attack.what,
+            ..Outcome::default()
+        };
+        // What is under way is answered, or has failed, by then.
+        let after = over + SETTLE / 2;
+        thread::sleep(SETTLE);
+        judge_healthy(&mut outcome, attack, &healthy, [from, begun, over]);
+        if let Some(late) = probes {
+            outcome.broken.push(format!("/livez: {late}"));
+        }
+        if let Err(e) = ended {
+            outcome.broken.push(format!("the attack: {e:#}"));
+        }
+        self.judge_after(&mut outcome, &figures, over);
+        let last = Instant::now();
+        let calm = healthy.summary(Kind::Send, after.min(last), last);
+        if calm.ok_percent() < OK_PERCENT {
+            let percent = calm.ok_percent();
+            outcome
+                .broken
+                .push(format!("afterwards, {percent:.0} % of sends are ok"));
+        }
+        self.judge_process(&mut outcome);
+        Ok(outcome)
+    }
+
+    /// Runs an attack for as long as it may take, and asks for liveness meanwhile. What is still open is closed.
+    fn attack<F>(
+        &self,
+        time: Duration,
+        run: impl FnOnce(Ground) -> F + Send + 'static,
+    ) -> (Result<()>, Option<String>)
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let ground = self.ground();
+        let admin = self.remora.admin();
+        let over = Arc::new(AtomicBool::new(false));
+        let probing = thread::spawn({
+            let over = Arc::clone(&over);
+            move || probe(admin, &over)
+        });
+        let attacking = thread::spawn(move || -> Result<()> {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let begun = Instant::now();
+            let result = LocalSet::new().block_on(&runtime, async {
+                match tokio::time::timeout(time, run(ground)).await {
+                    Ok(ended) => ended,
+                    Err(_) => Ok(()),
+                }
+            });
+            thread::sleep(time.saturating_sub(begun.elapsed()));
+            result
+        });
+        let ended = match attacking.join() {
+            Ok(ended) => ended,
+            Err(_) => Err(anyhow::anyhow!("the attacker panicked")),
+        };
+        over.store(true, Ordering::Relaxed);
+        (ended, probing.join().unwrap_or_default())
+    }
+
+    /// Gauges are where they were.
+    fn judge_after(&self, outcome: &mut Outcome, before: &Figures, over: Instant) {
+        loop {
+            let grown = match Figures::ask(self.remora.admin()) {
+                Ok(now) => now.above(before),
+                Err(e) => vec![format!("/metrics: {e:#}")],
+            };
+            if grown.is_empty() {
+                return;
+            }
+            if over.elapsed() > AFTER {
+                outcome.broken.extend(grown);
+                return;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Its memory was within the limit, it has not panicked, and it still runs.
+    fn judge_process(&self, outcome: &mut Outcome) {
+        match peak_memory(self.remora.process().pid()) {
+            Ok(peak) => outcome.peak = peak,
+            Err(e) => outcome.broken.push(format!("the proxy has ended: {e:#}")),
+        }
+        if outcome.peak > LIMIT_BYTES {
+            let peak = outcome.peak / 1_000_000;
+            outcome.broken.push(format!("{peak} MB were resident"));
+        }
+        match self.remora.log_lines("panicked") {
+            Ok(lines) if lines.is_empty() => {}
+            Ok(lines) => outcome.broken.push(format!("panicked: {lines:?}")),
+            Err(e) => outcome.broken.push(format!("{e:#}")),
+        }
+    }
+}
+
+/// Fails when something that must hold does not.
+///
+/// # Errors
+/// What that is.
+pub fn verdict(outcome: &Outcome) -> Result<()> {
+    if outcome.broken.is_empty() {
+        return Ok(());
+    }
+    bail!("{}\n{:?}", outcome.broken.join("\n"), outcome.healthy)
+}
+
+fn config(
+    name_server: SocketAddr,
+    proxy: SocketAddr,
+    admin: SocketAddr,
+    further: &str,
+    listener: &str,
+) -> String {
+    // What stands before any table, the first table, others.
+    let at = further.match_indices('[').find(|(at, _)| {
+        *at == 0
+            || further
+                .get(..*at)
+                .is_some_and(|before| before.ends_with('\n'))
+    });
+    let (top, tables) = further.split_at(at.map_or(further.len(), |(at, _)| at));
+    let memory = if HAS_MEMORY_KEY && !tables.contains("[limits]") {
+        format!("[limits]\nmemory_bytes = {LIMIT_BYTES}\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "name_servers = [\"{name_server}\"]\nadmin = \"{admin}\"\n{top}\n\
+         [[listener]]\nbind = \"{proxy}\"\n{listener}\n{memory}{tables}\n"
+    )
+}
+
+/// Asks for liveness until it is over; answers what was wrong with it first.
+fn probe(admin: SocketAddr, over: &AtomicBool) -> Option<String> {
+    while !over.load(Ordering::Relaxed) {
+        if let Err(e) = admin_get(admin, "/livez", PROBE_LIMIT) {
+            return Some(format!("{e:#}"));
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    None
+}
+
+/// Measures healthy clients until they are well; answers since when they are.
+fn wait_calm(healthy: &Healthy) -> Result<Instant> {
+    for _ in 0..CALM_TRIES {
+        let from = Instant::now();
+        thread::sleep(BEFORE);
+        let sends = healthy.summary(Kind::Send, from, Instant::now());
+        if sends.ok_percent() >= 99.0 && sends.p99 <= CALM_P99 {
+            return Ok(from);
+        }
+    }
+    bail!("the machine is too busy: healthy clients are slow without any attack")
+}
+
+fn judge_healthy(
+    outcome: &mut Outcome,
+    attack: &Attack,
+    healthy: &Healthy,
+    [from, begun, over]: [Instant; 3],
+) {
+    let direct = healthy.summary(Kind::Direct, begun, over);
+    outcome.healthy.push((
+        Kind::Direct.name(),
+        healthy.summary(Kind::Direct, from, begun),
+        direct,
+    ));
+    for kind in Kind::PROXIED {
+        let before = healthy.summary(kind, from, begun);
+        let during = healthy.summary(kind, begun, over);
+        outcome.healthy.push((kind.name(), before, during));
+        if let Err(e) = judge_kind(kind, attack, &before, &during, &direct) {
+            outcome.broken.push(format!("{e:#}"));
+        }
+    }
+}
+
+fn judge_kind(
+    kind: Kind,
+    attack: &Attack,
+    before: &Summary,
+    during: &Summary,
+    direct: &Summary,
+) -> Result<()> {
+    let name = kind.name();
+    // A machine that is too busy for those that are connected directly is too busy for others.
+    ensure!(
+        during.ok_percent() >= OK_PERCENT.min(direct.ok_percent() - 1.0),
+        "{} of {} {name} were ok",
+        during.ok,
+        during.due
+    );
+    if let Some(most) = attack.failures {
+        let failed = during.due - during.ok;
+        ensure!(failed <= most, "{failed} {name} failed");
+    }
+    let limit = (before.p99 * SLOWER).max(direct.p99) + FLOOR;
+    ensure!(
+        during.p99 <= limit,
+        "p99 of {name} {:.1?}, may be {limit:.1?}",
+        during.p99
+    );
+    if let (Kind::Send, Some(longest)) = (kind, attack.longest) {
+        let limit = longest.max(2 * direct.longest).max(2 * before.longest);
+        ensure!(
+            during.longest <= limit,
+            "the longest send took {:.0?}, may take {limit:.0?}",
+            during.longest
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Placeholder.
+pub(crate) fn all() -> Vec<(String, crate::Test)> {
+    Vec::new()
+}
