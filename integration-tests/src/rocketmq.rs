@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use layout::{SLAVE_SETTINGS, figures_at};
 
 use crate::{
-    balancer::Balancer,
+    balancer::{Balancer, Direction, Which},
     java::Java,
     ports::{free_port, free_ports},
     target::Target,
@@ -66,7 +66,12 @@ impl Cluster {
         broker_names: &[&str],
         layout: Layout,
     ) -> Result<Self> {
-        Self::start_at(java, dir, broker_names, Ipv4Addr::LOCALHOST, layout)
+        let at = if layout.with_fronts {
+            FRONT
+        } else {
+            Ipv4Addr::LOCALHOST
+        };
+        Self::start_at(java, dir, broker_names, at, layout)
     }
 
     /// The same with something before each server that can [break](Self::disconnect) the connections to it.
@@ -187,6 +192,13 @@ impl Cluster {
     /// The same with every second connection, as when one of two servers dies.
     pub fn disconnect_half(&self) {
         self.fronts.iter().for_each(Balancer::disconnect_half);
+    }
+
+    /// Has established connections to brokers [fall silent](Balancer::silence). Answers how many; without fronts, none.
+    pub fn silence(&self, direction: Direction, which: Which) -> usize {
+        // The first is the name server's.
+        let fronts = self.fronts.iter().skip(1);
+        fronts.map(|front| front.silence(direction, which)).sum()
     }
 
     /// Makes a topic with this many queues on every broker and waits until the name server knows all of them.

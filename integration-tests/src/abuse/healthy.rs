@@ -269,7 +269,7 @@ impl Client {
             Kind::Send | Kind::Direct => self.send(),
             Kind::Pull => self.pull(),
             // Every second or so, it says that it lives.
-            Kind::Control if self.turn % 20 == 0 => self.heartbeat(),
+            Kind::Control if self.turn.is_multiple_of(20) => self.heartbeat(),
             Kind::Control => {
                 Request::new(RequestCode::GET_ROUTEINFO_BY_TOPIC).field("topic", &self.topic)
             }

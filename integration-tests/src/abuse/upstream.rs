@@ -1,7 +1,7 @@
 //! A name server and two brokers that bear a load, in a thread of their own.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     net::SocketAddr,
     rc::Rc,
     sync::{
@@ -56,22 +56,24 @@ pub struct Seen {
     pub heartbeat_ms: AtomicU64,
     /// Whether brokers answer a send only after a while, as one does that is at its limit.
     pub pausing: AtomicBool,
-    ids: Mutex<BTreeSet<String>>,
+    ids: Mutex<BTreeMap<String, usize>>,
     advertised: Mutex<Vec<SocketAddr>>,
 }
 
 impl Seen {
-    /// The ids of clients that have been in heartbeats.
+    /// How many heartbeats of the client with this id brokers have taken.
     #[must_use]
-    pub fn ids(&self) -> BTreeSet<String> {
-        self.ids.lock().clone()
+    pub fn heartbeats_of(&self, id: &str) -> usize {
+        self.ids.lock().get(id).copied().unwrap_or_default()
     }
 
     pub(super) fn note_id(&self, id: &str) {
         let mut ids = self.ids.lock();
-        if ids.len() < IDS_MAX && !ids.contains(id) {
+        if let Some(count) = ids.get_mut(id) {
+            *count += 1;
+        } else if ids.len() < IDS_MAX {
             // An id may be long; its beginning tells it from others.
-            ids.insert(id.chars().take(64).collect());
+            ids.insert(id.chars().take(64).collect(), 1);
         }
     }
 }

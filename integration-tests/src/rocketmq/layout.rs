@@ -45,6 +45,8 @@ pub struct Layout {
     pub speaks_tls: bool,
     /// Which of them have a slave, to which everything is copied before it is acknowledged.
     pub with_slave: &'static [&'static str],
+    /// Whether something stands before each server that can break the connections to it.
+    pub with_fronts: bool,
     /// Whether brokers tell Prometheus their figures.
     pub tells_figures: bool,
     /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may do everything.

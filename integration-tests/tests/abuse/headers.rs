@@ -97,7 +97,7 @@ fn trailing(abuse: &Abuse, name: &str) -> Result<Outcome> {
         let _ = line.drain_for(Duration::from_secs(1)).await;
         Ok(())
     })?;
-    if world.upstream().seen().ids().contains("hidden") {
+    if world.upstream().seen().heartbeats_of("hidden") > 0 {
         let what = "a broker knows a client that the proxy does not know of";
         outcome.broken.push(what.to_owned());
     }

@@ -19,6 +19,9 @@ final class ProducerRole implements Role {
     public void start(Options options) throws MQClientException {
         producer = create(options);
         options.configure(producer);
+        if (options.has("send-timeout-ms")) {
+            producer.setSendMsgTimeout(options.number("send-timeout-ms", 0));
+        }
         producer.start();
     }
 
