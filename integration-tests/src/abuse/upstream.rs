@@ -46,6 +46,8 @@ const IDS_MAX: usize = 100_000;
 pub struct Seen {
     /// Connections that brokers have closed, for something on them could not be read.
     pub unreadable: AtomicUsize,
+    /// Connections that brokers have taken.
+    pub connections: AtomicUsize,
     /// Heartbeats that brokers have taken.
     pub heartbeats: AtomicUsize,
     /// Bytes that brokers have received.
@@ -178,11 +180,13 @@ fn serve(listeners: Vec<TcpListener>, seen: &Arc<Seen>) {
         });
     }
     for listener in listeners {
-        let broker = Rc::new(Broker::new(Arc::clone(seen)));
+        let seen = Arc::clone(seen);
+        let broker = Rc::new(Broker::new(Arc::clone(&seen)));
         tokio::task::spawn_local(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => {
+                        seen.connections.fetch_add(1, Ordering::Relaxed);
                         tokio::task::spawn_local(broker.clone().serve(stream));
                     }
                     // Out of descriptors, for a moment.

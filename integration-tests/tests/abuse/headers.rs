@@ -72,7 +72,6 @@ fn unreadable(abuse: &Abuse, name: &str) -> Result<Outcome> {
         Ok(())
     })?;
     let closed = world
-        .upstream()
         .seen()
         .unreadable
         .load(std::sync::atomic::Ordering::Relaxed);
@@ -97,7 +96,7 @@ fn trailing(abuse: &Abuse, name: &str) -> Result<Outcome> {
         let _ = line.drain_for(Duration::from_secs(1)).await;
         Ok(())
     })?;
-    if world.upstream().seen().heartbeats_of("hidden") > 0 {
+    if world.seen().heartbeats_of("hidden") > 0 {
         let what = "a broker knows a client that the proxy does not know of";
         outcome.broken.push(what.to_owned());
     }

@@ -47,7 +47,7 @@ fn missing(abuse: &Abuse, name: &str) -> Result<Outcome> {
 pub(crate) async fn look_up_new(ground: &Ground) -> Result<()> {
     let mut line = ground.line().await?;
     for nth in 0.. {
-        sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(20)).await;
         let topic = route(&format!("known-new-{nth}"));
         let answer = timeout(NEW_TOPIC, line.call(&topic)).await;
         let answer = answer.context("a new topic's route was not there in time")??;

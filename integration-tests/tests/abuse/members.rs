@@ -20,7 +20,7 @@ pub(crate) fn quick() -> Vec<(String, Test)> {
         test("an_answer_that_says_go_away", |abuse, name| {
             let what = "a client answers what an administrator asks it with 1500";
             let attack = Attack::new(name, "13", what);
-            abuse.judge(&attack, |ground| asked(ground, Some(1500)))
+            abuse.judge(&attack, |ground| asked(ground, Some(GO_AWAY)))
         }),
         test("a_client_that_answers_no_question", |abuse, name| {
             let what = "a client that hangs is asked by administrators (307)";
@@ -30,6 +30,9 @@ pub(crate) fn quick() -> Vec<(String, Test)> {
         test("small_heartbeats_beside_large_ones", amplified),
     ]
 }
+
+/// What a broker says that wants its clients to go elsewhere.
+const GO_AWAY: i32 = 1500;
 
 /// How soon one that comes meanwhile must be registered.
 const NEWCOMER: Duration = Duration::from_secs(2);
@@ -69,6 +72,7 @@ fn oneway_heartbeats(abuse: &Abuse, name: &str) -> Result<Outcome> {
 
 /// Administrators ask a client for what it does, which a broker passes on; it answers with that code, or not at all.
 async fn asked(ground: Ground, code: Option<i32>) -> Result<()> {
+    let known = ground.seen.connections.load(Ordering::Relaxed);
     let mut victim = ground.line().await?;
     victim.call(&register("asked")).await?;
     tokio::task::spawn_local(async move {
@@ -82,17 +86,28 @@ async fn asked(ground: Ground, code: Option<i32>) -> Result<()> {
         .field("jstackEnable", false)
         .field("bname", BROKERS[0]);
     ground
-        .many(4, |mut line, _| {
+        .many(8, |mut line, _| {
             let question = question.clone();
             async move {
-                for _ in 0..40 {
-                    line.send_many(&question, 2).await?;
-                    line.drain_for(Duration::from_millis(100)).await?;
+                for _ in 0..80 {
+                    line.send_many(&question, 5).await?;
+                    line.drain_for(Duration::from_millis(20)).await?;
                 }
                 Ok(())
             }
         })
         .await;
+    if let Some(code) = code {
+        let answer = ground.line().await?.call(&question).await?;
+        ensure!(
+            answer.code == code,
+            "the client's {code} arrives as {}",
+            answer.code
+        );
+        // Each of them has its own for a client that says who it is; none is given up and made anew.
+        let more = ground.seen.connections.load(Ordering::Relaxed) - known;
+        ensure!(more <= 16, "{more} connections to brokers were made");
+    }
     Ok(())
 }
 
@@ -151,7 +166,7 @@ fn amplified(abuse: &Abuse, name: &str) -> Result<Outcome> {
         );
         Ok(())
     })?;
-    let bytes = world.upstream().seen().bytes.load(Ordering::Relaxed);
+    let bytes = world.seen().bytes.load(Ordering::Relaxed);
     outcome
         .notes
         .push(format!("{} MB to brokers", bytes / 1_000_000));

@@ -95,7 +95,8 @@ fn relayed_oneway(abuse: &Abuse, name: &str) -> Result<Outcome> {
         name,
         "17",
         "one-way requests for name servers, through admin relay",
-    );
+    )
+    .lasting(Duration::from_secs(7));
     world.judge(&attack, |ground| async move {
         let flood = ground.many(4, |mut line, _| async move {
             loop {

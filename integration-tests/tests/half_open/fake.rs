@@ -54,10 +54,10 @@ fn silent(it: &Scenario<'_>, name: &str, direction: Direction, which: Which) -> 
     let addresses: Vec<_> = fronts.iter().map(Balancer::address).collect();
     upstream.advertise(&addresses);
     let world = World::start_behind(binary, &it.dir(name)?, "", "", upstream)?;
-    let seen = world.upstream().seen();
+    let seen = world.seen();
     let healthy = Healthy::start(Addresses {
         proxy: world.ground().proxy,
-        broker: *world.upstream().brokers().first().context("a broker")?,
+        broker: world.broker(),
     })?;
     // Heartbeats are said every second.
     wait_until("the consumer to be known", REPLACED, || {

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         parallel: if names.len() > real::QUICK.len() + fake::TESTS.len() {
             1
         } else {
-            names.len()
+            3
         },
         expected_warnings: &["broker", "slow request", "connection", "lane"],
         // Directly, a client notices nothing for minutes.
