@@ -15,13 +15,12 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::{runtime::Builder, task::LocalSet, time::Instant};
 
 use super::{
-    attacker::{Ground, Line},
+    attacker::Ground,
     figures::{Figures, admin_get, peak_memory},
     healthy::{Addresses, Healthy},
     measure::{Kind, Summary},
     results::Outcome,
     upstream::{Seen, Upstream},
-    wire::{Frame, Request},
 };
 use crate::{ports::free_port, proxy_process::Remora, target::Target};
 
@@ -200,15 +199,6 @@ impl World {
     #[must_use]
     pub fn remora(&self) -> &Remora {
         &self.remora
-    }
-
-    /// Asks the first broker something, directly.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn ask_broker(&self, request: &Request) -> Result<Frame> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { Line::open(self.broker).await?.call(request).await })
     }
 
     /// Where things are.
