@@ -17,7 +17,7 @@ use crate::{
     codes::{GROUP, poll, pull, register, send},
     headers::{UNREADABLE, two_heartbeats},
     test,
-    unanswered::end_of_no_type,
+    unanswered::ends_of_no_type,
 };
 
 /// They share a cluster, which ends with the last of them.
@@ -111,19 +111,7 @@ fn waiting(world: &World, name: &str) -> Result<Outcome> {
 }
 
 fn no_type(world: &World, name: &str) -> Result<Outcome> {
-    let attack = Attack::new(name, "7", "the same at a real broker");
-    let attack = attack.lasting(Duration::from_secs(6)).failures(0);
-    world.judge(&attack, |ground| async move {
-        ground
-            .many(4, |mut line, _| async move {
-                loop {
-                    line.send_many(&end_of_no_type(), 6).await?;
-                    line.drain_for(Duration::from_millis(100)).await?;
-                }
-            })
-            .await;
-        Ok(())
-    })
+    ends_of_no_type(world, name, "the same at a real broker")
 }
 
 fn ahead(world: &World, name: &str) -> Result<Outcome> {
