@@ -1,0 +1,162 @@
+//! Attacks, and what healthy clients may notice of them.
+
+use std::{thread, time::Duration};
+
+use anyhow::{Result, bail, ensure};
+use tokio::time::Instant;
+
+use super::{
+    healthy::Healthy,
+    measure::{Kind, Summary},
+    results::Outcome,
+};
+
+/// Healthy clients keep so many of a hundred requests.
+pub(super) const OK_PERCENT: f64 = 95.0;
+/// By how much all but one in a hundred of their requests may take longer than before.
+const SLOWER: u32 = 3;
+/// What may come on top: a machine of two cores has other things to do.
+const FLOOR: Duration = Duration::from_millis(20);
+/// How long healthy clients are measured before an attack.
+const BEFORE: Duration = Duration::from_secs(1);
+/// What they must be like then: on a machine that is too busy for that, nothing can be judged. So often it is tried.
+const CALM_P99: Duration = Duration::from_millis(50);
+const CALM_TRIES: usize = 20;
+/// An attack, and what is judged beside the usual.
+#[derive(Clone, Debug)]
+pub struct Attack {
+    /// Its name.
+    pub name: String,
+    /// The row of the table of attacks.
+    pub row: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// How long it lasts; then all of its connections end.
+    pub time: Duration,
+    /// How long any healthy send may take, where one in a hundred is not the point.
+    pub longest: Option<Duration>,
+    /// How many requests of healthy clients may fail, where five of a hundred are not the point.
+    pub failures: Option<usize>,
+}
+
+impl Attack {
+    /// One that lasts three seconds.
+    #[must_use]
+    pub fn new(name: impl Into<String>, row: &'static str, what: &'static str) -> Self {
+        Self {
+            name: name.into(),
+            row,
+            what,
+            time: Duration::from_secs(3),
+            longest: None,
+            failures: None,
+        }
+    }
+
+    /// One that lasts so long.
+    #[must_use]
+    pub fn lasting(self, time: Duration) -> Self {
+        Self { time, ..self }
+    }
+
+    /// One during which no more requests may fail than that.
+    #[must_use]
+    pub fn failures(self, failures: usize) -> Self {
+        Self {
+            failures: Some(failures),
+            ..self
+        }
+    }
+
+    /// One during which no send may take longer.
+    #[must_use]
+    pub fn longest(self, longest: Duration) -> Self {
+        Self {
+            longest: Some(longest),
+            ..self
+        }
+    }
+}
+
+/// Fails when something that must hold does not.
+///
+/// # Errors
+/// What that is.
+pub fn verdict(outcome: &Outcome) -> Result<()> {
+    if outcome.broken.is_empty() {
+        return Ok(());
+    }
+    bail!("{}\n{:?}", outcome.broken.join("\n"), outcome.healthy)
+}
+
+/// Measures healthy clients until they are well; answers since when they are.
+pub(super) fn wait_calm(healthy: &Healthy) -> Result<Instant> {
+    for _ in 0..CALM_TRIES {
+        let from = Instant::now();
+        thread::sleep(BEFORE);
+        let sends = healthy.summary(Kind::Send, from, Instant::now());
+        if sends.ok_percent() >= 99.0 && sends.p99 <= CALM_P99 {
+            return Ok(from);
+        }
+    }
+    bail!("the machine is too busy: healthy clients are slow without any attack")
+}
+
+pub(super) fn judge_healthy(
+    outcome: &mut Outcome,
+    attack: &Attack,
+    healthy: &Healthy,
+    [from, begun, over]: [Instant; 3],
+) {
+    let direct = healthy.summary(Kind::Direct, begun, over);
+    outcome.healthy.push((
+        Kind::Direct.name(),
+        healthy.summary(Kind::Direct, from, begun),
+        direct,
+    ));
+    for kind in Kind::PROXIED {
+        let before = healthy.summary(kind, from, begun);
+        let during = healthy.summary(kind, begun, over);
+        outcome.healthy.push((kind.name(), before, during));
+        if let Err(e) = judge_kind(kind, attack, &before, &during, &direct) {
+            outcome.broken.push(format!("{e:#}"));
+        }
+    }
+}
+
+fn judge_kind(
+    kind: Kind,
+    attack: &Attack,
+    before: &Summary,
+    during: &Summary,
+    direct: &Summary,
+) -> Result<()> {
+    let name = kind.name();
+    // A machine that is too busy for those that are connected directly is too busy for others.
+    ensure!(
+        during.ok_percent() >= OK_PERCENT.min(direct.ok_percent() - 1.0),
+        "{} of {} {name} were ok",
+        during.ok,
+        during.due
+    );
+    if let Some(most) = attack.failures {
+        let failed = during.due - during.ok;
+        ensure!(failed <= most, "{failed} {name} failed");
+    }
+    // Two servers wait for the machine where one does directly.
+    let limit = (before.p99 * SLOWER).max(direct.p99 * 3 / 2) + FLOOR;
+    ensure!(
+        during.p99 <= limit,
+        "p99 of {name} {:.1?}, may be {limit:.1?}",
+        during.p99
+    );
+    if let (Kind::Send, Some(longest)) = (kind, attack.longest) {
+        let limit = longest.max(2 * direct.longest).max(2 * before.longest);
+        ensure!(
+            during.longest <= limit,
+            "the longest send took {:.0?}, may take {limit:.0?}",
+            during.longest
+        );
+    }
+    Ok(())
+}
