@@ -29,7 +29,7 @@ use crate::{ports::free_port, proxy_process::Remora, target::Target};
 pub const LIMIT_BYTES: u64 = 268_435_456;
 
 /// Whether the proxy has that key. It is set only to say what is meant; the value is the default.
-const HAS_MEMORY_KEY: bool = false;
+const HAS_MEMORY_KEY: bool = true;
 
 /// What is under way as an attack ends is answered by then, or has failed.
 const SETTLE: Duration = Duration::from_secs(1);
