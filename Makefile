@@ -2,7 +2,7 @@
 
 LISTEN ?= 127.0.0.1:8080
 
-.PHONY: help run test test-abuse test-clients test-faults chaos check-compose bench java go haproxy prometheus
+.PHONY: help run test test-abuse test-clients test-faults chaos judge check-compose bench java go haproxy prometheus
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-faults                brokers and name servers that are killed, frozen and gone"
 	@echo "make test-abuse                 attacks, each request code and each limit among them, and what others notice of them"
 	@echo "make chaos                      two replicas and two brokers that are killed and frozen for five minutes, and a ledger"
+	@echo "make judge                      ten million headers, beside the decoders of real brokers"
 	@echo "make check-compose              what the compose file runs, as processes, under load"
 	@echo "make bench                      Remora beside its peers; benches/README.md tells of PART and ARGS"
 	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
@@ -48,6 +49,10 @@ test-abuse: java
 # Replicas killed, brokers frozen, killed and restarted, under load from real clients: nothing that was acknowledged is lost.
 chaos: java haproxy
 	REMORA_IT_CHAOS_SECONDS=300 cargo test --package integration-tests --test chaos
+
+# Ten million made-up headers, read by us and by the decoders of real brokers. (`make test` tries fewer.)
+judge: java
+	REMORA_IT_HEADERS=10000000 cargo test --release --package integration-tests --test judge -- --nocapture
 
 # What the compose file runs, as processes, under load; as root.
 check-compose:

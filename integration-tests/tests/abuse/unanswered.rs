@@ -88,7 +88,7 @@ pub(crate) fn ends_of_no_type(world: &World, name: &str, what: &'static str) -> 
     let warnings = world.remora().log_lines("\"level\":\"WARN\"")?;
     let opened = warnings
         .iter()
-        .filter(|line| line.contains("answers nothing") || line.contains("refused"));
+        .filter(|line| line.contains("circuit opened"));
     match opened.count() {
         0 => {}
         times => outcome

@@ -9,7 +9,7 @@ use crate::relay::send;
 
 #[tokio::test]
 async fn what_cannot_be_read_ends_its_own_connection_only() -> Result<()> {
-    let world = World::with("[limits]\nframe_bytes = 65536\n").await?;
+    let world = World::with("[limits]\nframe_bytes = 131072\n").await?;
     let mut bystander = world.proxy.client().await?;
     assert_eq!(bystander.call(&send(1, "both", "broker-a")).await?.code, 0);
 
@@ -20,7 +20,7 @@ async fn what_cannot_be_read_ends_its_own_connection_only() -> Result<()> {
         frame
     };
     let nonsense: Vec<(&str, Vec<u8>)> = vec![
-        ("over the limit", (65536_u32 - 3).to_be_bytes().to_vec()),
+        ("over the limit", (131_072_u32 - 3).to_be_bytes().to_vec()),
         ("negative", vec![0xff, 0xff, 0xff, 0xf0]),
         ("no room for a header", vec![0, 0, 0, 3, 0, 0, 0]),
         (
@@ -37,10 +37,14 @@ async fn what_cannot_be_read_ends_its_own_connection_only() -> Result<()> {
         ("null header", frame("null")),
         ("broken JSON", frame(r#"{"code":310,"opaque":1,"#)),
         ("a code that is none", frame(r#"{"code":"x","opaque":1}"#)),
-        ("no opaque", frame(r#"{"code":310}"#)),
+        ("two values in one", frame(r#"{"code":310,"opaque":[1,2]}"#)),
         (
-            "two opaques",
-            frame(r#"{"code":310,"opaque":1,"Opaque":2}"#),
+            "an instruction to a reader",
+            frame(r#"{"code":310,"extFields":{"@type":"x.Y"},"opaque":1}"#),
+        ),
+        (
+            "header over its own limit",
+            frame(&format!(r#"{{"remark":"{}"}}"#, "r".repeat(65_530))),
         ),
     ];
     for (what, bytes) in nonsense {
@@ -52,6 +56,39 @@ async fn what_cannot_be_read_ends_its_own_connection_only() -> Result<()> {
             0,
             "{what}"
         );
+    }
+    Ok(())
+}
+
+/// Brokers take all of these, and read them alike once they have gone through.
+#[tokio::test]
+async fn odd_headers_go_on_in_the_form_that_clients_write() -> Result<()> {
+    let world = World::start().await?;
+    let mut bystander = world.proxy.client().await?;
+    let mut client = world.proxy.client().await?;
+    let usual = send(7, "both", "broker-a");
+    let fields = usual.ext_fields.iter();
+    let fields: Vec<String> = fields
+        .map(|(key, value)| format!("\"{key}\":{}", serde_json::json!(value)))
+        .collect();
+    let fields = fields.join(",");
+    for head in [
+        r#""namespaceId":"","opaque":7"#,
+        r#""opaque":"7","version":"399","onewayRPC":false,"customHeader":{}"#,
+        r#""language":"é😀","opaque":7,"serializeTypeCurrentRPC":"é😀""#,
+        r#""Opaque":5,"opaque":6,"opaque":7,"language":13"#,
+    ] {
+        let header = format!(r#"{{"code":310, {head}, "extFields":{{{fields}}}}}"#);
+        let length = header.len() as u32;
+        let mut frame = (length + 4 + 1).to_be_bytes().to_vec();
+        frame.extend(length.to_be_bytes());
+        frame.extend(header.as_bytes());
+        frame.push(b'x');
+        client.send_bytes(&frame).await?;
+        let answer = client.receive().await?;
+        assert_eq!((answer.code, answer.opaque), (0, 7), "{head}");
+        let answer = bystander.call(&send(2, "both", "broker-a")).await?;
+        assert_eq!(answer.code, 0, "{head}");
     }
     Ok(())
 }

@@ -86,7 +86,12 @@ fn write(value: &Value, out: &mut Units) {
     match value {
         Value::Null => out.extend(units("null")),
         Value::Bool(truth) => out.extend(units(&truth.to_string())),
-        Value::Number(number) => out.extend(units(&number.text())),
+        Value::Number(number) => {
+            let text = number.text();
+            // JSON has no word for it.
+            let is_infinite = text.ends_with("Infinity");
+            out.extend(units(if is_infinite { "null" } else { &text }));
+        }
         Value::Text(text) => write_text(text, out),
         Value::Array(elements) => {
             out.push(u16::from(b'['));

@@ -1,0 +1,502 @@
+//! Headers of both kinds: plain ones, odd ones that brokers may take, and spoilt ones.
+
+use crate::random::Random;
+
+/// A frame without its length field.
+pub(crate) fn frame(random: &mut Random) -> Vec<u8> {
+    let binary = random.once_in(3);
+    let mut header = if binary {
+        binary_header(random)
+    } else {
+        json_header(random).into_bytes()
+    };
+    if random.once_in(3) {
+        for _ in 0..=random.below(3) {
+            spoil(random, &mut header);
+        }
+    }
+    let mut frame = (u32::from(binary) << 24 | header.len() as u32)
+        .to_be_bytes()
+        .to_vec();
+    frame.extend(header);
+    let body = random.below(40);
+    frame.extend((0..body).map(|at| b'a' + at as u8 % 26));
+    frame
+}
+
+const TOKENS: [&[u8]; 34] = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b",",
+    b":",
+    b"\\",
+    b"'",
+    b" ",
+    b"\\u00e9",
+    b"\\ud83d",
+    b"\\ude00",
+    b"null",
+    b"-1",
+    b"1e9",
+    b"\"opaque\":9,",
+    b"\"\\u006fpaque\":9,",
+    b"\"topic\":{\"a\":[1]},",
+    b"\xff",
+    b"\0",
+    b"\x7f\xff\xff\xff",
+    b"\xff\xff\xff\xff",
+    b"\0\x01",
+    b"\xf0\x9f\x98\x80",
+    b"\xed\xa0\x80",
+    b"\xc3",
+    b"\0\0\0\x05",
+    b"@type",
+    b"$ref",
+    b"\n",
+    b"//",
+    b"/*",
+    b"true",
+];
+
+fn spoil(random: &mut Random, bytes: &mut Vec<u8>) {
+    if bytes.is_empty() {
+        return;
+    }
+    let at = random.below(bytes.len());
+    let end = bytes.len().min(at + 1 + random.below(20));
+    match random.below(5) {
+        0 => bytes.truncate(at),
+        1 => bytes[at] ^= 1 << random.below(8),
+        2 => drop(bytes.splice(at..at, random.pick(&TOKENS).iter().copied())),
+        3 => drop(bytes.drain(at..end)),
+        _ => {
+            let copy = bytes[at..end].to_vec();
+            drop(bytes.splice(at..at, copy));
+        }
+    }
+}
+
+const LETTERS: [&str; 26] = [
+    "a", "B", "7", " ", "-", "_", ".", "/", "é", "世", "😀", "\u{1}", "\u{2}", "\u{7f}",
+    "\u{2028}", "\u{fffd}", "%", "<", "null", "topic", "@", "$", "{", "]", "'", "ÿ",
+];
+
+fn plain_text(random: &mut Random) -> String {
+    let letters = if random.once_in(2) {
+        &LETTERS[..8]
+    } else {
+        &LETTERS
+    };
+    let length = if random.once_in(40) {
+        300
+    } else {
+        random.below(14)
+    };
+    (0..length).map(|_| random.pick(letters)).collect()
+}
+
+/// A string of JSON, some of its characters escaped.
+fn text(random: &mut Random) -> String {
+    let mut out = "\"".to_owned();
+    let odd = random.once_in(4);
+    for c in plain_text(random).chars() {
+        match c {
+            _ if c < ' ' || odd && random.once_in(3) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out += &format!("\\u{unit:04x}");
+                }
+            }
+            _ => out.push(c),
+        }
+        if odd && random.once_in(5) {
+            out += random.pick(&[
+                "\\\"", "\\\\", "\\/", "\\b", "\\n", "\\t", "\\ud83d", "\\ude00", "\\u0000",
+                "\\u00e9", "\\uFFFF",
+            ]);
+        }
+    }
+    out + "\""
+}
+
+const NUMBERS: [&str; 42] = [
+    "0",
+    "-0",
+    "7",
+    "-7",
+    "+7",
+    "007",
+    "00",
+    "7.0",
+    "7.9",
+    "-7.9",
+    "1.50",
+    "0.1",
+    "0.0000001",
+    "-0.00",
+    "1e2",
+    "1E+2",
+    "2e0",
+    "100E-2",
+    "1.5e300",
+    "1e400",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "-2147483649",
+    "4294967303",
+    "4294967303.5",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "123456789012345678901234567890",
+    "12345678901234567890123456789012345678901234567890",
+    "0.33333333333333333333",
+    "1.",
+    ".5",
+    "1e",
+    "-",
+    "7L",
+    "0x10",
+    "NaN",
+    "1e2048",
+    "999999999999999999",
+    "1000000000000000000",
+];
+
+/// A value of any kind.
+fn value(random: &mut Random, depth: u8) -> String {
+    match random.below(if depth > 3 { 7 } else { 10 }) {
+        0 => "null".to_owned(),
+        1 => random.pick(&["true", "false"]).to_owned(),
+        2 => random.pick(&NUMBERS).to_owned(),
+        3 => random.next().to_string(),
+        4..7 => text(random),
+        7 => {
+            let elements: Vec<String> = (0..random.below(4))
+                .map(|_| value(random, depth + 1))
+                .collect();
+            format!("[{}]", elements.join(space(random, ",").as_str()))
+        }
+        _ => {
+            let members: Vec<String> = (0..random.below(4))
+                .map(|_| {
+                    format!(
+                        "{}{}{}",
+                        name(random),
+                        space(random, ":"),
+                        value(random, depth + 1)
+                    )
+                })
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+    }
+}
+
+fn space(random: &mut Random, token: &str) -> String {
+    if random.once_in(8) {
+        format!(
+            "{}{token}{}",
+            random.pick(&["", " ", "\n", "\t"]),
+            random.pick(&["", " ", "\r\n", "\t "])
+        )
+    } else {
+        token.to_owned()
+    }
+}
+
+/// The name of an ext field or of a member of a value.
+fn name(random: &mut Random) -> String {
+    match random.below(12) {
+        0..9 => format!(
+            "\"{}\"",
+            random.pick(&[
+                "a",
+                "b",
+                "i",
+                "topic",
+                "consumerGroup",
+                "queueId",
+                "msgId",
+                "bname",
+                "AccessKey",
+                "Signature",
+                "__ZONE_MODE"
+            ])
+        ),
+        9 => random
+            .pick(&[
+                "\"\"",
+                "\"@type\"",
+                "\"$ref\"",
+                "\"null\"",
+                "\"opaque\"",
+                "\"t\\u006fpic\"",
+                "\"é😀\"",
+                "\"é😀\\n\"",
+                "\"😀\\\"\"",
+            ])
+            .to_owned(),
+        _ => text(random),
+    }
+}
+
+fn ext_fields(random: &mut Random) -> String {
+    let count = if random.once_in(20) {
+        40
+    } else {
+        random.below(9)
+    };
+    let odd = random.once_in(3);
+    let fields: Vec<String> = (0..count)
+        .map(|_| {
+            let value = if odd && random.once_in(3) {
+                value(random, 0)
+            } else if random.once_in(6) {
+                random.below(100_000).to_string()
+            } else {
+                text(random)
+            };
+            let name = if odd {
+                name(random)
+            } else {
+                format!(
+                    "\"{}\"",
+                    random.pick(&["a", "b", "topic", "queueId", "transactionId"])
+                )
+            };
+            format!("{name}:{value}")
+        })
+        .collect();
+    format!("{{{}}}", fields.join(space(random, ",").as_str()))
+}
+
+const UNKNOWN: [&str; 24] = [
+    "namespaceId",
+    "onewayRPC",
+    "customHeader",
+    "cachedHeader",
+    "serialize_type",
+    "body",
+    "responseType",
+    "type",
+    "suspended",
+    "processTimer",
+    "callbackList",
+    "Opaque",
+    "_opaque",
+    "isOpaque",
+    "OPAQUE",
+    "extfields",
+    "ext_fields",
+    "Code",
+    "traceparent",
+    "",
+    "@type",
+    "$ref",
+    "opaque\\u0000",
+    "opaqu\\u0065",
+];
+
+fn int(random: &mut Random, odd: bool) -> String {
+    match random.below(if odd { 5 } else { 2 }) {
+        0 => random.below(1000).to_string(),
+        1 => (random.next() as i32).to_string(),
+        2 => random.pick(&NUMBERS).to_owned(),
+        3 => format!("\"{}\"", random.pick(&NUMBERS)),
+        _ => value(random, 2),
+    }
+}
+
+fn json_header(random: &mut Random) -> String {
+    let odd = random.once_in(2);
+    let mut entries = Vec::new();
+    let mut add = |random: &mut Random, key: &str, value: String| {
+        if !random.once_in(if odd { 12 } else { 60 }) {
+            entries.push(format!(
+                "\"{key}\"{}{value}",
+                if odd {
+                    space(random, ":")
+                } else {
+                    ":".to_owned()
+                }
+            ));
+        }
+    };
+    let strange = |random: &mut Random| odd && random.once_in(4);
+    let code = strange(random);
+    let value_of = int(random, code);
+    add(random, "code", value_of);
+    if !random.once_in(5) {
+        let fields = if strange(random) && random.once_in(4) {
+            value(random, 0)
+        } else {
+            ext_fields(random)
+        };
+        add(random, "extFields", fields);
+    }
+    let flag = if strange(random) {
+        int(random, true)
+    } else {
+        random.below(4).to_string()
+    };
+    add(random, "flag", flag);
+    let language = if strange(random) {
+        if random.once_in(2) {
+            value(random, 2)
+        } else {
+            random
+                .pick(&[
+                    "13",
+                    "12",
+                    "14",
+                    "\"é😀\"",
+                    "\"go\"",
+                    "\"_GO\"",
+                    "\"9\"",
+                    "null",
+                    "1.5",
+                    "\"G\\u004f\"",
+                ])
+                .to_owned()
+        }
+    } else {
+        format!(
+            "\"{}\"",
+            random.pick(&["JAVA", "GO", "CPP", "RUST", "NODE_JS", "OTHER", "KLINGON"])
+        )
+    };
+    add(random, "language", language);
+    let strange_opaque = strange(random);
+    let opaque = int(random, strange_opaque);
+    add(random, "opaque", opaque);
+    if random.once_in(3) {
+        let remark = if strange(random) {
+            value(random, 0)
+        } else {
+            text(random)
+        };
+        add(random, "remark", remark);
+    }
+    if random.once_in(2) {
+        let kind = if strange(random) {
+            value(random, 2)
+        } else {
+            random
+                .pick(&["\"JSON\"", "\"ROCKETMQ\"", "\"é😀\"", "\"X\""])
+                .to_owned()
+        };
+        add(random, "serializeTypeCurrentRPC", kind);
+    }
+    let strange_version = strange(random);
+    let version = int(random, strange_version);
+    add(random, "version", version);
+    if odd {
+        for _ in 0..random.below(3) {
+            let key = random.pick(&UNKNOWN);
+            let unknown = value(random, 0);
+            add(random, key, unknown);
+        }
+        if random.once_in(4) {
+            let key = random.pick(&["code", "opaque", "flag", "remark", "extFields", "language"]);
+            let again = if key == "extFields" {
+                ext_fields(random)
+            } else {
+                value(random, 1)
+            };
+            add(random, key, again);
+        }
+        // In any order.
+        for at in (1..entries.len()).rev() {
+            entries.swap(at, random.below(at + 1));
+        }
+    }
+    if random.once_in(500) {
+        let depth = 1 + random.below(400);
+        entries.push(format!("\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));
+    }
+    let separator = if odd {
+        space(random, ",")
+    } else {
+        ",".to_owned()
+    };
+    let end = if random.once_in(10) { "\n" } else { "" };
+    format!("{{{}}}{end}", entries.join(&separator))
+}
+
+/// A length, or one that lies.
+fn length(random: &mut Random, true_one: usize, odd: bool) -> i64 {
+    if odd && random.once_in(10) {
+        return random.pick(&[
+            -1,
+            0,
+            1,
+            true_one as i64 + 1,
+            true_one as i64 - 1,
+            true_one as i64 + 20,
+            i64::from(i32::MAX),
+            i64::from(i32::MIN),
+        ]);
+    }
+    true_one as i64
+}
+
+fn bytes(random: &mut Random, odd: bool) -> Vec<u8> {
+    let mut bytes = plain_text(random).into_bytes();
+    if odd && random.once_in(4) && !bytes.is_empty() {
+        let at = random.below(bytes.len());
+        bytes[at] = random.next() as u8;
+    }
+    bytes
+}
+
+fn binary_header(random: &mut Random) -> Vec<u8> {
+    let odd = random.once_in(2);
+    let mut header = Vec::new();
+    let any = random.next() as i16;
+    let code = random.pick(&[105, 310, 11, 3442, 3448, 3543, -1, any]);
+    header.extend(code.to_be_bytes());
+    header.push(random.below(if odd { 256 } else { 14 }) as u8);
+    header.extend((random.next() as i16).to_be_bytes());
+    header.extend((random.next() as i32).to_be_bytes());
+    header.extend((random.below(4) as i32).to_be_bytes());
+    let remark = if random.once_in(3) {
+        bytes(random, odd)
+    } else {
+        Vec::new()
+    };
+    header.extend((length(random, remark.len(), odd) as i32).to_be_bytes());
+    header.extend(remark);
+    let mut fields = Vec::new();
+    let most = if random.once_in(20) { 40 } else { 8 };
+    for _ in 0..random.below(most) {
+        let key = if random.once_in(8) {
+            bytes(random, odd)
+        } else {
+            random
+                .pick(&[&b"a"[..], b"b", b"topic", b"queueId", b"consumerGroup"])
+                .to_vec()
+        };
+        if key.is_empty() && !odd {
+            continue;
+        }
+        fields.extend((length(random, key.len(), odd) as i16).to_be_bytes());
+        fields.extend(key);
+        let value = if random.once_in(10) {
+            Vec::new()
+        } else {
+            bytes(random, odd)
+        };
+        fields.extend((length(random, value.len(), odd) as i32).to_be_bytes());
+        fields.extend(value);
+    }
+    header.extend((length(random, fields.len(), odd) as i32).to_be_bytes());
+    header.extend(fields);
+    if odd && random.once_in(4) {
+        header.extend(plain_text(random).bytes());
+    }
+    header
+}
