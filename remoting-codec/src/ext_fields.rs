@@ -25,18 +25,25 @@ impl<'a> ExtFields<'a> {
     /// The same, with names as bytes.
     #[inline]
     pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&[u8], ExtValue<'a>)) {
-        let binary = self.serialize_type == SerializeType::RocketMq;
-        let mut visit = |header: &'a [u8], entry: Entry| {
-            // A binary header has no other way to say that there is no value.
-            if binary && entry.value.start == entry.value.end {
-                return;
-            }
+        self.visit_entries(|header, entry| {
             let value = ExtValue::new(entry.value.of(header), entry.escaped);
             if entry.key_escaped {
                 let name = ExtValue::new(entry.key.of(header), true);
                 each(name.text().as_bytes(), value);
             } else {
                 each(entry.key.of(header), value);
+            }
+        });
+    }
+
+    /// The same, with where they lie in the bytes that come along.
+    #[inline]
+    pub(crate) fn visit_entries(&self, mut each: impl FnMut(&'a [u8], Entry)) {
+        let binary = self.serialize_type == SerializeType::RocketMq;
+        let mut visit = |header: &'a [u8], entry: Entry| {
+            // A binary header has no other way to say that there is no value.
+            if !binary || entry.value.start != entry.value.end {
+                each(header, entry);
             }
         };
         if !self.head.index.is_partial() {

@@ -2,6 +2,7 @@
 
 use crate::error::FieldError;
 use crate::ext_fields::{ExtFields, ExtValue};
+use crate::header::first_bytes;
 
 /// Most fields that one request code may declare.
 pub const MAX_FIELDS: usize = 16;
@@ -28,18 +29,6 @@ pub struct FieldSpec {
     pub required: bool,
     /// The first bytes of its name, which tell most names apart.
     first: u32,
-}
-
-/// The first four bytes as a number; of a shorter name, zeros after it.
-const fn first_bytes(name: &[u8]) -> u32 {
-    let bytes = match name {
-        [] => [0; 4],
-        [a] => [*a, 0, 0, 0],
-        [a, b] => [*a, *b, 0, 0],
-        [a, b, c] => [*a, *b, *c, 0],
-        [a, b, c, d, ..] => [*a, *b, *c, *d],
-    };
-    u32::from_le_bytes(bytes)
 }
 
 impl FieldSpec {
@@ -86,21 +75,25 @@ impl<'a> Fields<'a> {
         let mut values = [None; MAX_FIELDS];
         // Where fields come in the order of their declaration, the first that is looked at is the one.
         let mut next = 0;
-        ext_fields.visit_bytes(|key, value| {
-            let first = first_bytes(key);
+        ext_fields.visit_entries(|header, entry| {
+            let length = entry.key.len();
+            // Of a name of four bytes at most, that is all. None that is declared needs escapes.
             let is_declared = |spec: &FieldSpec| {
-                spec.first == first && spec.name.len() == key.len() && spec.name.as_bytes() == key
+                spec.first == entry.first
+                    && spec.name.len() == length
+                    && (length <= 4 || spec.name.as_bytes() == entry.key.of(header))
+                    && !entry.key_escaped
             };
-            let (before, after) = specs.split_at(next.min(specs.len()));
-            let found = match after.iter().position(is_declared) {
-                Some(at) => before.len() + at,
-                None => match before.iter().position(is_declared) {
+            let found = match specs.get(next) {
+                Some(spec) if is_declared(spec) => next,
+                _ => match specs.iter().position(is_declared) {
                     Some(at) => at,
                     None => return,
                 },
             };
             next = found + 1;
             if let Some(place) = values.get_mut(found) {
+                let value = ExtValue::new(entry.value.of(header), entry.escaped);
                 *place = Some(value).filter(|value| !value.is_empty());
             }
         });

@@ -75,8 +75,9 @@ fn text() -> impl Strategy<Value = String> {
 
 /// In the binary form, a field without a name is none.
 fn key() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-zA-Z_]{1,12}", ".{1,8}"]
-        .prop_filter("no instruction", |key| !matches!(&**key, "@type" | "$ref"))
+    prop_oneof!["[a-zA-Z_]{1,12}", ".{1,8}"].prop_filter("no instruction", |key| {
+        !matches!(&**key, "@type" | "$ref") && !key.contains('\0')
+    })
 }
 
 fn command() -> impl Strategy<Value = RemotingCommand> {

@@ -7,7 +7,7 @@
 //!
 //! Canonical is one whose lengths are true, that ends with its ext fields, whose text is UTF-8, and whose ext fields have names.
 
-use super::index::Entry;
+use super::index::{Entry, first_bytes};
 use super::{Head, Span};
 use crate::version::{Language, Version};
 
@@ -55,9 +55,11 @@ pub(crate) fn decode(header: &[u8], head: &mut Head) -> Option<()> {
     let start = FIXED + remark + 4;
     head.ext_fields = Span::new(start, header.len());
     let mut empty = false;
+    // Then it is all text, and if it is not, that may be for the lengths.
+    let is_ascii = ext_fields.is_ascii();
     entries(header, start, |entry| {
-        let (key, value) = (entry.key.of(header), entry.value.of(header));
-        if entry.key.end == entry.key.start || !is_text(key) || !is_text(value) {
+        let is_text = || is_text(entry.key.of(header)) && is_text(entry.value.of(header));
+        if entry.key.end == entry.key.start || !is_ascii && !is_text() {
             return None;
         }
         empty |= entry.value.end == entry.value.start;
@@ -110,6 +112,7 @@ pub(crate) fn entries(
         each(Entry {
             key,
             value,
+            first: first_bytes(key.of(header)),
             key_escaped: false,
             escaped: false,
         })?;
@@ -123,10 +126,8 @@ fn span(header: &[u8], start: usize, length: i32) -> Option<Span> {
     (end <= header.len()).then(|| Span::new(start, end))
 }
 
-/// Whether bytes are UTF-8: seen at once for the short ASCII that nearly all are.
-#[inline]
 fn is_text(bytes: &[u8]) -> bool {
-    bytes.iter().fold(0, |all, byte| all | byte) < 0x80 || std::str::from_utf8(bytes).is_ok()
+    std::str::from_utf8(bytes).is_ok()
 }
 
 /// Writes the binary header. Code and version are cut to their 16 bits, which is how Java does it.

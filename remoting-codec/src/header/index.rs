@@ -12,6 +12,8 @@ const ENTRIES: usize = 24;
 pub(crate) struct Entry {
     pub(crate) key: Span,
     pub(crate) value: Span,
+    /// The key's first four bytes, see [`first_bytes`].
+    pub(crate) first: u32,
     /// Whether the key has escapes in it, which only rewritten headers have.
     pub(crate) key_escaped: bool,
     /// Whether the value has escapes in it.
@@ -37,6 +39,19 @@ struct Place {
     key_len: u16,
     value_at: u16,
     value_len: u16,
+    first: u32,
+}
+
+/// The first four bytes of a name as a number, which tells most names apart; of a shorter name, zeros after it.
+pub(crate) const fn first_bytes(name: &[u8]) -> u32 {
+    let bytes = match name {
+        [] => [0; 4],
+        [a] => [*a, 0, 0, 0],
+        [a, b] => [*a, *b, 0, 0],
+        [a, b, c] => [*a, *b, *c, 0],
+        [a, b, c, d, ..] => [*a, *b, *c, *d],
+    };
+    u32::from_le_bytes(bytes)
 }
 
 impl Index {
@@ -63,6 +78,7 @@ impl Index {
             key_len: (entry.key.end - entry.key.start) as u16,
             value_at: entry.value.start as u16,
             value_len: (entry.value.end - entry.value.start) as u16,
+            first: entry.first,
         };
         self.escaped |= u32::from(entry.escaped) << self.len;
         self.keys_escaped |= u32::from(entry.key_escaped) << self.len;
@@ -84,6 +100,7 @@ impl Index {
             Entry {
                 key: Span::new(key, key + usize::from(place.key_len)),
                 value: Span::new(value, value + usize::from(place.value_len)),
+                first: place.first,
                 key_escaped: self.keys_escaped >> nth & 1 != 0,
                 escaped: self.escaped >> nth & 1 != 0,
             }

@@ -74,19 +74,20 @@ const VERSION: u8 = 1 << 7;
 /// Which key comes next, its opening quote behind us; goes behind its colon.
 #[inline]
 fn key(scanner: &mut Scanner<'_>) -> Option<u8> {
-    let (name, key): (&[u8], u8) = match scanner.rest().first()? {
-        b'c' => (b"code\":", CODE),
-        b'e' => (b"extFields\":", EXT_FIELDS),
-        b'f' => (b"flag\":", FLAG),
-        b'l' => (b"language\":", LANGUAGE),
-        b'o' => (b"opaque\":", OPAQUE),
-        b'r' => (b"remark\":", REMARK),
-        b's' => (b"serializeTypeCurrentRPC\":", SERIALIZE_TYPE),
-        b'v' => (b"version\":", VERSION),
-        _ => return None,
-    };
-    scanner.take(name)?;
-    Some(key)
+    match scanner.rest().first()? {
+        b'c' => scanner.take(b"code\":").map(|()| CODE),
+        b'e' => scanner.take(b"extFields\":").map(|()| EXT_FIELDS),
+        b'f' => scanner.take(b"flag\":").map(|()| FLAG),
+        b'l' => scanner.take(b"language\":").map(|()| LANGUAGE),
+        b'o' => scanner.take(b"opaque\":").map(|()| OPAQUE),
+        b'r' => scanner.take(b"remark\":").map(|()| REMARK),
+        b's' => {
+            let key = scanner.take(b"serializeTypeCurrentRPC\":");
+            key.map(|()| SERIALIZE_TYPE)
+        }
+        b'v' => scanner.take(b"version\":").map(|()| VERSION),
+        _ => None,
+    }
 }
 
 #[inline]

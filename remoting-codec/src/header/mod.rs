@@ -10,7 +10,7 @@ pub(crate) mod rewrite;
 mod scanner;
 pub(crate) mod text;
 
-pub(crate) use self::index::{Entry, Index};
+pub(crate) use self::index::{Entry, Index, first_bytes};
 use crate::version::{Language, Version};
 
 /// A stretch of a header's bytes.

@@ -3,7 +3,7 @@
 //! Nothing here says what is wrong: `None` means that this is not the canonical form, whatever it may be.
 
 use super::Span;
-use super::index::Entry;
+use super::index::{Entry, first_bytes};
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -69,9 +69,9 @@ impl<'a> Scanner<'a> {
 
     /// Goes behind `wanted`, if that is what comes next.
     #[inline]
-    pub(super) fn take(&mut self, wanted: &[u8]) -> Option<()> {
-        let is_there = self.rest().starts_with(wanted);
-        self.at += if is_there { wanted.len() } else { 0 };
+    pub(super) fn take<const N: usize>(&mut self, wanted: &[u8; N]) -> Option<()> {
+        let is_there = self.rest().first_chunk::<N>() == Some(wanted);
+        self.at += if is_there { N } else { 0 };
         is_there.then_some(())
     }
 
@@ -99,6 +99,23 @@ impl<'a> Scanner<'a> {
     /// A string whose opening quote is behind us: where it is without quotes, and whether it has escapes.
     #[inline]
     pub(super) fn string(&mut self) -> Option<(Span, bool)> {
+        // Most are seen in one load.
+        if let Some(chunk) = self.rest().first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let stops = stops(word);
+            let ahead = stops.trailing_zeros() & !7;
+            if stops != 0 && (word >> ahead) as u8 == b'"' {
+                self.seen |= word;
+                let start = self.at;
+                self.at += (ahead / 8) as usize + 1;
+                return Some((Span::new(start, self.at - 1), false));
+            }
+        }
+        self.long_string()
+    }
+
+    #[inline(never)]
+    fn long_string(&mut self) -> Option<(Span, bool)> {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -161,7 +178,7 @@ impl<'a> Scanner<'a> {
     /// A name among the ext fields, its opening quote behind us. It is ASCII without escapes, for not all brokers' readers
     /// take others for the same name, and none of the two that some of them take for instructions.
     #[inline]
-    fn key(&mut self) -> Option<(Span, bool)> {
+    fn key(&mut self) -> Option<(Span, u32, bool)> {
         let start = self.at;
         // Nearly all are seen in one load, with what is behind them.
         if let Some(chunk) = self.rest().first_chunk::<8>() {
@@ -170,17 +187,18 @@ impl<'a> Scanner<'a> {
             let ahead = stops.trailing_zeros() & !7;
             if stops != 0 && (word >> ahead) as u8 == b'"' && !matches!(word as u8, b'@' | b'$') {
                 self.at += (ahead / 8) as usize + 1;
-                return Some((Span::new(start, self.at - 1), false));
+                let name = (word & ((1 << ahead) - 1)) as u32;
+                return Some((Span::new(start, self.at - 1), name, false));
             }
         }
         self.any_key()
     }
 
-    fn any_key(&mut self) -> Option<(Span, bool)> {
+    fn any_key(&mut self) -> Option<(Span, u32, bool)> {
         let (key, escaped) = self.string()?;
         let name = key.of(self.bytes);
         let is_plain = name.is_ascii() && !is_instruction(name);
-        (is_plain && (!escaped || self.rewritten)).then_some((key, escaped))
+        (is_plain && (!escaped || self.rewritten)).then(|| (key, first_bytes(name), escaped))
     }
 
     /// The object of ext fields, its brace behind us: calls `each` with every one of them.
@@ -192,7 +210,7 @@ impl<'a> Scanner<'a> {
             _ => return None,
         }
         loop {
-            let (key, key_escaped) = self.key()?;
+            let (key, first, key_escaped) = self.key()?;
             self.take(b":")?;
             let (value, escaped) = match self.next()? {
                 b'"' => self.string()?,
@@ -202,6 +220,7 @@ impl<'a> Scanner<'a> {
             each(Entry {
                 key,
                 value,
+                first,
                 key_escaped,
                 escaped,
             });

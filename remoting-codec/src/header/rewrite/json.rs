@@ -39,25 +39,40 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
     Ok(header)
 }
 
+/// An object, or an array of just one.
 fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
     let mut fields = ExtFields::default();
-    if source.peek() != b'{' {
-        return match source.scalar()? {
-            Scalar::Null => Ok(fields),
-            Scalar::Text(text) if text.is_empty() => Ok(fields),
-            _ => Err(source.malformed()),
-        };
+    match source.peek() {
+        b'{' => read_fields(source, &mut fields)?,
+        b'[' => {
+            let mut elements = 0;
+            source.array(|source| {
+                elements += 1;
+                read_fields(source, &mut fields)
+            })?;
+            if elements != 1 {
+                return Err(source.malformed());
+            }
+        }
+        _ => match source.scalar()? {
+            Scalar::Null => {}
+            Scalar::Text(text) if text.is_empty() => {}
+            _ => return Err(source.malformed()),
+        },
     }
+    Ok(fields)
+}
+
+fn read_fields(source: &mut Source<'_>, fields: &mut ExtFields) -> Result<(), DecodeError> {
     source.object(|source, key| {
-        // Not all brokers would take it for the name of a field, however it is written.
-        if is_instruction(String::from_utf16_lossy(&key).as_bytes()) {
+        // Not all brokers would take it for the name of that field, however it is written.
+        if key.contains(&0) || is_instruction(String::from_utf16_lossy(&key).as_bytes()) {
             return Err(source.ambiguous());
         }
         let value = nested::text(source)?;
         fields.put(key, value);
         Ok(())
-    })?;
-    Ok(fields)
+    })
 }
 
 /// A 32 bit number, or what stands for one: a truth for 0 or 1, no value and empty text for 0, text for what is in it.
