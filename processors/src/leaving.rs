@@ -88,6 +88,11 @@ impl Session {
         self.end();
     }
 
+    /// Polls are given up from now on, soon.
+    pub(crate) fn give_up_polls(&self) {
+        self.leaving.gives_up.set(true);
+    }
+
     /// Whether polls are given up now.
     pub(crate) fn gives_up_polls(&self) -> bool {
         self.leaving.gives_up.get()

@@ -33,7 +33,7 @@ const REPLY_ID_MAX: usize = 32767;
 ///
 /// Kept only to tell brokers: they hold the membership, and this is what is said to them again when
 /// a lane is made anew.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Membership {
     clients: Vec<Client>,
     lanes: Vec<Rc<Lane>>,
@@ -53,23 +53,6 @@ pub(crate) struct Membership {
     /// Held while something that the client says is taken in: long heartbeats are read elsewhere, and what came first
     /// counts first.
     turn: Rc<Mutex<()>>,
-}
-
-impl Default for Membership {
-    fn default() -> Self {
-        Self {
-            clients: Vec::new(),
-            lanes: Vec::new(),
-            registration: Rc::default(),
-            sent_to: Vec::new(),
-            stand_in: Vec::new(),
-            requester: false,
-            closed: false,
-            was: None,
-            decoded: 0,
-            turn: Rc::default(),
-        }
-    }
 }
 
 /// One client id of the connection. Its place among them is its key in the registration.

@@ -36,8 +36,11 @@ use crate::{dispatch, notice, pull, push};
 /// Most tasks that one client may have under way: what they keep is charged to it, but what they do is not.
 const TASKS_MAX: usize = 256;
 
-/// Tasks that one turn of a client may begin before others have theirs.
-const TASKS_PER_TURN: usize = 16;
+/// Work that one turn of a client may make before others have theirs, in requests that are relayed.
+const TURN_WORK: usize = 64;
+
+/// What a request is worth that becomes a task, or is answered here.
+const TASK_WORK: usize = 4;
 
 /// What a task takes beside its request.
 const TASK_BYTES: usize = 1024;
@@ -70,8 +73,9 @@ pub struct Session {
     pub(crate) at_brokers: Outstanding,
     /// Those that went over connections for large ones.
     pub(crate) bulk: Cell<usize>,
-    /// Tasks that serve its requests, and how many of these its latest turn has begun.
+    /// Tasks that serve its requests.
     tasks: Cell<usize>,
+    /// Work that its latest turn has made.
     turn: Cell<usize>,
     /// What is charged for what the client has declared.
     declared: Cell<usize>,
@@ -299,6 +303,7 @@ impl Session {
 
     /// Answers a request, unless it wants no answer.
     pub(crate) fn answer(&self, view: &CommandView<'_>, response: RemotingCommand) {
+        self.work(TASK_WORK);
         self.count_own(view.request_code(), response.code, self.begun());
         if !view.is_oneway() {
             let response = RemotingCommand {
@@ -351,7 +356,7 @@ impl Session {
         let served = serve(self.clone(), request.clone());
         session.begin();
         session.tasks.set(session.tasks.get() + 1);
-        session.turn.set(session.turn.get() + 1);
+        session.work(TASK_WORK);
         tokio::task::spawn_local(async move {
             let _held = held;
             let served = {
@@ -390,6 +395,10 @@ impl Session {
         }
     }
 
+    fn work(&self, amount: usize) {
+        self.turn.set(self.turn.get() + amount);
+    }
+
     fn end_task(&self) {
         let before = self.tasks.get();
         self.tasks.set(before.saturating_sub(1));
@@ -421,6 +430,7 @@ impl FrameHandler for Session {
             self.identity.set(Some((view.language(), view.version())));
         }
         self.received.set(self.received.get() + 1);
+        self.work(1);
         self.heard.set(Some(self.upstream.buffers().now()));
         let Some(this) = self.this() else {
             return Ok(());
@@ -444,12 +454,18 @@ impl FrameHandler for Session {
             && self.may_hold_more()
     }
 
+    /// Polls that the client has left are given up, so that the rest of what it said can be taken.
+    fn peer_ended(&self) {
+        self.give_up_polls();
+        self.upstream.note_gone();
+    }
+
     fn begin_turn(&self) {
         self.turn.set(0);
     }
 
     fn is_turn_over(&self) -> bool {
-        self.turn.get() >= TASKS_PER_TURN
+        self.turn.get() >= TURN_WORK
     }
 }
 

@@ -294,6 +294,6 @@ mod tests {
             }
             rounds += 1;
         }
-        assert!(ledger.held() < 40 * MIB, "{} are held", ledger.held());
+        assert!(ledger.held() < 48 * MIB, "{} are held", ledger.held());
     }
 }

@@ -19,6 +19,12 @@ use crate::outbox::{Ending, Outbox, SHARE_MIN};
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
 
+/// Bytes that one turn reads before other connections get theirs: large frames take long to copy.
+const TURN_BYTES: u64 = 256 * 1024;
+
+/// What is read of a connection whose handler takes nothing at the moment, so that its end is noticed.
+const READ_AHEAD: usize = 64 * 1024;
+
 /// How often a connection that cannot be written any more gets its turn to be read to its end. What is left is what the
 /// kernel had room for.
 const LAST_TURNS_MAX: usize = 256;
@@ -82,6 +88,9 @@ pub trait FrameHandler {
         true
     }
 
+    /// The peer says nothing more, and what it has said cannot all be taken now: it may have gone.
+    fn peer_ended(&self) {}
+
     /// The connection's turn begins.
     fn begin_turn(&self) {}
 
@@ -122,6 +131,8 @@ where
         partial: BytesMut::new(),
         held: outbox.account().hold(0),
         limits,
+        turn_read: 0,
+        has_ended: false,
         is_unwritable: false,
     };
     let ended = poll_fn(|cx| inbox.poll(cx, stream, outbox, buffers, handler)).await;
@@ -160,6 +171,10 @@ struct Inbox {
     /// What `partial` takes.
     held: Held,
     limits: FrameLimits,
+    /// Bytes that were read in this turn.
+    turn_read: u64,
+    /// The peer says nothing more; what it has said is not all taken yet.
+    has_ended: bool,
     /// A write has failed.
     is_unwritable: bool,
 }
@@ -178,6 +193,7 @@ impl Inbox {
         H: FrameHandler,
     {
         handler.begin_turn();
+        self.turn_read = 0;
         for _ in 0..READS_MAX {
             let written = self.write(cx, stream, outbox)?;
             match outbox.ending() {
@@ -192,13 +208,17 @@ impl Inbox {
             if !self.partial.is_empty() {
                 self.hand_on_partial(handler)?;
             }
-            if handler.is_turn_over() {
+            if handler.is_turn_over() || self.turn_read > TURN_BYTES {
                 break;
             }
             if !handler.is_ready() {
                 outbox.register(cx);
                 outbox.account().register(cx.waker());
+                self.read_ahead(cx, stream, outbox, handler)?;
                 return Poll::Pending;
+            }
+            if self.has_ended {
+                return Poll::Ready(Ok(()));
             }
             match self.poll_read(cx, stream, outbox, buffers, handler)? {
                 Poll::Ready(true) => {}
@@ -215,6 +235,36 @@ impl Inbox {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Reads a little of what the handler does not take now, and puts it by, so that the end of the stream is noticed: a peer
+    /// that is gone may have left what keeps the handler from taking more.
+    fn read_ahead<S, H>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        outbox: &Outbox,
+        handler: &H,
+    ) -> io::Result<()>
+    where
+        S: AsyncRead + Unpin,
+        H: FrameHandler,
+    {
+        while self.partial.len() < READ_AHEAD && !self.has_ended {
+            let room = READ_AHEAD - self.partial.len();
+            let mut room = (&mut self.partial).limit(room);
+            let Poll::Ready(read) = poll_read_buf(Pin::new(&mut *stream), cx, &mut room) else {
+                return Ok(());
+            };
+            let bytes = read?;
+            self.held.resize(self.partial.capacity());
+            outbox.meter().received.add(bytes as u64);
+            if bytes == 0 {
+                self.has_ended = true;
+                handler.peer_ended();
+            }
+        }
+        Ok(())
     }
 
     fn write<S: AsyncWrite + Unpin>(
@@ -282,6 +332,7 @@ impl Inbox {
             let mut room = (&mut self.partial).limit(missing);
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
             self.held.resize(self.partial.capacity());
+            self.turn_read += bytes as u64;
             buffers.stamp();
             outbox.meter().received.add(bytes as u64);
             self.hand_on_partial(handler)?;
@@ -290,6 +341,7 @@ impl Inbox {
         let mut buffer = ReadBuf::new(&mut read);
         ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
         let bytes = buffer.filled();
+        self.turn_read += bytes.len() as u64;
         buffers.stamp();
         outbox.meter().received.add(bytes.len() as u64);
         self.take_in(bytes, handler)?;

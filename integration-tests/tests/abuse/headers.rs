@@ -96,9 +96,13 @@ fn trailing(abuse: &Abuse, name: &str) -> Result<Outcome> {
         let _ = line.drain_for(Duration::from_secs(1)).await;
         Ok(())
     })?;
-    if world.seen().heartbeats_of("hidden") > 0 {
-        let what = "a broker knows a client that the proxy does not know of";
-        outcome.broken.push(what.to_owned());
+    let came = world.remora().log_lines("client came")?;
+    for id in ["shown1", "hidden"] {
+        let is_known = came.iter().any(|line| line.contains(id));
+        if world.seen().heartbeats_of(id) > 0 && !is_known {
+            let what = "a broker knows a client that the proxy does not know of";
+            outcome.broken.push(what.to_owned());
+        }
     }
     Ok(outcome)
 }
