@@ -23,9 +23,13 @@ impl<'a> ExtFields<'a> {
     }
 
     /// The same, with names as bytes.
-    #[inline]
     pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&[u8], ExtValue<'a>)) {
-        self.visit_entries(|header, entry| {
+        let binary = self.serialize_type == SerializeType::RocketMq;
+        let mut visit = |header: &'a [u8], entry: Entry| {
+            // A binary header has no other way to say that there is no value.
+            if binary && entry.value.start == entry.value.end {
+                return;
+            }
             let value = ExtValue::new(entry.value.of(header), entry.escaped);
             if entry.key_escaped {
                 let name = ExtValue::new(entry.key.of(header), true);
@@ -33,25 +37,13 @@ impl<'a> ExtFields<'a> {
             } else {
                 each(entry.key.of(header), value);
             }
-        });
-    }
-
-    /// The same, with where they lie in the bytes that come along.
-    #[inline]
-    pub(crate) fn visit_entries(&self, mut each: impl FnMut(&'a [u8], Entry)) {
-        let binary = self.serialize_type == SerializeType::RocketMq;
-        let mut visit = |header: &'a [u8], entry: Entry| {
-            // A binary header has no other way to say that there is no value.
-            if !binary || entry.value.start != entry.value.end {
-                each(header, entry);
-            }
         };
         if !self.head.index.is_partial() {
             let entries = self.head.index.entries();
             return entries.for_each(|entry| visit(self.header, entry));
         }
         let bytes = self.head.ext_fields.of(self.header);
-        // The bytes have been through the header's decoder, so this cannot fail half way.
+        // The bytes have been through the header's decoder, or come from a broker: this does not fail half way.
         let _ = match self.serialize_type {
             SerializeType::Json if bytes.is_empty() => None,
             SerializeType::Json => json::visit(bytes, |entry| visit(bytes, entry)),

@@ -2,7 +2,7 @@
 
 use crate::error::FieldError;
 use crate::ext_fields::{ExtFields, ExtValue};
-use crate::header::first_bytes;
+use crate::header::{Entry, first_bytes};
 
 /// Most fields that one request code may declare.
 pub const MAX_FIELDS: usize = 16;
@@ -73,34 +73,39 @@ impl<'a> Fields<'a> {
         specs: &'static [FieldSpec],
     ) -> Result<Self, FieldError> {
         let mut values = [None; MAX_FIELDS];
-        // Where fields come in the order of their declaration, the first that is looked at is the one.
-        let mut next = 0;
-        ext_fields.visit_entries(|header, entry| {
-            let length = entry.key.len();
-            // Of a name of four bytes at most, that is all. None that is declared needs escapes.
-            let is_declared = |spec: &FieldSpec| {
-                spec.first == entry.first
-                    && spec.name.len() == length
-                    && (length <= 4 || spec.name.as_bytes() == entry.key.of(header))
-                    && !entry.key_escaped
-            };
-            let found = match specs.get(next) {
-                Some(spec) if is_declared(spec) => next,
-                _ => match specs.iter().position(is_declared) {
-                    Some(at) => at,
-                    None => return,
-                },
-            };
-            next = found + 1;
-            if let Some(place) = values.get_mut(found) {
-                let value = ExtValue::new(entry.value.of(header), entry.escaped);
-                *place = Some(value).filter(|value| !value.is_empty());
+        if ext_fields.head.index.is_partial() {
+            Self::read_all(ext_fields, specs, &mut values);
+        } else {
+            let header = ext_fields.header;
+            for (spec, value) in specs.iter().zip(&mut values) {
+                let is_it = |entry: &Entry| entry.key.of(header) == spec.name.as_bytes();
+                let index = &ext_fields.head.index;
+                *value = index
+                    .last(spec.first, spec.name.len(), is_it)
+                    .map(|entry| ExtValue::new(entry.value.of(header), entry.escaped))
+                    .filter(|value| !value.is_empty());
             }
-        });
+        }
         for (spec, value) in specs.iter().zip(&values) {
             check(spec, value.as_ref())?;
         }
         Ok(Self { values })
+    }
+
+    /// The same for a header that must be gone through once more.
+    #[cold]
+    fn read_all(
+        ext_fields: ExtFields<'a>,
+        specs: &'static [FieldSpec],
+        values: &mut [Option<ExtValue<'a>>],
+    ) {
+        ext_fields.visit_bytes(|key, value| {
+            let is_declared = |spec: &FieldSpec| spec.name.as_bytes() == key;
+            let found = specs.iter().position(is_declared);
+            if let Some(place) = found.and_then(|at| values.get_mut(at)) {
+                *place = Some(value).filter(|value| !value.is_empty());
+            }
+        });
     }
 
     /// The value of the field that was declared at that place.

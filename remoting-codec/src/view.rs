@@ -37,6 +37,31 @@ impl<'a> CommandView<'a> {
     /// 0010 lists.
     #[inline]
     pub fn decode(frame: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut view = Self::undecoded(frame)?;
+        view.read_header()?;
+        Ok(view)
+    }
+
+    /// The same for a frame from a broker or a name server, which are trusted to write JSON: of an answer of theirs in the usual
+    /// form, nothing is looked at but what is in the head. Its ext fields are looked for when someone asks for them.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[inline]
+    pub fn decode_upstream(frame: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut view = Self::undecoded(frame)?;
+        if view.serialize_type == SerializeType::Json {
+            if json::decode_answer(&view.header, &mut view.head).is_some() {
+                return Ok(view);
+            }
+            view.head = Head::new(view.header.len());
+        }
+        view.read_header()?;
+        Ok(view)
+    }
+
+    #[inline]
+    fn undecoded(frame: &'a [u8]) -> Result<Self, FrameError> {
         let (prefix, rest) = frame
             .split_first_chunk::<FRAME_PREFIX>()
             .ok_or(FrameError::TooShort(frame.len() as u64))?;
@@ -47,21 +72,28 @@ impl<'a> CommandView<'a> {
             frame: frame.len(),
         };
         let header = rest.get(..header).ok_or(overrun)?;
-        let mut view = Self {
+        Ok(Self {
             frame,
             header: Cow::Borrowed(header),
             body: Span::new(FRAME_PREFIX + header.len(), frame.len()),
             serialize_type: SerializeType::from_byte(serialize_type)?,
             head: Head::new(header.len()),
+        })
+    }
+
+    #[inline]
+    fn read_header(&mut self) -> Result<(), DecodeError> {
+        let Cow::Borrowed(header) = self.header else {
+            return Ok(());
         };
-        let canonical = match view.serialize_type {
-            SerializeType::Json => json::decode(header, false, &mut view.head),
-            SerializeType::RocketMq => binary::decode(header, &mut view.head),
+        let canonical = match self.serialize_type {
+            SerializeType::Json => json::decode(header, false, &mut self.head),
+            SerializeType::RocketMq => binary::decode(header, &mut self.head),
         };
-        if canonical.is_none() {
-            view.rewrite(header)?;
+        match canonical {
+            Some(()) => Ok(()),
+            None => self.rewrite(header),
         }
-        Ok(view)
     }
 
     /// Takes the header in the canonical form, which it does not have.

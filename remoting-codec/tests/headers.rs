@@ -498,3 +498,65 @@ fn declared_fields_are_read_and_checked() {
         })
     );
 }
+
+#[test]
+fn an_answer_of_a_broker_is_read_from_its_ends() {
+    let ext_fields = r#"{"msgId":"7F","queueId":"2","MSG_REGION":"é\",\"flag\":1"}"#;
+    let head = r#""flag":1,"language":"JAVA","opaque":-77,"serializeTypeCurrentRPC":"JSON","version":513}"#;
+    for (header, fields) in [
+        (format!(r#"{{"code":0,"extFields":{ext_fields},{head}"#), 3),
+        (format!(r#"{{"code":0,{head}"#), 0),
+        (format!(r#"{{"code":0,"extFields":{{}},{head}"#), 0),
+    ] {
+        let frame = frame(0, header.as_bytes(), b"body");
+        let (view, whole) = (
+            CommandView::decode_upstream(&frame).unwrap(),
+            CommandView::decode(&frame).unwrap(),
+        );
+        assert_eq!((view.code(), view.opaque(), view.flag()), (0, -77, 1));
+        assert_eq!(view.version(), Version(513));
+        assert_eq!(view.body(), b"body");
+        let read = |view: &CommandView<'_>| {
+            let mut read = Vec::new();
+            view.ext_fields()
+                .visit(|key, value| read.push((key.to_owned(), value.text().into_owned())));
+            let mut head = Vec::new();
+            view.encode_head_with_opaque(5, &mut head);
+            (read, head)
+        };
+        assert_eq!(read(&view), read(&whole));
+        assert_eq!(read(&view).0.len(), fields);
+    }
+    // Whatever looks otherwise is read as any other header: a request, a remark, another order, nonsense.
+    for (header, code) in [
+        (
+            r#"{"code":40,"flag":0,"language":"JAVA","opaque":1,"serializeTypeCurrentRPC":"JSON","version":513}"#,
+            Some(40),
+        ),
+        (
+            r#"{"code":1,"flag":1,"language":"JAVA","opaque":1,"remark":"no","serializeTypeCurrentRPC":"JSON","version":513}"#,
+            Some(1),
+        ),
+        (
+            r#"{"flag":1,"code":2,"language":"GO","opaque":1,"version":0}"#,
+            Some(2),
+        ),
+        (
+            r#"{"code":0,"x":1,"flag":1,"language":"JAVA","opaque":1,"serializeTypeCurrentRPC":"JSON","version":513}"#,
+            Some(0),
+        ),
+        (
+            r#"{"code":0,"flag":1,"language":"JAVA","opaque":99999999999,"serializeTypeCurrentRPC":"JSON","version":513}"#,
+            None,
+        ),
+        (
+            r#"{"code":0"flag":1,"language":"JAVA","opaque":1,"serializeTypeCurrentRPC":"JSON","version":}"#,
+            None,
+        ),
+        ("", None),
+    ] {
+        let frame = frame(0, header.as_bytes(), b"");
+        let view = CommandView::decode_upstream(&frame);
+        assert_eq!(view.map(|view| view.code()).ok(), code, "{header}");
+    }
+}

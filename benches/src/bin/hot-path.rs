@@ -55,7 +55,11 @@ fn main() -> Result<ExitCode> {
 fn relay(frame: &[u8], opaque: i32, fields: bool, out: &mut Vec<u8>) -> Result<()> {
     let length = frame_length(frame, FrameLimits::default())?;
     let frame = length.and_then(|length| frame.get(..length));
-    let view = CommandView::decode(frame.context("a whole frame")?)?;
+    let frame = frame.context("a whole frame")?;
+    let view = match fields {
+        true => CommandView::decode(frame)?,
+        false => CommandView::decode_upstream(frame)?,
+    };
     if fields {
         let fields = Fields::read(view.ext_fields(), FIELDS)?;
         ensure!(black_box(fields).value(0).is_some(), "the broker is named");

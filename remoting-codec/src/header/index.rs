@@ -85,6 +85,45 @@ impl Index {
         self.len += 1;
     }
 
+    /// The last field of a name that begins with these bytes and has that length, and of which `is_it` holds. A name of four bytes
+    /// at most is known by that alone.
+    #[inline]
+    pub(crate) fn last(
+        &self,
+        first: u32,
+        length: usize,
+        is_it: impl Fn(&Entry) -> bool,
+    ) -> Option<Entry> {
+        let noted = self.places.get(..usize::from(self.len))?;
+        let mut rest = noted;
+        while let [before @ .., place] = rest {
+            if place.first == first && usize::from(place.key_len) == length {
+                let entry = self.entry(before.len(), place);
+                if length <= 4 || is_it(&entry) {
+                    return Some(entry);
+                }
+            }
+            rest = before;
+        }
+        None
+    }
+
+    /// That no field is here, and all are to be looked for in the header.
+    pub(crate) fn leave_out(&mut self) {
+        self.partial = true;
+    }
+
+    fn entry(&self, nth: usize, place: &Place) -> Entry {
+        let (key, value) = (usize::from(place.key_at), usize::from(place.value_at));
+        Entry {
+            key: Span::new(key, key + usize::from(place.key_len)),
+            value: Span::new(value, value + usize::from(place.value_len)),
+            first: place.first,
+            key_escaped: self.keys_escaped >> nth & 1 != 0,
+            escaped: self.escaped >> nth & 1 != 0,
+        }
+    }
+
     /// Whether not all fields are here.
     pub(crate) fn is_partial(&self) -> bool {
         self.partial
@@ -95,15 +134,6 @@ impl Index {
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
         let noted = self.places.get(..usize::from(self.len));
         let noted = noted.unwrap_or_default().iter().enumerate();
-        noted.map(move |(nth, place)| {
-            let (key, value) = (usize::from(place.key_at), usize::from(place.value_at));
-            Entry {
-                key: Span::new(key, key + usize::from(place.key_len)),
-                value: Span::new(value, value + usize::from(place.value_len)),
-                first: place.first,
-                key_escaped: self.keys_escaped >> nth & 1 != 0,
-                escaped: self.escaped >> nth & 1 != 0,
-            }
-        })
+        noted.map(|(nth, place)| self.entry(nth, place))
     }
 }

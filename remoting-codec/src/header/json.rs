@@ -62,6 +62,56 @@ pub(crate) fn decode(header: &[u8], rewritten: bool, head: &mut Head) -> Option<
     (is_whole && has_room && is_text && seen & OPAQUE != 0).then_some(())
 }
 
+/// Reads an answer that a broker has written as Java does, from both ends: code in front; behind the ext fields flag, language,
+/// opaque, serialization and version. Its ext fields are left where they are. `None` when it is none or looks otherwise.
+#[inline]
+pub(crate) fn decode_answer(header: &[u8], head: &mut Head) -> Option<()> {
+    let mut scanner = Scanner::new(header, false);
+    scanner.take(b"{\"code\":")?;
+    head.code = scanner.int()?;
+    let start = scanner.at();
+    let rest = header.strip_suffix(b"}")?;
+    let (rest, version) = int_behind(rest)?;
+    head.version = Version(version);
+    let rest = rest.strip_suffix(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":")?;
+    let (before, opaque) = int_behind(rest)?;
+    head.opaque = opaque;
+    head.opaque_at = Span::new(before.len(), rest.len());
+    let rest = before.strip_suffix(b",\"language\":\"JAVA\",\"opaque\":")?;
+    let (rest, flag) = int_behind(rest)?;
+    head.flag = flag;
+    let rest = rest.strip_suffix(b",\"flag\":")?;
+    if let Some(ext_fields) = rest.get(start..).filter(|between| !between.is_empty()) {
+        let object = ext_fields.strip_prefix(b",\"extFields\":")?;
+        if !object.starts_with(b"{") || !object.ends_with(b"}") {
+            return None;
+        }
+        head.ext_fields = Span::new(rest.len() - object.len(), rest.len());
+        head.index.leave_out();
+    }
+    let has_room = header.len() + LONGEST_OPAQUE <= MAX_HEADER;
+    (has_room && flag & crate::view::FLAG_RESPONSE != 0 && start <= rest.len()).then_some(())
+}
+
+/// The 32 bit number with which these bytes end, and what is before it.
+#[inline]
+fn int_behind(bytes: &[u8]) -> Option<(&[u8], i32)> {
+    let mut rest = bytes;
+    let mut number = 0_i64;
+    let mut unit = 1_i64;
+    while let [before @ .., digit @ b'0'..=b'9'] = rest {
+        number += unit * i64::from(digit - b'0');
+        // No number here has more digits than ten.
+        unit = (unit < 10_000_000_000).then_some(unit * 10)?;
+        rest = before;
+    }
+    if let [before @ .., b'-'] = rest {
+        rest = before;
+        number = -number;
+    }
+    Some((rest, i32::try_from(number).ok().filter(|_| unit > 1)?))
+}
+
 const CODE: u8 = 1;
 const EXT_FIELDS: u8 = 1 << 1;
 const FLAG: u8 = 1 << 2;

@@ -104,19 +104,23 @@ impl<'a> Scanner<'a> {
             let word = u64::from_le_bytes(*chunk);
             let stops = stops(word);
             let ahead = stops.trailing_zeros() & !7;
-            if stops != 0 && (word >> ahead) as u8 == b'"' {
-                self.seen |= word;
+            self.seen |= word;
+            if stops == 0 {
+                self.at += 8;
+                return self.long_string(self.at - 8);
+            }
+            if (word >> ahead) as u8 == b'"' {
                 let start = self.at;
                 self.at += (ahead / 8) as usize + 1;
                 return Some((Span::new(start, self.at - 1), false));
             }
         }
-        self.long_string()
+        self.long_string(self.at)
     }
 
+    /// The same for a string that began at `start`.
     #[inline(never)]
-    fn long_string(&mut self) -> Option<(Span, bool)> {
-        let start = self.at;
+    fn long_string(&mut self, start: usize) -> Option<(Span, bool)> {
         let mut escaped = false;
         loop {
             match self.go_to_stop()? {
@@ -211,10 +215,15 @@ impl<'a> Scanner<'a> {
         }
         loop {
             let (key, first, key_escaped) = self.key()?;
-            self.take(b":")?;
-            let (value, escaped) = match self.next()? {
-                b'"' => self.string()?,
-                b'-' | b'0'..=b'9' => (self.number()?, false),
+            let (value, escaped) = match self.rest() {
+                [b':', b'"', ..] => {
+                    self.at += 2;
+                    self.string()?
+                }
+                [b':', b'-' | b'0'..=b'9', ..] => {
+                    self.at += 2;
+                    (self.number()?, false)
+                }
                 _ => return None,
             };
             each(Entry {
@@ -224,9 +233,12 @@ impl<'a> Scanner<'a> {
                 key_escaped,
                 escaped,
             });
-            match self.next()? {
-                b'}' => return Some(()),
-                b',' => self.take(b"\"")?,
+            match self.rest() {
+                [b',', b'"', ..] => self.at += 2,
+                [b'}', ..] => {
+                    self.at += 1;
+                    return Some(());
+                }
                 _ => return None,
             }
         }

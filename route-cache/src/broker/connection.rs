@@ -474,7 +474,7 @@ impl Connection {
 
 impl FrameHandler for Connection {
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
-        let view = CommandView::decode(frame.bytes())?;
+        let view = CommandView::decode_upstream(frame.bytes())?;
         if self.health.heard()
             && let Some(breaker) = &self.breaker
         {
