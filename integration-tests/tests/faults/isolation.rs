@@ -1,11 +1,11 @@
 //! What one client does is not felt by another.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::fake::{RawClient, Reply, request};
 use remoting_codec::{FLAG_RESPONSE, RemotingCommand, RequestCode, ResponseCode, SerializeType};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::World;
 use crate::codes::{pop, popped};
