@@ -431,6 +431,7 @@ impl Connection {
                 debug!(peer = %self.peer, "a connection says nothing, not even to a probe");
                 if let Some(breaker) = &self.breaker {
                     breaker.note_silence();
+                    self.context.alarm(&self.peer).notify_waiters();
                 }
             }
             Treatment::End => {

@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use remoting_transport::Buffers;
+use tokio::sync::Notify;
 
 use super::budget::Budget;
 use super::connection::Connection;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) gates: Arc<Gates>,
     /// Of brokers, not of name servers.
     metrics: Arc<UpstreamMetrics>,
+    /// By peer, rung when a data connection to it has fallen silent.
+    alarms: RefCell<HashMap<Rc<str>, Rc<Notify>>>,
     /// What clients have outstanding, by broker.
     budgets: RefCell<HashMap<Rc<str>, Rc<Budget>>>,
 }
@@ -55,6 +58,7 @@ impl Context {
             busy: RefCell::default(),
             gates,
             metrics,
+            alarms: RefCell::default(),
             budgets: RefCell::default(),
         }
     }
@@ -96,6 +100,19 @@ impl Context {
     /// The figures of a broker.
     pub(crate) fn metrics(&self, broker: &str) -> Arc<BrokerMetrics> {
         self.metrics.broker(broker)
+    }
+
+    /// Rung when a data connection to that peer has fallen silent: other connections to it may have, too.
+    pub(super) fn alarm(&self, peer: &Rc<str>) -> Rc<Notify> {
+        let mut alarms = self.alarms.borrow_mut();
+        if let Some(known) = alarms.get(peer) {
+            return known.clone();
+        }
+        // Brokers come and go.
+        alarms.retain(|_, alarm| Rc::strong_count(alarm) > 1);
+        let new = Rc::<Notify>::default();
+        alarms.insert(peer.clone(), new.clone());
+        new
     }
 
     /// What clients have outstanding at a broker.

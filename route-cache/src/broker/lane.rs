@@ -27,7 +27,7 @@ use crate::error::UpstreamError;
 
 /// How long a broker that has left a heartbeat unanswered may take for anything at all. A heartbeat may wait there for
 /// others; what it is asked then does not wait with them.
-const PROBE_LIMIT: Duration = Duration::from_secs(5);
+const PROBE_LIMIT: Duration = Duration::from_millis(2500);
 
 /// An upstream connection for what a broker ties to a connection: who a client is and which groups
 /// it has, what the broker tells it, and the pulls of broadcast consumers. To the broker it looks like
@@ -296,6 +296,16 @@ impl Lane {
                 }
                 Err(UpstreamError::Timeout(label(&self.broker)))
             }
+        }
+    }
+
+    /// Another connection to the broker has fallen silent: whether this one has is not left to the next heartbeat to find out,
+    /// which may be half a minute away.
+    fn suspect(self: &Rc<Self>, connection: &Rc<Connection>) {
+        if connection.is_established() && !self.suspect.replace(true) {
+            let nothing: LateAnswer = Box::pin(std::future::pending());
+            let judged = self.clone().judge_silence(connection.clone(), nothing);
+            tokio::task::spawn_local(judged);
         }
     }
 

@@ -118,7 +118,17 @@ impl Lane {
             }
             join.await
         };
-        let ended = tokio::join!(connection.run(&self.address), join);
+        let alarm = self.context.alarm(&label(&self.broker));
+        let alarmed = async {
+            loop {
+                alarm.notified().await;
+                self.suspect(&connection);
+            }
+        };
+        let ended = tokio::select! {
+            ended = async { tokio::join!(connection.run(&self.address), join) } => ended,
+            never = alarmed => never,
+        };
         self.connection.take();
         Some(ended)
     }
