@@ -6,6 +6,7 @@
     reason = "a test that panics fails"
 )]
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -98,6 +99,7 @@ fn command() -> impl Strategy<Value = RemotingCommand> {
         let (code, language, version, opaque, flag) = head;
         let (remark, ext_fields, body, binary) = rest;
         let ext_fields = ext_fields.into_iter();
+        let mut names = HashSet::new();
         // The binary form has 16 bits for some.
         let narrow = |number: i32| {
             if binary {
@@ -116,7 +118,11 @@ fn command() -> impl Strategy<Value = RemotingCommand> {
             opaque,
             flag,
             remark: remark.map(Into::into),
-            ext_fields: ext_fields.map(|(k, v)| (k.into(), v.into())).collect(),
+            // A header that is written anew has each name once.
+            ext_fields: ext_fields
+                .filter(|(name, _)| names.insert(name.clone()))
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             body: body.into(),
             serialize_type: if binary {
                 SerializeType::RocketMq

@@ -162,6 +162,7 @@ fn a_language_goes_on_as_a_name_that_can_be_read() {
         (r#""é😀""#, "OTHER"),
         (r#""KLINGON""#, "OTHER"),
         (r#""go""#, "GO"),
+        (r#""GO\u0000""#, "GO"),
         ("null", "OTHER"),
     ] {
         let header = format!(r#"{{"language":{text},"opaque":7,"serializeTypeCurrentRPC":"é😀"}}"#);
@@ -197,6 +198,7 @@ fn ext_fields_need_not_be_text() {
     let frame = frame(0, header.as_bytes(), b"");
     assert_eq!(CommandView::decode(&frame).unwrap().remark(), "7.50");
     assert_eq!(value(r#"{"opaque":7,"extFields":""}"#, "a"), None);
+    assert_eq!(value(r#"{"opaque":7,"extFields":"null"}"#, "a"), None);
     let one = r#"{"opaque":7,"extFields":[{"a":"b"}]}"#;
     assert_eq!(value(one, "a").as_deref(), Some("b"));
     for ext_fields in ["[]", "[{},{}]", "5", r#""x""#, "true"] {

@@ -56,7 +56,7 @@ fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
         }
         _ => match source.scalar()? {
             Scalar::Null => {}
-            Scalar::Text(text) if text.is_empty() => {}
+            Scalar::Text(text) if matches!(&*String::from_utf16_lossy(&text), "" | "null") => {}
             _ => return Err(source.malformed()),
         },
     }
@@ -121,7 +121,9 @@ fn language(source: &mut Source<'_>) -> Result<Language, DecodeError> {
         Scalar::Text(text) => {
             let name = String::from_utf16_lossy(&text);
             let number = name.parse().ok().and_then(of_number);
-            let language = number.or_else(|| Language::similar(&name));
+            // As with keys, zeros behind a short name do not count.
+            let name = name.trim_end_matches('\0');
+            let language = number.or_else(|| Language::similar(name));
             Ok(language.unwrap_or(Language::OTHER))
         }
     }
