@@ -52,7 +52,7 @@ chaos: java haproxy
 
 # Ten million made-up headers, read by us and by the decoders of real brokers. (`make test` tries fewer.)
 judge: java
-	REMORA_IT_HEADERS=10000000 cargo test --release --package integration-tests --test judge -- --nocapture
+	REMORA_IT_HEADERS=10000000 REMORA_IT_SEED=$${REMORA_IT_SEED:-$$(date +%s%N)} cargo test --release --package integration-tests --test judge -- --nocapture
 
 # What the compose file runs, as processes, under load; as root.
 check-compose:
