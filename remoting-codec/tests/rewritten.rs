@@ -363,10 +363,14 @@ fn the_cost_of_a_header_is_linear() {
         format!("{{\"x\":\"{}", "\\n".repeat(32_000)),
     ] {
         let frame = frame(0, header.as_bytes(), b"");
-        let time = Instant::now();
-        let _ = CommandView::decode(&frame);
-        let time = time.elapsed();
-        let limit = if cfg!(debug_assertions) { 3000 } else { 5 };
+        // Others may have the processor meanwhile, so the best of several counts.
+        let times = (0..10).map(|_| {
+            let begun = Instant::now();
+            let _ = CommandView::decode(&frame);
+            begun.elapsed()
+        });
+        let time = times.min().unwrap();
+        let limit = if cfg!(debug_assertions) { 3000 } else { 10 };
         assert!(
             time < Duration::from_millis(limit),
             "{time:?}: {}",

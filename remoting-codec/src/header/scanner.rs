@@ -258,8 +258,13 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether some readers take an ext field of that name for an instruction: to build an object of some class, or to put
-/// another part of the header here.
-pub(super) fn is_instruction(name: &[u8]) -> bool {
-    matches!(name, b"@type" | b"$ref")
+/// Whether some readers take an ext field of that name, in UTF-8 or UTF-16, for an instruction: to build an object of some
+/// class, or to put another part of the header here.
+pub(super) fn is_instruction<T: Copy + Into<u32>>(name: &[T]) -> bool {
+    let is = |word: &str| {
+        name.iter()
+            .map(|unit| (*unit).into())
+            .eq(word.bytes().map(u32::from))
+    };
+    is("@type") || is("$ref")
 }

@@ -66,7 +66,7 @@ fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
 fn read_fields(source: &mut Source<'_>, fields: &mut ExtFields) -> Result<(), DecodeError> {
     source.object(|source, key| {
         // Not all brokers would take it for the name of that field, however it is written.
-        if key.contains(&0) || is_instruction(String::from_utf16_lossy(&key).as_bytes()) {
+        if key.contains(&0) || is_instruction(&key) {
             return Err(source.ambiguous());
         }
         let value = nested::text(source)?;

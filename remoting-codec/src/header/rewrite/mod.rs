@@ -11,8 +11,7 @@ mod nested;
 mod number;
 mod source;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::HashSet;
 
 use self::source::Units;
 use super::{binary::encode_ext_fields, json::Writer, text};
@@ -83,7 +82,7 @@ impl Header {
     fn write_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut writer = Writer::new(self.code, &mut out);
-        for (key, value) in self.ext_fields.iter() {
+        for (key, value) in self.ext_fields.map() {
             writer.ext_field(
                 |out| text::write_name(key.iter().copied(), out),
                 |out| text::write_units(value, out),
@@ -107,7 +106,7 @@ impl Header {
         let remark = String::from_utf16_lossy(self.remark.as_deref().unwrap_or_default());
         out.extend_from_slice(&(remark.len() as i32).to_be_bytes());
         out.extend_from_slice(remark.as_bytes());
-        let fields = self.ext_fields.iter();
+        let fields = self.ext_fields.map();
         let fields: Vec<(String, String)> = fields
             .map(|(key, value)| {
                 (
@@ -130,27 +129,25 @@ impl Header {
 #[derive(Default)]
 struct ExtFields {
     fields: Vec<(Units, Option<Units>)>,
-    places: HashMap<Units, usize>,
 }
 
 impl ExtFields {
     fn put(&mut self, key: Units, value: Option<Units>) {
-        match self.places.entry(key) {
-            Entry::Occupied(place) => {
-                if let Some((_, old)) = self.fields.get_mut(*place.get()) {
-                    *old = value;
-                }
-            }
-            Entry::Vacant(place) => {
-                self.fields.push((place.key().clone(), value));
-                place.insert(self.fields.len() - 1);
-            }
-        }
+        self.fields.push((key, value));
     }
 
-    /// Those that have a value.
-    fn iter(&self) -> impl Iterator<Item = (&Units, &Units)> {
-        let fields = self.fields.iter();
-        fields.filter_map(|(key, value)| Some((key, value.as_ref()?)))
+    /// Those that have a value, each name once.
+    fn map(&self) -> impl Iterator<Item = (&Units, &Units)> {
+        let mut names = HashSet::with_capacity(self.fields.len());
+        let mut map = Vec::with_capacity(self.fields.len());
+        for (name, value) in self.fields.iter().rev() {
+            if names.insert(name.as_slice())
+                && let Some(value) = value
+            {
+                map.push((name, value));
+            }
+        }
+        map.reverse();
+        map.into_iter()
     }
 }

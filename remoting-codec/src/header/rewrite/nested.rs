@@ -9,14 +9,14 @@ use crate::error::DecodeError;
 /// How deep such a value may be nested.
 const MAX_DEPTH: u8 = 64;
 
-enum Value {
+enum Value<'a> {
     Null,
     Bool(bool),
-    Number(Number),
+    Number(Number<'a>),
     Text(Units),
-    Array(Vec<Value>),
+    Array(Vec<Value<'a>>),
     /// In the order in which the names came first.
-    Object(Vec<(Units, Value)>),
+    Object(Vec<(Units, Value<'a>)>),
 }
 
 /// The text that a value of any kind stands for; `None` for null. An array of one text, or of one null, stands for that.
@@ -45,7 +45,7 @@ pub(super) fn units(text: &str) -> Units {
     text.encode_utf16().collect()
 }
 
-fn read(source: &mut Source<'_>, depth: u8) -> Result<Value, DecodeError> {
+fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(source.malformed());
     }
@@ -59,7 +59,7 @@ fn read(source: &mut Source<'_>, depth: u8) -> Result<Value, DecodeError> {
             Ok(Value::Array(elements))
         }
         b'{' => {
-            let mut members: Vec<(Units, Value)> = Vec::new();
+            let mut members: Vec<(Units, Value<'a>)> = Vec::new();
             let mut places = HashMap::new();
             source.object(|source, key| {
                 let value = read(source, depth + 1)?;
@@ -82,7 +82,7 @@ fn read(source: &mut Source<'_>, depth: u8) -> Result<Value, DecodeError> {
 }
 
 /// As fastjson2 writes: no white space, members without a value left out.
-fn write(value: &Value, out: &mut Units) {
+fn write(value: &Value<'_>, out: &mut Units) {
     match value {
         Value::Null => out.extend(units("null")),
         Value::Bool(truth) => out.extend(units(&truth.to_string())),

@@ -7,16 +7,16 @@ const MAX_DIGITS: usize = 38;
 const MAX_EXPONENT: i32 = 2047;
 
 /// A number as it was written, but for a plus and superfluous zeros in front.
-pub(super) struct Number {
+pub(super) struct Number<'a> {
     negative: bool,
-    whole: String,
-    fraction: Option<String>,
+    whole: &'a str,
+    fraction: Option<&'a str>,
     exponent: i32,
 }
 
-impl Number {
+impl<'a> Number<'a> {
     /// `None` for what is no number.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (digits, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -42,10 +42,8 @@ impl Number {
         let zeros = zeros.min(whole.len() - 1);
         Some(Self {
             negative: text.starts_with('-'),
-            whole: whole.get(zeros..).unwrap_or_default().to_owned(),
-            fraction: fraction
-                .filter(|fraction| !fraction.is_empty())
-                .map(str::to_owned),
+            whole: whole.get(zeros..).unwrap_or_default(),
+            fraction: fraction.filter(|fraction| !fraction.is_empty()),
             exponent,
         })
     }
@@ -56,7 +54,7 @@ impl Number {
         if self.exponent != 0 {
             return Some(self.double() as i32);
         }
-        let fraction = self.fraction.as_deref().unwrap_or_default();
+        let fraction = self.fraction.unwrap_or_default();
         if self.whole.len() + fraction.len() > MAX_DIGITS {
             return None;
         }
@@ -78,7 +76,7 @@ impl Number {
     }
 
     fn double(&self) -> f64 {
-        let fraction = self.fraction.as_deref().unwrap_or("0");
+        let fraction = self.fraction.unwrap_or("0");
         let text = format!("{}.{fraction}e{}", self.whole, self.exponent);
         let number = text.parse::<f64>().unwrap_or_default();
         if self.negative { 0.0 - number } else { number }
@@ -89,7 +87,14 @@ impl Number {
         if self.exponent != 0 {
             return double_text(self.double());
         }
-        let fraction = self.fraction.as_deref().unwrap_or_default();
+        let Some(fraction) = self.fraction else {
+            let sign = if self.negative && self.whole != "0" {
+                "-"
+            } else {
+                ""
+            };
+            return [sign, self.whole].concat();
+        };
         let digits = format!("{}{fraction}", self.whole);
         let digits = digits.trim_start_matches('0');
         let sign = if self.negative && !digits.is_empty() {
@@ -104,8 +109,7 @@ impl Number {
             let point = if rest.is_empty() { "" } else { "." };
             return format!("{sign}{first}{point}{rest}E{exponent}");
         }
-        let point = if fraction.is_empty() { "" } else { "." };
-        format!("{sign}{}{point}{fraction}", self.whole)
+        format!("{sign}{}.{fraction}", self.whole)
     }
 }
 
@@ -134,7 +138,7 @@ fn double_text(number: f64) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Number {
+    fn read(text: &str) -> Number<'_> {
         Number::read(text.as_bytes()).unwrap()
     }
 

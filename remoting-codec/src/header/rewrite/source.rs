@@ -7,10 +7,10 @@ use crate::error::DecodeError;
 pub(super) type Units = Vec<u16>;
 
 /// A value that is no object or array.
-pub(super) enum Scalar {
+pub(super) enum Scalar<'a> {
     Null,
     Bool(bool),
-    Number(Number),
+    Number(Number<'a>),
     Text(Units),
 }
 
@@ -111,7 +111,7 @@ impl<'a> Source<'a> {
     }
 
     /// A value that is neither an object nor an array.
-    pub(super) fn scalar(&mut self) -> Result<Scalar, DecodeError> {
+    pub(super) fn scalar(&mut self) -> Result<Scalar<'a>, DecodeError> {
         let literal = |source: &mut Self, literal: &[u8], scalar| {
             let is_there = source.rest().starts_with(literal);
             source.at += if is_there { literal.len() } else { 0 };
@@ -147,7 +147,7 @@ impl<'a> Source<'a> {
                 }
                 b',' | b':' if !open.is_empty() => {}
                 b'"' | b'\'' => {
-                    self.string(|_| {})?;
+                    self.string(|_, _| {})?;
                     // Behind the string already.
                     self.at -= 1;
                 }
@@ -169,12 +169,17 @@ impl<'a> Source<'a> {
     /// A string in quotes of either kind.
     pub(super) fn text(&mut self) -> Result<Units, DecodeError> {
         let mut units = Units::new();
-        self.string(|c| units.extend_from_slice(c))?;
+        self.string(|plain, escaped| {
+            units.reserve(plain.len() + 1);
+            units.extend(plain.encode_utf16());
+            units.extend(escaped);
+        })?;
         Ok(units)
     }
 
-    /// Goes behind a string and calls `each` with its characters. Brokers know more escapes than JSON has.
-    fn string(&mut self, mut each: impl FnMut(&[u16])) -> Result<(), DecodeError> {
+    /// Goes behind a string and calls `each` with its parts: plain ones, and what escapes stand for. Brokers know more of these
+    /// than JSON has.
+    fn string(&mut self, mut each: impl FnMut(&str, Option<u16>)) -> Result<(), DecodeError> {
         let quote = self.peek();
         if !matches!(quote, b'"' | b'\'') {
             return Err(self.malformed());
@@ -186,12 +191,10 @@ impl<'a> Source<'a> {
             let length = rest.iter().take_while(plain).count();
             // The header is UTF-8 as a whole, and is cut at ASCII only.
             let text = rest.get(..length).map(std::str::from_utf8);
-            for c in text.and_then(Result::ok).unwrap_or_default().chars() {
-                each(c.encode_utf16(&mut [0; 2]));
-            }
+            each(text.and_then(Result::ok).unwrap_or_default(), None);
             self.at += length;
             match self.rest() {
-                [b'\\', ..] => each(&[self.escape()?]),
+                [b'\\', ..] => each("", Some(self.escape()?)),
                 [_, ..] => {
                     self.at += 1;
                     return Ok(());
