@@ -225,6 +225,8 @@ fn names_of_ext_fields_go_on_in_ascii() {
         let error = error(header.as_bytes());
         assert!(matches!(error, DecodeError::AmbiguousKey(_)), "{error:?}");
     }
+    let nested = br#"{"opaque":7,"extFields":{"a":[1,{"b":[{"$ref":"."}]}]}}"#;
+    assert!(matches!(error(nested), DecodeError::AmbiguousKey(_)));
     let frame = frame(0, br#"{"opaque":7,"extFields":{"@":"x","$":"@type"}}"#, b"");
     assert!(CommandView::decode(&frame).unwrap().is_canonical());
 }
