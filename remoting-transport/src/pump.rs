@@ -212,6 +212,11 @@ impl Inbox {
                 break;
             }
             if !handler.is_ready() {
+                // What was handed on may have filled the outbox since the last write, and nothing else wakes this task for it.
+                let _ = self.write(cx, stream, outbox)?;
+                if handler.is_ready() {
+                    continue;
+                }
                 outbox.register(cx);
                 outbox.account().register(cx.waker());
                 self.read_ahead(cx, stream, outbox, handler)?;

@@ -42,7 +42,7 @@ const GARBAGE: usize = 4;
 /// How long an attack goes on before others are looked at.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// What Remora may hold: `limits.buffered_bytes`, and what it is by itself.
+/// What Remora may hold: `limits.memory_bytes`, and what it is by itself.
 const MEMORY_MB: f64 = 256.0 * 1.048_576 + 60.0;
 
 #[derive(Clone, Copy, Debug)]
