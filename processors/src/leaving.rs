@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, ResponseCode, Version};
-use route_cache::{Origin, Slot, Ticket};
+use route_cache::{Class, Origin, Slot, Ticket};
 use tokio::time::Instant;
 
 use crate::session::Session;
@@ -26,6 +26,11 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// The newest Java client that does not know GO_AWAY (`NettyRemotingServer` sends it to newer ones only).
 const V5_3_1: Version = Version(475);
+
+/// With so many requests or polls outstanding a client has a connection for its next ones that it shares only with others of
+/// its kind. A consumer has a poll for each queue, a producer as many sends as it does not wait for.
+const MANY_REQUESTS: usize = 512;
+const MANY_POLLS: usize = 256;
 
 /// What a poll takes that is kept.
 const KEPT_BYTES: usize = size_of::<Origin>();
@@ -67,6 +72,20 @@ impl Session {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.leaving.since.get().is_some()
+    }
+
+    /// Whether the client has so many requests outstanding, long polls not among them, that further ones go over a connection
+    /// for those: others' would wait behind them.
+    pub(crate) fn has_many_requests(&self) -> bool {
+        self.outstanding.get() >= MANY_REQUESTS + self.leaving.polls.get()
+    }
+
+    /// The class of the client's next poll, which is `class` unless it has many outstanding.
+    pub(crate) fn class_of_poll(&self, class: Class) -> Class {
+        match class {
+            Class::Pull if self.leaving.polls.get() >= MANY_POLLS => Class::Crowd,
+            class => class,
+        }
     }
 
     /// A poll went to a broker.

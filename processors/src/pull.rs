@@ -105,7 +105,9 @@ pub(crate) fn connection_now(
     let membership = session.membership.borrow();
     let Some(model) = consumer(fields, |group| membership.consumer(group)) else {
         // The client has not said that it is in the group: the broker decides what that means.
-        return broker.connection(row.class, row.needs_master).map(Some);
+        return broker
+            .connection(session.class_of_poll(row.class), row.needs_master)
+            .map(Some);
     };
     let addresses = broker.addresses();
     let lane = addresses
@@ -115,7 +117,9 @@ pub(crate) fn connection_now(
     match (model, lane) {
         (_, None) => Ok(None),
         (MessageModel::Broadcasting, lane) => Ok(lane),
-        (MessageModel::Clustering, _) => broker.connection(row.class, row.needs_master).map(Some),
+        (MessageModel::Clustering, _) => broker
+            .connection(session.class_of_poll(row.class), row.needs_master)
+            .map(Some),
     }
 }
 
@@ -139,7 +143,7 @@ pub(crate) async fn connection_later(
     let model = consumer(fields, |group| session.membership.borrow().consumer(group));
     match (model, registered) {
         (Some(MessageModel::Broadcasting), Some(lane)) => Ok(lane),
-        _ => Ok(broker.connection(row.class, row.needs_master)?),
+        _ => Ok(broker.connection(session.class_of_poll(row.class), row.needs_master)?),
     }
 }
 

@@ -129,7 +129,11 @@ pub(crate) fn to_broker(
     frame: &Frame<'_>,
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
-    let connection = broker.connection(row.class, row.needs_master)?;
+    let class = match row.class {
+        Class::Request if session.has_many_requests() => Class::Bulk,
+        class => class,
+    };
+    let connection = broker.connection(class, row.needs_master)?;
     let time = session.settings.time(row.patience);
     on_connection(session, &connection, frame, view, time)
 }

@@ -467,6 +467,10 @@ impl FrameHandler for Session {
     fn is_turn_over(&self) -> bool {
         self.turn.get() >= TURN_WORK
     }
+
+    fn waits_for_turns(&self) -> bool {
+        true
+    }
 }
 
 impl RelayTarget for Session {

@@ -24,6 +24,10 @@ static ENDED: PerSecond = PerSecond::new(10);
 /// A client that holds less than this does not go for what others hold.
 const GREEDY_MIN: usize = 64 * 1024;
 
+/// How long a client may hold more than its share while others need room, and nothing of it goes. What waits to be written
+/// does; what it has declared does not, and since it is not read, not even that it has gone would be noticed.
+const OVER_SHARE_MAX: Duration = Duration::from_secs(2);
+
 /// A client, and what was seen of it.
 #[derive(Debug)]
 struct Watched {
@@ -37,6 +41,8 @@ struct Watched {
     active: Instant,
     /// Since when part of a frame has been there, and how many whole ones had come.
     partial: Option<(Instant, u64)>,
+    /// Since when it has held more than its share, and not less than that.
+    over_share: Option<(Instant, usize)>,
 }
 
 /// All clients of a worker.
@@ -84,6 +90,7 @@ impl Sessions {
             activity: 0,
             active: now,
             partial: None,
+            over_share: None,
         });
         key
     }
@@ -147,6 +154,12 @@ impl Sessions {
                 Some((since, then)) if then == received => Some((since, then)),
                 _ => Some((now, received)),
             };
+            let held = session.account().held();
+            one.over_share = match one.over_share {
+                _ if !session.account().is_over_share() => None,
+                Some((since, then)) if held >= then => Some((since, then)),
+                _ => Some((now, held)),
+            };
             let is_slow = |since: Instant, limit| now.saturating_duration_since(since) > limit;
             if received == 0 && is_slow(one.since, limits.handshake_time) {
                 end_at(session, Limit::Handshake);
@@ -155,6 +168,11 @@ impl Sessions {
                 .is_some_and(|(since, _)| is_slow(since, limits.frame_time))
             {
                 end_at(session, Limit::Frame);
+            } else if one
+                .over_share
+                .is_some_and(|(since, _)| is_slow(since, OVER_SHARE_MAX))
+            {
+                end_at(session, Limit::Memory);
             } else if is_slow(one.active, limits.idle_time) {
                 end_at(session, Limit::Idle);
             }
@@ -166,7 +184,7 @@ impl Sessions {
     pub(crate) fn relieve(&self, ledger: &Ledger) {
         if ledger.take_restricted() {
             for (_, one) in &self.all {
-                if one.session.is_held_back() {
+                if one.session.account().take_stopped() {
                     one.session.outbox().wake();
                 }
             }

@@ -16,7 +16,7 @@ const LEAST_SHARE: usize = 16 * 1024;
 
 /// A connection is not read while so much of what came over it waits to be written to others: its peer is held back as by
 /// a broker that it is connected to directly.
-const FORWARDED_MAX: usize = 2 * 1024 * 1024;
+const FORWARDED_MAX: usize = 256 * 1024;
 
 /// What a connection takes by itself: its task and its tables. Measured: 6.3 KB for an idle client and its lane.
 const CONNECTION: usize = 3 * 1024;
@@ -98,6 +98,8 @@ pub struct Account {
     held: Cell<usize>,
     /// Of these, what waits to be written to other connections.
     forwarded: Cell<usize>,
+    /// It was found to hold more than its share since this was last looked at.
+    is_stopped: Cell<bool>,
     /// The connection's task, while it is not read.
     reader: RefCell<Option<Waker>>,
 }
@@ -111,6 +113,7 @@ impl Account {
             ledger,
             held: Cell::new(0),
             forwarded: Cell::new(0),
+            is_stopped: Cell::new(false),
             reader: RefCell::default(),
         })
     }
@@ -198,8 +201,14 @@ impl Account {
         let is_over = self.held.get() > self.ledger.share();
         if is_over {
             self.ledger.restricted.set(true);
+            self.is_stopped.set(true);
         }
         is_over
+    }
+
+    /// Whether the connection was stopped for what it holds since the last call: whether it still must be, its task finds out.
+    pub fn take_stopped(&self) -> bool {
+        self.is_stopped.take()
     }
 
     /// Charges bytes for as long as the answer lives.
@@ -277,6 +286,10 @@ mod tests {
         greedy.add(2 * MIB);
         assert!(greedy.is_over_share() && !modest.is_over_share());
         assert!(ledger.take_restricted() && !ledger.take_restricted());
+        // It is looked at again, though by then others may have made room.
+        greedy.take(31 * MIB);
+        assert!(greedy.take_stopped() && !greedy.take_stopped() && !modest.take_stopped());
+        greedy.add(31 * MIB);
         let idle = Account::open(ledger.clone());
         greedy.add(64 * MIB);
         assert!(ledger.is_full() && !idle.is_over_share());

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use crate::account::{Account, Ledger};
+use crate::turns::Turns;
 
 /// Bytes that one read takes at most. Large enough that a busy broker connection is read in few
 /// calls, small enough to stay in a core's cache.
@@ -24,6 +25,7 @@ pub struct Buffers {
     spare: RefCell<Vec<Vec<u8>>>,
     now: Cell<Instant>,
     ledger: Rc<Ledger>,
+    turns: Rc<Turns>,
 }
 
 impl Default for Buffers {
@@ -33,6 +35,7 @@ impl Default for Buffers {
             spare: RefCell::default(),
             now: Cell::new(Instant::now()),
             ledger: Rc::default(),
+            turns: Rc::default(),
         }
     }
 }
@@ -71,6 +74,11 @@ impl Buffers {
     #[must_use]
     pub fn account(&self) -> Rc<Account> {
         Account::open(self.ledger.clone())
+    }
+
+    /// Where connections wait that have more to say than fits into one turn.
+    pub(crate) fn turns(&self) -> &Rc<Turns> {
+        &self.turns
     }
 
     /// The read buffer, for as long as one read and its frames take.

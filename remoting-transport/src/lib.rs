@@ -14,6 +14,7 @@ mod buffers;
 pub mod metrics;
 mod outbox;
 mod pump;
+mod turns;
 
 pub use account::{Account, Held, Ledger};
 pub use buffers::Buffers;

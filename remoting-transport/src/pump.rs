@@ -2,7 +2,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,12 +16,15 @@ use tokio_util::io::poll_read_buf;
 use crate::account::Held;
 use crate::buffers::Buffers;
 use crate::outbox::{Ending, Outbox, SHARE_MIN};
+use crate::turns::Turn;
 
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
 
-/// Bytes that one turn reads before other connections get theirs: large frames take long to copy.
-const TURN_BYTES: u64 = 256 * 1024;
+/// Bytes that one turn reads before other connections get theirs: large frames take long to copy. One that is shared by
+/// many gets more.
+const TURN_BYTES: u64 = 64 * 1024;
+const SHARED_TURN_BYTES: u64 = 256 * 1024;
 
 /// What is read of a connection whose handler takes nothing at the moment, so that its end is noticed.
 const READ_AHEAD: usize = 64 * 1024;
@@ -32,9 +36,9 @@ const LAST_TURNS_MAX: usize = 256;
 /// Bytes of a frame that say how long it is.
 const LENGTH_FIELD: usize = 4;
 
-/// Most room made at once for a frame that has begun: a peer that announces 16 MiB must send them
-/// before it gets them.
-const PARTIAL_MAX: usize = 1024 * 1024;
+/// Room that is made for a frame that has begun: a peer that announces 16 MiB must send so much of them before it gets room
+/// for the rest. That is made once, for to copy what has come again and again takes long; what is not filled takes no memory.
+const PARTIAL_MAX: usize = 256 * 1024;
 
 /// A whole frame that has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +102,12 @@ pub trait FrameHandler {
     fn is_turn_over(&self) -> bool {
         false
     }
+
+    /// Whether the connection waits for its next turn behind others of its kind. One that many share does not: what waits
+    /// for it is theirs.
+    fn waits_for_turns(&self) -> bool {
+        false
+    }
 }
 
 /// Why a connection ended.
@@ -132,6 +142,7 @@ where
         held: outbox.account().hold(0),
         limits,
         turn_read: 0,
+        turn: Rc::default(),
         has_ended: false,
         is_unwritable: false,
     };
@@ -173,6 +184,8 @@ struct Inbox {
     limits: FrameLimits,
     /// Bytes that were read in this turn.
     turn_read: u64,
+    /// The place among those that wait for a turn.
+    turn: Rc<Turn>,
     /// The peer says nothing more; what it has said is not all taken yet.
     has_ended: bool,
     /// A write has failed.
@@ -192,8 +205,20 @@ impl Inbox {
         S: AsyncRead + AsyncWrite + Unpin,
         H: FrameHandler,
     {
-        handler.begin_turn();
-        self.turn_read = 0;
+        let waits_for_turns = handler.waits_for_turns();
+        let turn_bytes = match waits_for_turns {
+            true => TURN_BYTES,
+            false => SHARED_TURN_BYTES,
+        };
+        let has_come = self.turn.has_come();
+        if waits_for_turns && !has_come && self.missing()? >= TURN_BYTES as usize {
+            // Every part of a long frame is worth a turn, though the peer may send them one by one.
+            buffers.turns().wait(&self.turn, cx);
+        }
+        if !self.turn.waits() {
+            handler.begin_turn();
+            self.turn_read = 0;
+        }
         for _ in 0..READS_MAX {
             let written = self.write(cx, stream, outbox)?;
             match outbox.ending() {
@@ -205,10 +230,14 @@ impl Inbox {
                 }
                 Ending::Closed => return Poll::Ready(Ok(())),
             }
+            if self.turn.waits() {
+                outbox.register(cx);
+                return Poll::Pending;
+            }
             if !self.partial.is_empty() {
                 self.hand_on_partial(handler)?;
             }
-            if handler.is_turn_over() || self.turn_read > TURN_BYTES {
+            if handler.is_turn_over() || self.turn_read >= turn_bytes {
                 break;
             }
             if !handler.is_ready() {
@@ -238,7 +267,14 @@ impl Inbox {
                 Poll::Pending => {}
             }
         }
-        cx.waker().wake_by_ref();
+        // What the turn has left to be written goes now.
+        let _ = self.write(cx, stream, outbox)?;
+        if waits_for_turns {
+            outbox.register(cx);
+            buffers.turns().wait(&self.turn, cx);
+        } else {
+            go_on_later(cx);
+        }
         Poll::Pending
     }
 
@@ -262,7 +298,7 @@ impl Inbox {
                 return Ok(());
             };
             let bytes = read?;
-            self.held.resize(self.partial.capacity());
+            self.held.resize(self.partial.len());
             outbox.meter().received.add(bytes as u64);
             if bytes == 0 {
                 self.has_ended = true;
@@ -333,10 +369,10 @@ impl Inbox {
         let missing = self.missing()?;
         if missing >= read.len() {
             // A long frame is read into its own buffer, and nothing behind it.
-            self.partial.reserve(missing.min(PARTIAL_MAX));
+            self.make_room(missing, read.len());
             let mut room = (&mut self.partial).limit(missing);
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
-            self.held.resize(self.partial.capacity());
+            self.held.resize(self.partial.len());
             self.turn_read += bytes as u64;
             buffers.stamp();
             outbox.meter().received.add(bytes as u64);
@@ -351,6 +387,18 @@ impl Inbox {
         outbox.meter().received.add(bytes.len() as u64);
         self.take_in(bytes, handler)?;
         Poll::Ready(Ok(!bytes.is_empty()))
+    }
+
+    /// Makes room for some of what a long frame still lacks, `least` if it lacks so much.
+    fn make_room(&mut self, missing: usize, least: usize) {
+        let (length, capacity) = (self.partial.len(), self.partial.capacity());
+        if capacity - length < missing.min(least) {
+            let room = match length < PARTIAL_MAX {
+                true => missing.min(PARTIAL_MAX),
+                false => missing,
+            };
+            self.partial.reserve(room);
+        }
     }
 
     /// Completes the frame that has begun, hands on what is whole, and puts the rest by.
@@ -373,7 +421,7 @@ impl Inbox {
         let rest = bytes.get(used..).unwrap_or_default();
         if !rest.is_empty() {
             self.partial.extend_from_slice(rest);
-            self.held.resize(self.partial.capacity());
+            self.held.resize(self.partial.len());
         }
         Ok(())
     }
@@ -422,6 +470,13 @@ fn written_or_registered(written: Poll<()>, outbox: &Outbox, cx: &Context<'_>) -
         outbox.register(cx);
     }
     written
+}
+
+/// Has the task polled again once the runtime has looked at all sockets: a task that wakes itself is queued at once, and
+/// while any is queued, the runtime looks at sockets after every 61st task only. Others would wait for as many turns.
+fn go_on_later(cx: &mut Context<'_>) {
+    let yielded = pin!(yield_now()).poll(cx);
+    debug_assert!(yielded.is_pending(), "it wakes the task later");
 }
 
 /// Whether the handler takes another frame in this turn.

@@ -40,7 +40,7 @@ const DIRECT: usize = 2;
 const fn period(kind: Kind) -> Duration {
     match kind {
         Kind::Send | Kind::Direct => Duration::from_millis(10),
-        Kind::Pull => Duration::from_millis(25),
+        Kind::Pull | Kind::DirectPull => Duration::from_millis(25),
         Kind::Control => Duration::from_millis(50),
     }
 }
@@ -49,7 +49,7 @@ const fn clients(kind: Kind) -> usize {
     match kind {
         Kind::Send => SENDERS,
         Kind::Direct => DIRECT,
-        Kind::Pull | Kind::Control => 1,
+        Kind::Pull | Kind::DirectPull | Kind::Control => 1,
     }
 }
 
@@ -97,7 +97,7 @@ impl Healthy {
                     return;
                 };
                 let all = LocalSet::new();
-                for kind in [Kind::Send, Kind::Pull, Kind::Control, Kind::Direct] {
+                for kind in Kind::ALL {
                     for nth in 0..clients(kind) {
                         let client = Client::new(kind, nth, addresses, &topic, brokers);
                         all.spawn_local(client.work(journal.clone()));
@@ -121,7 +121,6 @@ impl Healthy {
     /// Waits until each kind is answered well.
     fn wait_well(&self) -> Result<()> {
         let begun = Instant::now();
-        let kinds = [Kind::Send, Kind::Pull, Kind::Control, Kind::Direct];
         loop {
             let since = Instant::now();
             std::thread::sleep(Duration::from_millis(300));
@@ -130,7 +129,7 @@ impl Healthy {
                 let samples = self.journal.between(*kind, since, until);
                 summarize(&samples, 1).ok_percent() > 90.0
             };
-            let unwell = kinds.iter().find(|kind| !well(kind));
+            let unwell = Kind::ALL.iter().find(|kind| !well(kind));
             match unwell {
                 None => return Ok(()),
                 Some(kind) if begun.elapsed() > START_LIMIT => {
@@ -185,7 +184,7 @@ impl Client {
         [first, second]: [&'static str; 2],
     ) -> Self {
         let address = match kind {
-            Kind::Direct => addresses.broker,
+            Kind::Direct | Kind::DirectPull => addresses.broker,
             _ => addresses.proxy,
         };
         // Most are with the broker at which attackers are.
@@ -259,7 +258,7 @@ impl Client {
             reader: FrameReader::default(),
             opaque: 0,
         };
-        if self.kind == Kind::Pull {
+        if matches!(self.kind, Kind::Pull | Kind::DirectPull) {
             line.ask(&self.heartbeat()).await?;
         }
         Ok(line)
@@ -269,7 +268,7 @@ impl Client {
         self.turn += 1;
         match self.kind {
             Kind::Send | Kind::Direct => self.send(),
-            Kind::Pull => self.pull(),
+            Kind::Pull | Kind::DirectPull => self.pull(),
             // Every second or so, it says that it lives.
             Kind::Control if self.turn.is_multiple_of(20) => self.heartbeat(),
             Kind::Control => {
@@ -294,9 +293,18 @@ impl Client {
             .body(vec![b'x'; 128])
     }
 
+    /// The consumer group.
+    fn group(&self) -> &'static str {
+        match self.kind {
+            Kind::Pull => "healthy-consumers",
+            Kind::DirectPull => "healthy-direct-consumers",
+            Kind::Send | Kind::Control | Kind::Direct => "healthy-others",
+        }
+    }
+
     fn pull(&self) -> Request {
         Request::new(RequestCode::PULL_MESSAGE)
-            .field("consumerGroup", "healthy-consumers")
+            .field("consumerGroup", self.group())
             .field("topic", &self.topic)
             .field("queueId", 0)
             .field("queueOffset", 0)
@@ -312,10 +320,7 @@ impl Client {
     }
 
     fn heartbeat(&self) -> Request {
-        let group = match self.kind {
-            Kind::Pull => "healthy-consumers",
-            _ => "healthy-others",
-        };
+        let group = self.group();
         let body = json!({
             "clientID": format!("healthy-{group}"),
             "producerDataSet": [{"groupName": "healthy-producers"}],

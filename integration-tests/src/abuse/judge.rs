@@ -108,16 +108,15 @@ pub(super) fn judge_healthy(
     healthy: &Healthy,
     [from, begun, over]: [Instant; 3],
 ) {
-    let direct = healthy.summary(Kind::Direct, begun, over);
-    outcome.healthy.push((
-        Kind::Direct.name(),
-        healthy.summary(Kind::Direct, from, begun),
-        direct,
-    ));
-    for kind in Kind::PROXIED {
+    for kind in Kind::ALL {
         let before = healthy.summary(kind, from, begun);
         let during = healthy.summary(kind, begun, over);
         outcome.healthy.push((kind.name(), before, during));
+    }
+    for kind in Kind::PROXIED {
+        let before = healthy.summary(kind, from, begun);
+        let during = healthy.summary(kind, begun, over);
+        let direct = healthy.summary(kind.directly(), begun, over);
         if let Err(e) = judge_kind(kind, attack, &before, &during, &direct) {
             outcome.broken.push(format!("{e:#}"));
         }

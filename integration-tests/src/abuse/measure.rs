@@ -16,9 +16,20 @@ pub enum Kind {
     Control,
     /// A producer's that is connected directly.
     Direct,
+    /// A consumer's that is.
+    DirectPull,
 }
 
 impl Kind {
+    /// All.
+    pub const ALL: [Self; 5] = [
+        Self::Send,
+        Self::Pull,
+        Self::Control,
+        Self::Direct,
+        Self::DirectPull,
+    ];
+
     /// All that go through the proxy.
     pub const PROXIED: [Self; 3] = [Self::Send, Self::Pull, Self::Control];
 
@@ -30,6 +41,16 @@ impl Kind {
             Self::Pull => "pulls",
             Self::Control => "routes and heartbeats",
             Self::Direct => "direct sends",
+            Self::DirectPull => "direct pulls",
+        }
+    }
+
+    /// The kind that it is compared with.
+    #[must_use]
+    pub fn directly(self) -> Self {
+        match self {
+            Self::Pull | Self::DirectPull => Self::DirectPull,
+            Self::Send | Self::Control | Self::Direct => Self::Direct,
         }
     }
 }

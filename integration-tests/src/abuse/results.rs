@@ -43,7 +43,7 @@ impl Results {
         let mut all = self.0.lock().clone();
         all.sort_by_key(|one| (one.row.parse::<u32>().unwrap_or(u32::MAX), one.name.clone()));
         let mut text = String::from(
-            "\n| row | test | input | sends ok (directly) | pulls ok | p99 of sends, before → during (directly) | longest | memory | holds |\n\
+            "\n| row | test | input | sends ok (directly) | pulls ok (directly) | p99 of sends, before → during (directly) | longest | memory | holds |\n\
              |---|---|---|---|---|---|---|---|---|\n",
         );
         for one in all {
@@ -82,13 +82,14 @@ impl Results {
                 format!("**no**: {}", one.broken.join("; "))
             };
             text.push_str(&format!(
-                "| {} | {} | {} | {} ({}) | {} | {times} | {longest} | {memory} | {} |\n",
+                "| {} | {} | {} | {} ({}) | {} ({}) | {times} | {longest} | {memory} | {} |\n",
                 one.row,
                 one.name.replace('_', " "),
                 one.what,
                 percent(Kind::Send),
                 percent(Kind::Direct),
                 percent(Kind::Pull),
+                percent(Kind::DirectPull),
                 holds.replace(['|', '\n'], " ")
             ));
         }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use rustix::process::setpriority_process;
 use tokio::{runtime::Builder, task::LocalSet, time::Instant};
 
 use super::{
@@ -30,6 +31,9 @@ pub const LIMIT_BYTES: u64 = 268_435_456;
 
 /// Whether the proxy has that key. It is set only to say what is meant; the value is the default.
 const HAS_MEMORY_KEY: bool = true;
+
+/// Of a thread, as `nice` counts.
+const LOWEST_PRIORITY: i32 = 19;
 
 /// What is under way as an attack ends is answered by then, or has failed.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -213,6 +217,8 @@ impl World {
             move || probe(admin, &over)
         });
         let attacking = thread::spawn(move || -> Result<()> {
+            // Attackers have machines of their own. Here they get what is left by those that they attack.
+            setpriority_process(None, LOWEST_PRIORITY)?;
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let begun = Instant::now();
             let result = LocalSet::new().block_on(&runtime, async {

@@ -34,8 +34,10 @@ pub enum Class {
     Request,
     /// Pulls: answered with much, or after long.
     Pull,
-    /// Large requests, so that small ones of others do not wait behind them.
+    /// Large requests, and those of clients that have many outstanding, so that others' do not wait behind them.
     Bulk,
+    /// Pulls of clients that have many outstanding, for the same reason.
+    Crowd,
 }
 
 /// A broker as one worker sees it: the data connections that the worker's clients share.
@@ -47,6 +49,7 @@ pub struct Broker {
     requests: Link,
     pulls: Link,
     bulk: Link,
+    crowd: Link,
     /// To replicas, where a master has consumers read on.
     replicas: RefCell<Vec<(Arc<str>, Link)>>,
     context: Rc<Context>,
@@ -63,6 +66,7 @@ impl Broker {
             requests: Link::new(label.clone(), context.clone()),
             pulls: Link::new(label.clone(), context.clone()),
             bulk: Link::new(label.clone(), context.clone()),
+            crowd: Link::new(label.clone(), context.clone()),
             label,
             replicas: RefCell::default(),
             context: context.clone(),
@@ -104,6 +108,7 @@ impl Broker {
             Class::Request => self.requests.connection(address),
             Class::Pull => self.pulls.connection(address),
             Class::Bulk => self.bulk.connection(address),
+            Class::Crowd => self.crowd.connection(address),
         }
     }
 
@@ -143,6 +148,7 @@ impl Broker {
         self.requests.retire();
         self.pulls.retire();
         self.bulk.retire();
+        self.crowd.retire();
         for (_, link) in self.replicas.take() {
             link.retire();
         }
