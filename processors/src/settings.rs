@@ -96,11 +96,12 @@ const CLIENT_TIME: Duration = Duration::from_secs(11);
 const SEARCH_TIME: Duration = Duration::from_secs(16);
 
 impl Settings {
-    /// Bytes that the clients of each of so many workers may make it hold: three quarters of what Remora may take, for memory
-    /// that is given back is not free at once, less what it takes by itself.
+    /// Bytes that the clients of each of so many workers may make it hold: five eighths of what Remora may take, less what it
+    /// takes by itself. Memory that connections have given back is with the operating system a second later, and by then others
+    /// may have taken as much.
     #[must_use]
     pub fn held_limit(&self, workers: usize) -> usize {
-        (self.memory_limit / 4 * 3).saturating_sub(UNHELD) / workers.max(1)
+        (self.memory_limit / 8 * 5).saturating_sub(UNHELD) / workers.max(1)
     }
 
     /// How long a broker may take for such a request.

@@ -36,6 +36,9 @@ const QUEUE: usize = 256;
 /// How often it is looked for clients that are silent, slow or old.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How much threads that help workers leave to these, as `nice` counts.
+const HELPER_NICE: i32 = 10;
+
 /// How long answers that are ready may take to leave when the proxy stops.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
@@ -107,7 +110,9 @@ impl WorkerHandle {
         let thread = thread::Builder::new()
             .name(format!("remora-{number}"))
             .spawn(move || {
+                // All further threads of a worker's runtime are for what takes too long for the worker itself.
                 let runtime = Builder::new_current_thread()
+                    .on_thread_start(yield_to_workers)
                     .enable_all()
                     .build_local(LocalOptions::default());
                 match runtime {
@@ -156,6 +161,12 @@ impl WorkerHandle {
             warn!("a worker ended badly");
         }
     }
+}
+
+/// Lets workers go before the calling thread: requests wait for them, and for what this one does only whoever asked for it.
+fn yield_to_workers() {
+    // Where that is not possible, it competes with them.
+    let _ = rustix::process::setpriority_process(None, HELPER_NICE);
 }
 
 /// What is known of a client before it has said anything.

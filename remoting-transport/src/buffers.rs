@@ -1,12 +1,14 @@
 //! A worker's buffers.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use tokio::time::Instant;
 
 use crate::account::{Account, Ledger};
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 
 /// Bytes that one read takes at most. Large enough that a busy broker connection is read in few
 /// calls, small enough to stay in a core's cache.
@@ -79,6 +81,21 @@ impl Buffers {
     /// Where connections wait that have more to say than fits into one turn.
     pub(crate) fn turns(&self) -> &Rc<Turns> {
         &self.turns
+    }
+
+    /// Waits behind connections that have more to say than fits into one turn, to do what takes about as long as such a turn.
+    pub async fn turn(&self) {
+        let turn = Rc::<Turn>::default();
+        let mut waits = false;
+        poll_fn(|cx| {
+            if waits && !turn.waits() {
+                return Poll::Ready(());
+            }
+            waits = true;
+            self.turns.wait(&turn, cx);
+            Poll::Pending
+        })
+        .await;
     }
 
     /// The read buffer, for as long as one read and its frames take.

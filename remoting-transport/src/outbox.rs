@@ -79,6 +79,14 @@ pub(crate) enum Ending {
     Closed,
 }
 
+/// How much of what waited has been written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Written {
+    All,
+    /// There was no room for more.
+    Part,
+}
+
 /// A frame that came from another connection.
 #[derive(Debug)]
 struct Forwarded {
@@ -316,12 +324,14 @@ impl Outbox {
         }
     }
 
-    /// Writes as much as the connection takes; ready when all is with the operating system.
+    /// Writes as much as the connection takes and `room` allows, which becomes less by that. Ready when all is with the
+    /// operating system, or there is no more room.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         cx: &mut Context<'_>,
         stream: &mut S,
-    ) -> Poll<io::Result<()>> {
+        room: &mut usize,
+    ) -> Poll<io::Result<Written>> {
         let mut inner = self.inner.borrow_mut();
         loop {
             if inner.flushed < inner.total {
@@ -332,20 +342,24 @@ impl Outbox {
             if inner.len == 0 {
                 break;
             }
-            let written = match inner.poll_write_once(cx, stream) {
+            if *room == 0 {
+                return Poll::Ready(Ok(Written::Part));
+            }
+            let written = match inner.poll_write_once(cx, stream, *room) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             };
             inner.advance(written, &self.buffers, &self.account);
+            *room = room.saturating_sub(written);
             self.meter.sent.add(written as u64);
         }
         if let Some(since) = inner.since.take() {
             let waited = self.buffers.stamp().saturating_duration_since(since);
             self.meter.own.observe_duration(waited);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(Written::All))
     }
 }
 
@@ -360,18 +374,25 @@ impl Inner {
         &self,
         cx: &mut Context<'_>,
         stream: &mut S,
+        mut room: usize,
     ) -> Poll<io::Result<usize>> {
         let mut pieces = self.pieces.iter().map(Piece::bytes);
         let first = pieces.next().unwrap_or_default();
         let first = first.get(self.written..).unwrap_or_default();
-        if self.pieces.len() == 1 {
+        if self.pieces.len() == 1 || first.len() >= room {
+            let first = first.get(..room).unwrap_or(first);
             return Pin::new(stream).poll_write(cx, first);
         }
         let mut slices = [IoSlice::new(&[]); GATHER_MAX];
         let mut used = 0;
         for (slice, bytes) in slices.iter_mut().zip(std::iter::once(first).chain(pieces)) {
+            let bytes = bytes.get(..room).unwrap_or(bytes);
             *slice = IoSlice::new(bytes);
             used += 1;
+            room -= bytes.len();
+            if room == 0 {
+                break;
+            }
         }
         let slices = slices.get(..used).unwrap_or_default();
         Pin::new(stream).poll_write_vectored(cx, slices)
@@ -445,7 +466,7 @@ mod tests {
         outbox.push_bytes(&[7; 20_000]);
         for _ in 0..1_000 {
             outbox.push_bytes(&[7; 10_000]);
-            let write = poll_fn(|cx| outbox.poll_write(cx, &mut near));
+            let write = poll_fn(|cx| outbox.poll_write(cx, &mut near, &mut { usize::MAX }));
             tokio::select! {
                 biased;
                 read = far.read_exact(&mut read) => assert!(read.is_ok()),
@@ -470,7 +491,7 @@ mod tests {
         let mut flushed = Box::pin(outbox.flushed());
         assert!(timeout(MOMENT, flushed.as_mut()).await.is_err());
         outbox.push_bytes(&[1; 100]);
-        poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near)))
+        poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near, &mut { usize::MAX })))
             .await
             .is_ready();
         assert!(!outbox.is_empty());
@@ -496,7 +517,7 @@ mod tests {
         assert!(sender.held() > 800_000);
         let (mut near, mut far) = duplex(64 * 1024);
         let mut read = vec![0; in_all];
-        let write = poll_fn(|cx| outbox.poll_write(cx, &mut near));
+        let write = poll_fn(|cx| outbox.poll_write(cx, &mut near, &mut { usize::MAX }));
         let (written, read) = tokio::join!(write, far.read_exact(&mut read));
         assert!(written.is_ok() && read.is_ok());
         assert_eq!((sender.held(), outbox.account().held()), (0, 0));

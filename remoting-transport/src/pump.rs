@@ -15,14 +15,14 @@ use tokio_util::io::poll_read_buf;
 
 use crate::account::Held;
 use crate::buffers::Buffers;
-use crate::outbox::{Ending, Outbox, SHARE_MIN};
+use crate::outbox::{Ending, Outbox, SHARE_MIN, Written};
 use crate::turns::Turn;
 
 /// Reads in a row before other connections get their turn.
 const READS_MAX: usize = 8;
 
-/// Bytes that one turn reads before other connections get theirs: large frames take long to copy. One that is shared by
-/// many gets more.
+/// Bytes that one turn reads, and that it writes, before other connections get theirs: large frames take long to copy. One
+/// that is shared by many gets more, and writes as much as it can.
 const TURN_BYTES: u64 = 64 * 1024;
 const SHARED_TURN_BYTES: u64 = 256 * 1024;
 
@@ -142,6 +142,7 @@ where
         held: outbox.account().hold(0),
         limits,
         turn_read: 0,
+        room: 0,
         turn: Rc::default(),
         has_ended: false,
         is_unwritable: false,
@@ -184,6 +185,8 @@ struct Inbox {
     limits: FrameLimits,
     /// Bytes that were read in this turn.
     turn_read: u64,
+    /// Bytes that this turn may still write.
+    room: usize,
     /// The place among those that wait for a turn.
     turn: Rc<Turn>,
     /// The peer says nothing more; what it has said is not all taken yet.
@@ -218,12 +221,19 @@ impl Inbox {
         if !self.turn.waits() {
             handler.begin_turn();
             self.turn_read = 0;
+            self.room = match waits_for_turns {
+                true => TURN_BYTES as usize,
+                false => usize::MAX,
+            };
         }
         for _ in 0..READS_MAX {
             let written = self.write(cx, stream, outbox)?;
             match outbox.ending() {
                 Ending::Open => {}
                 Ending::Finishing => {
+                    if written == Poll::Ready(Written::Part) {
+                        break;
+                    }
                     // What is written last must arrive, so the peer gets an orderly end.
                     ready!(written_or_registered(written, outbox, cx));
                     return Pin::new(stream).poll_shutdown(cx).map_err(PumpError::Io);
@@ -234,6 +244,9 @@ impl Inbox {
                 outbox.register(cx);
                 return Poll::Pending;
             }
+            if written == Poll::Ready(Written::Part) {
+                break;
+            }
             if !self.partial.is_empty() {
                 self.hand_on_partial(handler)?;
             }
@@ -242,9 +255,12 @@ impl Inbox {
             }
             if !handler.is_ready() {
                 // What was handed on may have filled the outbox since the last write, and nothing else wakes this task for it.
-                let _ = self.write(cx, stream, outbox)?;
+                let written = self.write(cx, stream, outbox)?;
                 if handler.is_ready() {
                     continue;
+                }
+                if written == Poll::Ready(Written::Part) {
+                    break;
                 }
                 outbox.register(cx);
                 outbox.account().register(cx.waker());
@@ -260,7 +276,9 @@ impl Inbox {
                 // Frames were handed on since the last write; what they made us say goes now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
                     outbox.set_partial(!self.partial.is_empty());
-                    let _ = self.write(cx, stream, outbox)?;
+                    if self.write(cx, stream, outbox)? == Poll::Ready(Written::Part) {
+                        break;
+                    }
                     outbox.register(cx);
                     return Poll::Pending;
                 }
@@ -313,8 +331,8 @@ impl Inbox {
         cx: &mut Context<'_>,
         stream: &mut S,
         outbox: &Outbox,
-    ) -> Poll<io::Result<()>> {
-        let written = outbox.poll_write(cx, stream);
+    ) -> Poll<io::Result<Written>> {
+        let written = outbox.poll_write(cx, stream, &mut self.room);
         self.is_unwritable |= matches!(written, Poll::Ready(Err(_)));
         written
     }
@@ -465,7 +483,8 @@ impl Inbox {
 }
 
 /// Pending, and woken when something changes, unless everything is written.
-fn written_or_registered(written: Poll<()>, outbox: &Outbox, cx: &Context<'_>) -> Poll<()> {
+fn written_or_registered(written: Poll<Written>, outbox: &Outbox, cx: &Context<'_>) -> Poll<()> {
+    let written = written.map(drop);
     if written.is_pending() {
         outbox.register(cx);
     }

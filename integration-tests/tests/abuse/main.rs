@@ -63,23 +63,8 @@ fn test(
     (name.into(), Box::new(run))
 }
 
-/// Attacks that do not hold in every respect yet: `RESULTS.md` says what each lacks. `make test-abuse` has them; in the quick run
-/// they would fail, or pass on a quiet machine only.
-const OPEN: &[&str] = &[
-    "pulls_that_wait_for_ten_minutes",
-    "an_aged_client_that_pulls_without_a_pause",
-    "frames_that_lack_a_byte",
-    "heartbeats_of_1_mb",
-    "clients_that_never_read",
-    "ten_thousand_that_are_never_answered",
-    "routes_of_topics_that_do_not_exist",
-    "large_sends_beside_small_ones",
-    "many_just_below_outstanding_requests",
-    "many_just_below_frame_bytes",
-];
-
 fn main() -> ExitCode {
-    let mut tests = Vec::new();
+    let mut tests: Vec<(String, Test)> = Vec::new();
     tests.extend(headers::quick());
     tests.extend(polls::quick());
     tests.extend(memory::quick());
@@ -90,7 +75,6 @@ fn main() -> ExitCode {
     tests.extend(sharing::quick());
     tests.extend(limits::quick());
     let is_whole = env::var("REMORA_IT_ABUSE").as_deref() == Ok("all");
-    tests.retain(|(name, _): &(String, Test)| is_whole || !OPEN.contains(&name.as_str()));
     if is_whole {
         tests.extend(polls::all());
         tests.extend(memory::all());

@@ -177,3 +177,57 @@ async fn what_is_no_frame_ends_the_connection() {
     let ended = pump(&mut near, &outbox, &buffers, LIMITS, &taker).await;
     assert!(matches!(ended, Err(PumpError::Protocol(_))));
 }
+
+/// Takes nothing and waits for its turns.
+struct Patient;
+
+impl FrameHandler for Patient {
+    fn on_frame(&self, _: Frame<'_>) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    fn waits_for_turns(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn what_is_long_goes_in_turns_both_ways() {
+    const LENGTH: usize = 10 * TURN_BYTES as usize;
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            let (mut near, far) = duplex(2 * LENGTH);
+            let (mut reading, mut writing) = tokio::io::split(far);
+            let buffers = Rc::new(Buffers::default());
+            let outbox = Outbox::new(buffers.clone(), Arc::default());
+            outbox.push_bytes(&vec![7; LENGTH]);
+            let sent = frame(LENGTH, 7);
+            let count_turns = async {
+                let (mut turns, mut written) = (0, 0);
+                while written < LENGTH as u64 {
+                    tokio::task::yield_now().await;
+                    let now = outbox.bytes_written();
+                    assert!(now - written <= TURN_BYTES, "{} in a turn", now - written);
+                    (turns, written) = (turns + usize::from(now > written), now);
+                }
+                outbox.finish();
+                turns
+            };
+            let peer = async {
+                writing.write_all(&sent).await.unwrap();
+                let mut read = Vec::new();
+                reading.read_to_end(&mut read).await.unwrap();
+                read.len()
+            };
+            let limits = FrameLimits {
+                frame: 2 * LENGTH,
+                ..LIMITS
+            };
+            let pumped = pump(&mut near, &outbox, &buffers, limits, &Patient);
+            let (ended, turns, read) = tokio::join!(pumped, count_turns, peer);
+            ended.unwrap();
+            assert_eq!((turns, read), (10, LENGTH));
+        })
+        .await;
+}

@@ -474,6 +474,11 @@ impl Connection {
 }
 
 impl FrameHandler for Connection {
+    /// A lane is one client's; what many share goes first.
+    fn waits_for_turns(&self) -> bool {
+        self.push_target.is_some()
+    }
+
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         let view = CommandView::decode_upstream(frame.bytes())?;
         if self.health.heard()

@@ -99,7 +99,11 @@ impl Lane {
         let turn = tokio::select! {
             biased;
             () = self.closed() => return None,
-            turn = gate.acquire() => turn,
+            turn = async {
+                // Thousands of clients may come at once, and to connect takes long beside a request.
+                self.context.buffers.turn().await;
+                gate.acquire().await
+            } => turn,
         };
         let target = Some(self.push_target.clone());
         let connection = Connection::new(label(&self.broker), self.context.clone(), target, None);
