@@ -7,7 +7,9 @@
 
 use std::rc::Rc;
 
-use remoting_codec::Fields;
+use bytes::Bytes;
+use remoting_codec::body::ConsumerList;
+use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
 use route_cache::Connection;
 
 use crate::error::ProcessError;
@@ -33,12 +35,34 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     if let Some(topics) = topics
         && let Some(connection) = lane_of_topics(&session, topics.iter()).await
     {
+        if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP
+            && connection.may_list_twice()
+        {
+            let answer = connection.call(request.bytes(), time).await?;
+            return each_once(&session, &view, &answer);
+        }
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
     let topic = format!("{RETRY_PREFIX}{group}");
     let broker = relay::any_broker(&session, &topic).await;
     let broker = broker.map_err(|_| ProcessError::NoConsumer(group.into_owned()))?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+}
+
+/// Answers with each member once. Members divide queues by the list: those of one that is there twice, by its lane and by one
+/// before that which fell silent, would be nobody's until the broker has forgotten the latter.
+fn each_once(
+    session: &Session,
+    view: &CommandView<'_>,
+    answer: &Bytes,
+) -> Result<(), ProcessError> {
+    let answered = CommandView::decode(answer)?;
+    let Ok(mut members) = ConsumerList::decode(answered.body()) else {
+        return session.pass_on(view, answer);
+    };
+    members.dedup();
+    let response = RemotingCommand::decode(answer)?.with_body(members.encode());
+    session.pass_on(view, &response.to_bytes())
 }
 
 /// The first lane on which the client is known, of those to brokers that have one of the topics.

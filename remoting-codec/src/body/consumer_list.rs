@@ -1,8 +1,10 @@
 //! The answer of GET_CONSUMER_LIST_BY_GROUP (`GetConsumerListByGroupResponseBody`).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::read;
+use super::{read, write};
 use crate::error::BodyError;
 
 /// The members of a consumer group.
@@ -20,5 +22,17 @@ impl ConsumerList {
     /// When it is not such a body.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("consumer list", body)
+    }
+
+    /// Leaves each id once, where it came first.
+    pub fn dedup(&mut self) {
+        let mut seen = HashSet::new();
+        self.consumer_id_list.retain(|id| seen.insert(id.clone()));
+    }
+
+    /// Writes the body.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        write(self)
     }
 }

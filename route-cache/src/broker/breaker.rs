@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use super::connection::Connection;
 use crate::metrics::BrokerMetrics;
 
 /// Whether requests to one address of a broker are refused at once, so that clients try another broker instead of waiting
@@ -23,8 +25,8 @@ pub(crate) struct Breaker {
     limit: u32,
     failures: Cell<u32>,
     open: Cell<bool>,
-    /// A connection has fallen silent since this was last looked at.
-    silent: Cell<bool>,
+    /// A connection has fallen silent.
+    silence: Notify,
 }
 
 impl Breaker {
@@ -41,7 +43,7 @@ impl Breaker {
             limit,
             failures: Cell::new(0),
             open: Cell::new(false),
-            silent: Cell::new(false),
+            silence: Notify::new(),
         })
     }
 
@@ -57,18 +59,23 @@ impl Breaker {
 
     /// A connection has fallen silent.
     pub(super) fn note_silence(&self) {
-        self.silent.set(true);
+        self.silence.notify_waiters();
     }
 
-    /// Whether a connection has fallen silent since the last call.
-    pub(super) fn take_silence(&self) -> bool {
-        self.silent.take()
+    /// Waits until that connection has fallen silent.
+    pub(super) async fn until_silent(&self, connection: &Connection) {
+        loop {
+            let silence = self.silence.notified();
+            if connection.is_silent() {
+                return;
+            }
+            silence.await;
+        }
     }
 
     /// An answer has come.
     pub(super) fn succeeded(&self) {
         self.failures.set(0);
-        self.silent.set(false);
         if self.open.replace(false) {
             self.metrics.failing.add(-1);
             info!(peer = %self.label, address = %self.address, "circuit closed: the broker answers again");

@@ -278,6 +278,13 @@ impl Connection {
         }
     }
 
+    /// Whether the broker may list clients twice: by their lanes, and by others that have fallen silent and were replaced. It
+    /// keeps those for 120 s (`ClientHousekeepingService` in the reference).
+    #[must_use]
+    pub fn may_list_twice(&self) -> bool {
+        self.context.has_ghosts(&self.peer)
+    }
+
     /// What clients have outstanding at the peer.
     #[must_use]
     pub fn budget(&self) -> &Rc<Budget> {
@@ -354,6 +361,13 @@ impl Connection {
     /// Lets go what clients have given up: polls of those that are to go, and all of those that have gone.
     pub(super) fn release(&self) {
         let given_up = self.pending.borrow_mut().remove_given_up();
+        self.metrics.outstanding.add(-(given_up.len() as i64));
+        given_up.into_iter().for_each(Completion::give_up);
+    }
+
+    /// Gives up what is outstanding of long polls.
+    pub(super) fn give_up_polls(&self) {
+        let given_up = self.pending.borrow_mut().remove_polls();
         self.metrics.outstanding.add(-(given_up.len() as i64));
         given_up.into_iter().for_each(Completion::give_up);
     }

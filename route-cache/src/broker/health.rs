@@ -8,10 +8,14 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, TICK};
 
 /// How long a connection may say nothing after something was asked, before it is probed.
 const SUSPICION: Duration = Duration::from_millis(1000);
+
+/// How often one is probed over which nothing is said and long polls are outstanding: they may be the only thing that is
+/// asked, and it is no sign of anything that they are not answered.
+const POLLS_PROBED: Duration = Duration::from_secs(3);
 
 /// How long it may say nothing after the probe.
 const PROBE_TIME: Duration = Duration::from_millis(1500);
@@ -27,6 +31,8 @@ pub(crate) struct Health {
     /// When it was probed.
     probed: Cell<Option<Moment>>,
     silent: Cell<bool>,
+    /// Ticks since something was heard.
+    quiet: Cell<u32>,
 }
 
 /// What is to be done about a connection.
@@ -56,6 +62,7 @@ impl Health {
     pub(crate) fn heard(&self) -> bool {
         self.asked.set(None);
         self.probed.set(None);
+        self.quiet.set(0);
         self.silent.replace(false)
     }
 
@@ -69,10 +76,16 @@ impl Health {
         self.silent.get()
     }
 
-    /// To be called with each tick of the clock.
+    /// To be called with each tick of the clock while something is outstanding.
     pub(crate) fn look(&self, clock: &Clock) -> Treatment {
         let Some(asked) = self.asked.get() else {
-            return Treatment::Leave;
+            self.quiet.set(self.quiet.get() + 1);
+            if TICK * self.quiet.get() < POLLS_PROBED {
+                return Treatment::Leave;
+            }
+            self.asked.set(Some(clock.now()));
+            self.probed.set(Some(clock.now()));
+            return Treatment::Probe;
         };
         let Some(probed) = self.probed.get() else {
             if clock.since(asked) < SUSPICION {
@@ -93,7 +106,6 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::TICK;
 
     /// What is done in so many ticks, and after which.
     fn treat(health: &Health, clock: &Clock, ticks: u32) -> Vec<(u32, Treatment)> {
@@ -107,9 +119,8 @@ mod tests {
     #[test]
     fn silence_is_noticed_probed_and_ended() {
         let (health, clock) = (Health::default(), Clock::default());
-        assert_eq!(treat(&health, &clock, 1000), []);
-        health.asked(&clock);
         let per_second = (Duration::from_secs(1).as_millis() / TICK.as_millis()) as u32;
+        health.asked(&clock);
         let treated = treat(&health, &clock, 7 * per_second);
         assert_eq!(
             treated,
@@ -120,6 +131,20 @@ mod tests {
             ]
         );
         assert!(health.is_silent());
+    }
+
+    #[test]
+    fn polls_alone_are_no_reason_to_believe_in_a_connection() {
+        let (health, clock) = (Health::default(), Clock::default());
+        let per_second = (Duration::from_secs(1).as_millis() / TICK.as_millis()) as u32;
+        for _ in 0..10 {
+            let treated = treat(&health, &clock, 3 * per_second);
+            assert_eq!(treated, [(3 * per_second, Treatment::Probe)]);
+            assert!(!health.heard());
+        }
+        let treated = treat(&health, &clock, 5 * per_second);
+        let replaced = (per_second * 9 / 2, Treatment::Replace);
+        assert_eq!(treated, [(3 * per_second, Treatment::Probe), replaced]);
     }
 
     #[test]

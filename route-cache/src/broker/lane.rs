@@ -321,6 +321,7 @@ impl Lane {
         self.suspect.set(false);
         if is_silent {
             debug!(broker = %self.broker, address = %self.address, "a lane fell silent, and is made again");
+            self.context.note_ghost(&label(&self.broker));
             connection.close();
         }
     }

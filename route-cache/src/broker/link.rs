@@ -193,9 +193,6 @@ impl Link {
     fn connection(&self, address: &Arc<str>) -> Result<Rc<Connection>, UpstreamError> {
         self.used.set(true);
         let breaker = self.breaker(address);
-        if breaker.take_silence() {
-            self.replace_silent(&breaker);
-        }
         if breaker.is_open() {
             return Err(UpstreamError::Failing(self.label.clone()));
         }
@@ -223,26 +220,6 @@ impl Link {
         self.spawn(connection.clone(), address.clone(), breaker);
         *current = Some((address.clone(), connection.clone()));
         Ok(connection)
-    }
-
-    /// The connection says nothing, not even to a probe. It takes no more requests, and until a new one has been answered
-    /// none does: what has gone silent may be the connection, or the broker.
-    fn replace_silent(&self, breaker: &Rc<Breaker>) {
-        let is_silent = |at: &mut (Arc<str>, Rc<Connection>)| at.1.is_silent();
-        let Some((_, connection)) = self.current.borrow_mut().take_if(is_silent) else {
-            // It is one that was replaced before.
-            return;
-        };
-        connection.retire();
-        if breaker.open_for("a connection has fallen silent") {
-            let try_again = try_again(
-                self.label.clone(),
-                self.context.clone(),
-                breaker.clone(),
-                Some(connection),
-            );
-            tokio::task::spawn_local(try_again);
-        }
     }
 
     /// What is known of whether that address answers.
@@ -286,9 +263,22 @@ impl Link {
         let label = self.label.clone();
         tokio::task::spawn_local(async move {
             let kept = keep(&connection, &used, &context);
+            // It says nothing, not even to a probe: it takes no more requests, and until a new one has been answered none
+            // does. What has gone silent may be the connection, or the broker.
+            let watched = async {
+                breaker.until_silent(&connection).await;
+                connection.retire();
+                if breaker.open_for("a connection has fallen silent") {
+                    let (label, context) = (label.clone(), context.clone());
+                    let silent = Some(connection.clone());
+                    tokio::task::spawn_local(try_again(label, context, breaker.clone(), silent));
+                }
+                std::future::pending().await
+            };
             let established = tokio::select! {
                 established = connection.run(&address) => established,
                 never = kept => match never {},
+                never = watched => never,
             };
             {
                 let mut trouble = trouble.borrow_mut();
@@ -336,6 +326,8 @@ async fn try_again(
     if let Some(silent) = silent {
         tokio::time::sleep(LAST_CHANCE).await;
         if silent.is_silent() {
+            // Of long polls nothing is lost: their clients are to ask again at once.
+            silent.give_up_polls();
             silent.close();
         }
     }

@@ -218,6 +218,13 @@ impl Pending {
         self.abandon(0, self.slots.len(), gives_up)
     }
 
+    /// Takes out long polls.
+    pub(crate) fn remove_polls(&mut self) -> Vec<Completion> {
+        self.abandon(0, self.slots.len(), |_, completion| {
+            completion.is_long_poll()
+        })
+    }
+
     /// Takes out what `is_over` says of the slots in that range. They stay reserved for their late answers.
     fn abandon(
         &mut self,
