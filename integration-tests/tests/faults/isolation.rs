@@ -200,6 +200,44 @@ async fn a_dead_connection_under_polls_is_replaced() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn polls_alone_on_a_dead_connection_come_back_to_be_asked_again() -> Result<()> {
+    let world = World::with("workers = 1\n").await?;
+    let mut client = world.proxy.client().await?;
+    let fields = [
+        ("bname", "broker-a"),
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("sysFlag", "2"),
+        ("suspendTimeoutMillis", "30000"),
+        ("queueId", "0"),
+        ("queueOffset", "77"),
+        ("maxMsgNums", "1"),
+    ];
+    let pull = |opaque| request(RequestCode::PULL_MESSAGE, opaque, &fields);
+    assert_eq!(client.call(&pull(1)).await?.code, 0);
+    world.a.on(RequestCode::PULL_MESSAGE, Reply::Silence);
+    client.send(&pull(2)).await?;
+    // It is held, and nothing is wrong with that.
+    world.a.wait_received(RequestCode::PULL_MESSAGE, 2).await?;
+    world.a.kill_connections_silently();
+    world.a.on(RequestCode::PULL_MESSAGE, Reply::Mirror);
+    let begun = Instant::now();
+    let answer = client.receive().await?;
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        (answer.opaque, answer.code),
+        (2, ResponseCode::PULL_NOT_FOUND.0)
+    );
+    assert_eq!(answer.field("nextBeginOffset"), Some("77"));
+    assert_eq!(client.call(&pull(3)).await?.code, 0);
+    Ok(())
+}
+
 /// Polls that the broker holds, of clients that come and go.
 #[tokio::test]
 async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> Result<()> {

@@ -1,8 +1,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, duplex};
+use tokio::time::timeout;
 
 use super::*;
 
@@ -230,4 +232,41 @@ async fn what_is_long_goes_in_turns_both_ways() {
             assert_eq!((turns, read), (10, LENGTH));
         })
         .await;
+}
+
+/// Answers at length, and takes no more while much waits to be written.
+struct Answerer<'a>(&'a Outbox);
+
+impl FrameHandler for Answerer<'_> {
+    fn on_frame(&self, _: Frame<'_>) -> Result<(), DecodeError> {
+        self.0.push_bytes(&[7; 1_000]);
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.len() < 5_000
+    }
+}
+
+#[tokio::test]
+async fn what_the_last_frames_have_answered_is_written_though_no_more_are_taken() {
+    let (mut near, mut far) = duplex(1 << 20);
+    // They arrive with one read, and are put by while the handler takes none.
+    far.write_all(&frame(8, 7).repeat(100)).await.unwrap();
+    let buffers = Rc::new(Buffers::default());
+    let outbox = Outbox::new(buffers.clone(), Arc::default());
+    let answered = async {
+        let mut read = vec![0; 100_000];
+        far.read_exact(&mut read).await.unwrap();
+        outbox.close();
+    };
+    let answerer = Answerer(&outbox);
+    let pumped = async {
+        tokio::join!(
+            pump(&mut near, &outbox, &buffers, LIMITS, &answerer),
+            answered
+        )
+    };
+    let (ended, ()) = timeout(Duration::from_secs(5), pumped).await.unwrap();
+    ended.unwrap();
 }
