@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles the steered Java client and resolves the class paths of clients and cluster into OUT:
 #   OUT/cluster.classpath         name server, broker, tools and the official load generators
-#   OUT/client-VERSION.classpath  the client compiled with rocketmq-client VERSION, for each VERSION
+#   OUT/client-VERSION.classpath  the client compiled with rocketmq-client VERSION, for each VERSION; `ons` is a program of its
+#                                 own, with Alibaba's client
 # Does nothing when neither a source nor a pom has changed since the last run, and then needs no network.
 set -euo pipefail
 
@@ -15,7 +16,7 @@ out=$(cd "$out" && pwd)
 exec 9>"$out/lock"
 flock 9
 
-inputs=$(find "$here/clients/java/pom.xml" "$here/clients/java/src" "$here/cluster/pom.xml" "$0" -type f -print0 |
+inputs=$(find "$here/clients/java/pom.xml" "$here/clients/java/src" "$here/clients/ons/pom.xml" "$here/clients/ons/src" "$here/cluster/pom.xml" "$0" -type f -print0 |
     sort -z | xargs -0 sha256sum | sha256sum)
 
 # Whether NAME.classpath is up to date. The jars that it names are in Maven's local repository, which may have been
@@ -43,7 +44,9 @@ for version in "$@"; do
     current "$name" && continue
     # Classes of sources that are no more would stay.
     rm -rf "$out/$name.inputs" "${out:?}/$name"
-    maven -f "$here/clients/java/pom.xml" compile $resolve -Drocketmq.version="$version" \
+    sources=java
+    [[ $version == ons ]] && sources=ons
+    maven -f "$here/clients/$sources/pom.xml" compile $resolve -Drocketmq.version="$version" \
         -Doutput.folder="$out/$name" -Dmdep.outputFile="$out/$name.dependencies"
     printf '%s:%s' "$out/$name/classes" "$(<"$out/$name.dependencies")" >"$out/$name.classpath"
     printf '%s' "$inputs" >"$out/$name.inputs"

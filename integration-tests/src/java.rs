@@ -89,6 +89,14 @@ impl Java {
     }
 }
 
+/// The program with Alibaba's client in a virtual machine; it takes a name server, a topic, a group and a number of messages.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn ons_client(home: &Path) -> Result<Command> {
+    Ok(Java::build_with(&["ons"])?.client_of("ons", home))
+}
+
 /// A virtual machine that writes nothing outside of `home`: RocketMQ's logs and local offsets go below `user.home`.
 fn java(home: &Path, class_path: &str) -> Command {
     let mut command = mortal("java");

@@ -94,6 +94,20 @@ impl JavaClient {
         })?
     }
 
+    /// How long after its first heartbeat a push consumer, started with the option `first-pull`, has pulled for the first
+    /// time.
+    ///
+    /// # Errors
+    /// When it does not pull.
+    pub fn first_pull(&mut self) -> Result<Duration> {
+        self.wait_for("the first pull", START_LIMIT, |events| {
+            events.iter().find_map(|event| match event {
+                Event::FirstPull { micros } => Some(Duration::from_micros(*micros)),
+                _ => None,
+            })
+        })
+    }
+
     /// Gives a command without waiting for its end, and returns its number.
     ///
     /// # Errors

@@ -388,7 +388,8 @@ impl Inbox {
         if missing >= read.len() {
             // A long frame is read into its own buffer, and nothing behind it.
             self.make_room(missing, read.len());
-            let mut room = (&mut self.partial).limit(missing);
+            // The kernel may have megabytes of it.
+            let mut room = (&mut self.partial).limit(read.len());
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
             self.held.resize(self.partial.len());
             self.turn_read += bytes as u64;

@@ -22,6 +22,11 @@ pub enum Event {
     Received(Received),
     /// The queues that a push consumer holds have changed.
     Assignment(Assignment),
+    /// A push consumer has pulled for the first time.
+    FirstPull {
+        /// How long after its first heartbeat, in microseconds.
+        micros: u64,
+    },
     /// A broker asked how a transaction has ended.
     Checked(Checked),
     /// A command was carried out.

@@ -3,10 +3,13 @@
 
 mod load;
 mod membership;
+mod ons;
 mod pop;
 mod query;
 mod rebalance;
+mod start;
 mod static_topic;
+mod vip;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,9 @@ fn main() -> ExitCode {
             query::TESTS,
             static_topic::TESTS,
             load::TESTS,
+            ons::TESTS,
+            start::TESTS,
+            vip::TESTS,
         ]
         .concat(),
     };

@@ -36,7 +36,7 @@ final class PushConsumerRole implements Role {
         delayLevel = options.number("delay-level", 0);
         consumeMs = options.number("consume-ms", 0);
         consumer = new DefaultMQPushConsumer(
-            options.text("group"), options.hook(), new AllocateMessageQueueAveragely(), options.flag("trace"), null);
+            options.text("group"), options.flag("first-pull") ? new FirstPull() : options.hook(), new AllocateMessageQueueAveragely(), options.flag("trace"), null);
         options.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.valueOf("CONSUME_FROM_" + options.text("from", "FIRST_OFFSET")));
         if (options.flag("broadcasting")) {
