@@ -35,9 +35,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     if let Some(topics) = topics
         && let Some(connection) = lane_of_topics(&session, topics.iter()).await
     {
-        if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP
-            && connection.may_list_twice()
-        {
+        if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP {
             let answer = connection.call(request.bytes(), time).await?;
             return each_once(&session, &view, &answer);
         }
@@ -49,8 +47,9 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
 }
 
-/// Answers with each member once. Members divide queues by the list: those of one that is there twice, by its lane and by one
-/// before that which fell silent, would be nobody's until the broker has forgotten the latter.
+/// Answers with each member once. Members divide queues by the list, each by the first place of its own id there. A broker lists a
+/// client by each of its connections, and keeps one that has died without an end for 120 s (`ClientHousekeepingService` in the
+/// reference): until then, the second place of the client would leave its queues to nobody.
 fn each_once(
     session: &Session,
     view: &CommandView<'_>,
@@ -60,7 +59,9 @@ fn each_once(
     let Ok(mut members) = ConsumerList::decode(answered.body()) else {
         return session.pass_on(view, answer);
     };
-    members.dedup();
+    if !members.dedup() {
+        return session.pass_on(view, answer);
+    }
     let response = RemotingCommand::decode(answer)?.with_body(members.encode());
     session.pass_on(view, &response.to_bytes())
 }

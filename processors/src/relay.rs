@@ -130,7 +130,12 @@ pub(crate) fn to_broker(
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
     let class = match row.class {
-        Class::Request if session.has_many_requests() => Class::Bulk,
+        // Offsets stay in the order in which the client says them.
+        Class::Request
+            if session.has_many_requests() && row.code != RequestCode::UPDATE_CONSUMER_OFFSET =>
+        {
+            Class::Bulk
+        }
         class => class,
     };
     let connection = broker.connection(class, row.needs_master)?;

@@ -106,8 +106,7 @@ pub(crate) fn give(
     time: Duration,
 ) -> Result<(), ProcessError> {
     // One that has sent something large keeps to that connection until all is answered, so that its messages stay in order.
-    let is_bulk =
-        frame.bytes().len() >= BULK_MIN || session.bulk.get() > 0 || session.has_many_requests();
+    let is_bulk = frame.bytes().len() >= BULK_MIN || session.bulk.get() > 0;
     let class = match is_bulk {
         true => Class::Bulk,
         false => row.class,

@@ -28,6 +28,9 @@ const GREEDY_MIN: usize = 64 * 1024;
 /// does; what it has declared does not, and since it is not read, not even that it has gone would be noticed.
 const OVER_SHARE_MAX: Duration = Duration::from_secs(2);
 
+/// How long a client that is to go, and reads nothing, may leave unread what is written last.
+const FAREWELL_MAX: Duration = Duration::from_secs(10);
+
 /// A client, and what was seen of it.
 #[derive(Debug)]
 struct Watched {
@@ -161,7 +164,10 @@ impl Sessions {
                 _ => Some((now, held)),
             };
             let is_slow = |since: Instant, limit| now.saturating_duration_since(since) > limit;
-            if received == 0 && is_slow(one.since, limits.handshake_time) {
+            if session.outbox().is_closed() && is_slow(one.active, FAREWELL_MAX) {
+                // It is to go, and does not take what is left for it.
+                end_at(session, Limit::Idle);
+            } else if received == 0 && is_slow(one.since, limits.handshake_time) {
                 end_at(session, Limit::Handshake);
             } else if one
                 .partial
@@ -201,7 +207,9 @@ impl Sessions {
         }
         let held_there = |session: &Session| by_address.get(&session.peer().ip().into()).copied();
         let all = self.all.iter().map(|(_, one)| &one.session);
-        let mut most: Vec<_> = all.filter(|it| it.account().held() >= GREEDY_MIN).collect();
+        let may_go =
+            |it: &&Rc<Session>| it.account().held() >= GREEDY_MIN && !it.outbox().has_ended();
+        let mut most: Vec<_> = all.filter(may_go).collect();
         // Of the address that holds most, those that hold most.
         most.sort_by_cached_key(|it| Reverse((held_there(it), it.account().held())));
         for session in most {
@@ -224,7 +232,7 @@ impl Sessions {
 
 /// Ends a client's connection at a limit, and says so.
 fn end_at(session: &Session, limit: Limit) {
-    if session.outbox().is_closed() {
+    if session.outbox().has_ended() {
         return;
     }
     session.end_at(limit);

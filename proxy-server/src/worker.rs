@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
 use crate::addresses::{Addresses, Place};
@@ -35,6 +35,9 @@ const QUEUE: usize = 256;
 
 /// How often it is looked for clients that are silent, slow or old.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What a worker has missed is made up for, up to this.
+const STANDSTILL_MAX: Duration = Duration::from_millis(500);
 
 /// How much threads that help workers leave to these, as `nice` counts.
 const HELPER_NICE: i32 = 10;
@@ -235,11 +238,19 @@ impl Worker {
         mut control: mpsc::UnboundedReceiver<Control>,
     ) {
         let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut ticked = Instant::now();
         let mut looks = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    self.upstream.tick();
+                    // Time in which the whole process stood still is nobody's silence.
+                    let now = Instant::now();
+                    let lived = now.duration_since(ticked).min(STANDSTILL_MAX).as_millis() / TICK.as_millis();
+                    ticked = now;
+                    for _ in 0..lived.max(1) {
+                        self.upstream.tick();
+                    }
                     let ledger = self.upstream.buffers().ledger();
                     self.metrics.held.set(ledger.held() as i64);
                     let sessions = self.sessions.borrow();

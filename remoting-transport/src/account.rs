@@ -239,7 +239,11 @@ pub struct Held {
 
 impl Held {
     /// From now on, that many bytes are charged instead.
+    #[inline]
     pub fn resize(&mut self, bytes: usize) {
+        if bytes == self.bytes {
+            return;
+        }
         self.account.take(self.bytes);
         self.account.add(bytes);
         self.bytes = bytes;

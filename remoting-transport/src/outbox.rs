@@ -46,6 +46,8 @@ pub struct Outbox {
     inner: RefCell<Inner>,
     /// Whether part of a frame has arrived.
     partial: Cell<bool>,
+    /// Bytes that have arrived since the beginning.
+    received: Cell<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -127,6 +129,7 @@ impl Outbox {
             buffers,
             meter,
             partial: Cell::new(false),
+            received: Cell::new(0),
             inner: RefCell::default(),
         }
     }
@@ -137,9 +140,17 @@ impl Outbox {
         &self.account
     }
 
-    /// What counts the connection's bytes.
-    pub(crate) fn meter(&self) -> &Meter {
-        &self.meter
+    /// Counts bytes that have arrived.
+    #[inline]
+    pub(crate) fn note_received(&self, bytes: usize) {
+        self.received.set(self.received.get() + bytes as u64);
+        self.meter.received.add(bytes as u64);
+    }
+
+    /// Bytes that have arrived since the beginning.
+    #[must_use]
+    pub fn bytes_received(&self) -> u64 {
+        self.received.get()
     }
 
     /// Puts in a command of our own.
@@ -230,6 +241,12 @@ impl Outbox {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.borrow().ending != Ending::Open
+    }
+
+    /// Whether the connection has ended, or is about to, whatever is not written.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.inner.borrow().ending == Ending::Closed
     }
 
     /// Ends the connection once everything is written.
@@ -398,9 +415,14 @@ impl Inner {
         Pin::new(stream).poll_write_vectored(cx, slices)
     }
 
-    /// What is charged to the connection itself.
+    /// What is charged to the connection itself. A frame of another's stays charged to that until all of it is written.
     fn own_len(&self) -> usize {
-        self.len.saturating_sub(self.forwarded_len)
+        let begun = self.forwarded.front().map_or(0, |first| {
+            let start = first.end - first.length as u64;
+            let begun = self.total.saturating_sub(start);
+            usize::try_from(begun).map_or(first.length, |begun| begun.min(first.length))
+        });
+        (self.len + begun).saturating_sub(self.forwarded_len)
     }
 
     fn discard(&mut self, buffers: &Buffers, account: &Account) {
@@ -526,5 +548,44 @@ mod tests {
         }
         outbox.close();
         assert_eq!((sender.held(), outbox.account().held()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_written_in_parts_is_charged_once() {
+        let buffers = Rc::<Buffers>::default();
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        let sender = buffers.account();
+        let (mut near, mut far) = duplex(1 << 20);
+        let frame = RemotingCommand::request(RequestCode::SEND_MESSAGE)
+            .with_body(vec![7; 100_000])
+            .to_bytes();
+        let view = CommandView::decode(&frame).unwrap();
+        let mut read = vec![0; 1 << 20];
+        for room in [150_000, 101_000, 7, 199_999, 60_000] {
+            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+            for mut room in [room, usize::MAX] {
+                poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near, &mut room)))
+                    .await
+                    .is_ready();
+                let _ = far.read(&mut read).await;
+                let all = sender.held() + outbox.account().held();
+                assert!(all >= outbox.len(), "{all} of {}", outbox.len());
+                assert!(
+                    all <= outbox.len() + frame.len(),
+                    "{all} of {}",
+                    outbox.len()
+                );
+                // Others' are charged as they are put in, though the first frame is half written.
+                outbox.push_bytes(&[7; 60_000]);
+            }
+            while !outbox.is_empty() {
+                let mut room = usize::MAX;
+                let write = poll_fn(|cx| outbox.poll_write(cx, &mut near, &mut room));
+                let read = far.read(&mut read);
+                let _ = tokio::join!(write, read);
+            }
+            assert_eq!((sender.held(), outbox.account().held()), (0, 0), "{room}");
+        }
     }
 }

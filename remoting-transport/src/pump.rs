@@ -236,6 +236,8 @@ impl Inbox {
                     }
                     // What is written last must arrive, so the peer gets an orderly end.
                     ready!(written_or_registered(written, outbox, cx));
+                    // A peer that reads no more may keep the announcement of the end waiting.
+                    outbox.register(cx);
                     return Pin::new(stream).poll_shutdown(cx).map_err(PumpError::Io);
                 }
                 Ending::Closed => return Poll::Ready(Ok(())),
@@ -264,7 +266,7 @@ impl Inbox {
                 }
                 outbox.register(cx);
                 outbox.account().register(cx.waker());
-                self.read_ahead(cx, stream, outbox, handler)?;
+                self.read_ahead(cx, stream, outbox, handler);
                 return Poll::Pending;
             }
             if self.has_ended {
@@ -304,8 +306,7 @@ impl Inbox {
         stream: &mut S,
         outbox: &Outbox,
         handler: &H,
-    ) -> io::Result<()>
-    where
+    ) where
         S: AsyncRead + Unpin,
         H: FrameHandler,
     {
@@ -313,17 +314,18 @@ impl Inbox {
             let room = READ_AHEAD - self.partial.len();
             let mut room = (&mut self.partial).limit(room);
             let Poll::Ready(read) = poll_read_buf(Pin::new(&mut *stream), cx, &mut room) else {
-                return Ok(());
+                return;
             };
-            let bytes = read?;
-            self.held.resize(self.partial.len());
-            outbox.meter().received.add(bytes as u64);
-            if bytes == 0 {
-                self.has_ended = true;
-                handler.peer_ended();
+            self.charge();
+            match read {
+                // What it said before is heard.
+                Ok(0) | Err(_) => {
+                    self.has_ended = true;
+                    handler.peer_ended();
+                }
+                Ok(bytes) => outbox.note_received(bytes),
             }
         }
-        Ok(())
     }
 
     fn write<S: AsyncWrite + Unpin>(
@@ -391,10 +393,10 @@ impl Inbox {
             // The kernel may have megabytes of it.
             let mut room = (&mut self.partial).limit(read.len());
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
-            self.held.resize(self.partial.len());
+            self.charge();
             self.turn_read += bytes as u64;
             buffers.stamp();
-            outbox.meter().received.add(bytes as u64);
+            outbox.note_received(bytes);
             self.hand_on_partial(handler)?;
             return Poll::Ready(Ok(bytes > 0));
         }
@@ -403,7 +405,7 @@ impl Inbox {
         let bytes = buffer.filled();
         self.turn_read += bytes.len() as u64;
         buffers.stamp();
-        outbox.meter().received.add(bytes.len() as u64);
+        outbox.note_received(bytes.len());
         self.take_in(bytes, handler)?;
         Poll::Ready(Ok(!bytes.is_empty()))
     }
@@ -440,8 +442,8 @@ impl Inbox {
         let rest = bytes.get(used..).unwrap_or_default();
         if !rest.is_empty() {
             self.partial.extend_from_slice(rest);
-            self.held.resize(self.partial.len());
         }
+        self.charge();
         Ok(())
     }
 
@@ -477,9 +479,15 @@ impl Inbox {
         }
         if self.partial.is_empty() {
             self.partial = BytesMut::new();
-            self.held.resize(0);
         }
+        self.charge();
         Ok(())
+    }
+
+    /// Charges what has been put by.
+    #[inline]
+    fn charge(&mut self) {
+        self.held.resize(self.partial.len());
     }
 }
 

@@ -24,10 +24,12 @@ impl ConsumerList {
         read("consumer list", body)
     }
 
-    /// Leaves each id once, where it came first.
-    pub fn dedup(&mut self) {
+    /// Leaves each id once, where it came first. Whether any was there twice.
+    pub fn dedup(&mut self) -> bool {
+        let before = self.consumer_id_list.len();
         let mut seen = HashSet::new();
         self.consumer_id_list.retain(|id| seen.insert(id.clone()));
+        self.consumer_id_list.len() < before
     }
 
     /// Writes the body.

@@ -25,6 +25,9 @@ pub(crate) struct Breaker {
     limit: u32,
     failures: Cell<u32>,
     open: Cell<bool>,
+    abandoned: Cell<bool>,
+    /// Somebody asks whether the broker is back.
+    asked: Cell<bool>,
     /// A connection has fallen silent.
     silence: Notify,
 }
@@ -43,6 +46,8 @@ impl Breaker {
             limit,
             failures: Cell::new(0),
             open: Cell::new(false),
+            abandoned: Cell::new(false),
+            asked: Cell::new(false),
             silence: Notify::new(),
         })
     }
@@ -57,8 +62,12 @@ impl Breaker {
         self.open.get()
     }
 
-    /// A connection has fallen silent.
-    pub(super) fn note_silence(&self) {
+    /// A connection has fallen silent. Until the broker has answered over a new one, none takes requests: what has gone silent
+    /// may be the connection, or the broker. One that took none any more says nothing about those that do.
+    pub(super) fn note_silence(&self, was_used: bool) {
+        if was_used {
+            self.open_for("a connection has fallen silent");
+        }
         self.silence.notify_waiters();
     }
 
@@ -71,6 +80,16 @@ impl Breaker {
             }
             silence.await;
         }
+    }
+
+    /// Whether the circuit is open and nobody asks yet whether the broker is back: the caller has to.
+    pub(super) fn begin_asking(&self) -> bool {
+        self.is_open() && !self.asked.replace(true)
+    }
+
+    /// The caller asks no longer.
+    pub(super) fn end_asking(&self) {
+        self.asked.set(false);
     }
 
     /// An answer has come.
@@ -87,25 +106,26 @@ impl Breaker {
         self.failures.set(0);
     }
 
-    /// A connection did not come about. True when that opens the circuit.
-    pub(super) fn failed(&self) -> bool {
+    /// A connection did not come about; several in a row open the circuit.
+    pub(super) fn failed(&self) {
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
-        failures >= self.limit && self.open_for("no connection can be made")
+        if failures >= self.limit {
+            self.open_for("no connection can be made");
+        }
     }
 
-    /// Opens the circuit; false when it is open already.
-    pub(super) fn open_for(&self, reason: &str) -> bool {
-        if self.open.replace(true) {
-            return false;
+    fn open_for(&self, reason: &str) {
+        if self.abandoned.get() || self.open.replace(true) {
+            return;
         }
         warn!(peer = %self.label, address = %self.address, reason, "circuit opened: requests fail at once until the broker answers");
         self.metrics.failing.add(1);
-        true
     }
 
     /// The broker is not there any more: whether it answers is of no interest.
     pub(super) fn abandon(&self) {
+        self.abandoned.set(true);
         if self.open.replace(false) {
             self.metrics.failing.add(-1);
         }

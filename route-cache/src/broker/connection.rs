@@ -67,6 +67,8 @@ pub struct Connection {
     /// It is in the context's list of busy ones.
     is_listed: Cell<bool>,
     health: Health,
+    /// Bytes that had arrived when its health was looked at.
+    received: Cell<u64>,
     metrics: Arc<BrokerMetrics>,
     /// What clients have outstanding at the peer.
     budget: Rc<Budget>,
@@ -105,6 +107,7 @@ impl Connection {
         Rc::new_cyclic(|this| Self {
             budget,
             health: Health::default(),
+            received: Cell::new(0),
             peer,
             outbox: Outbox::new(context.buffers.clone(), meter),
             context,
@@ -278,13 +281,6 @@ impl Connection {
         }
     }
 
-    /// Whether the broker may list clients twice: by their lanes, and by others that have fallen silent and were replaced. It
-    /// keeps those for 120 s (`ClientHousekeepingService` in the reference).
-    #[must_use]
-    pub fn may_list_twice(&self) -> bool {
-        self.context.has_ghosts(&self.peer)
-    }
-
     /// What clients have outstanding at the peer.
     #[must_use]
     pub fn budget(&self) -> &Rc<Budget> {
@@ -343,6 +339,16 @@ impl Connection {
     /// Whether it may take further requests.
     pub(crate) fn is_usable(&self) -> bool {
         !self.retired.get() && !self.outbox.is_closed() && !self.is_silent()
+    }
+
+    /// Whether something was asked over it and nothing has been heard since.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.health.is_waiting()
+    }
+
+    /// Whether it takes no more requests, and ends with the last answer.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.get()
     }
 
     /// Whether it has been asked and probed, and says nothing.
@@ -429,6 +435,15 @@ impl Connection {
     }
 
     fn treat(&self) {
+        // A long answer may take long to arrive: each part of it is a sign of life.
+        let received = self.outbox.bytes_received();
+        if self.received.replace(received) != received
+            && self.outbox.has_partial()
+            && self.health.heard()
+            && let Some(breaker) = &self.breaker
+        {
+            breaker.succeeded();
+        }
         match self.health.look(&self.context.clock) {
             Treatment::Leave => {}
             Treatment::Probe => {
@@ -444,13 +459,14 @@ impl Connection {
             Treatment::Replace => {
                 debug!(peer = %self.peer, "a connection says nothing, not even to a probe");
                 if let Some(breaker) = &self.breaker {
-                    breaker.note_silence();
+                    breaker.note_silence(!self.is_retired());
                     self.context.alarm(&self.peer).notify_waiters();
                 }
             }
             Treatment::End => {
                 debug!(peer = %self.peer, "a connection that has been silent for long ends");
                 self.metrics.reconnects.add(1);
+                self.give_up_polls();
                 self.outbox.close();
             }
         }

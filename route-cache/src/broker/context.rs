@@ -4,11 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
 
 use remoting_transport::Buffers;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::connection::Connection;
@@ -19,10 +17,6 @@ use crate::metrics::{BrokerMetrics, UpstreamMetrics};
 
 /// How many ticks pass at the least between two looks for what clients have left behind.
 const SWEEP_TICKS: u32 = 20;
-
-/// How long a broker may list a client by a connection over which it hears nothing any more: it looks every 10 s for those that
-/// have been silent for 120 s.
-const GHOST_TIME: Duration = Duration::from_secs(135);
 
 /// What all upstream connections of a worker share.
 #[derive(Debug)]
@@ -43,8 +37,6 @@ pub(crate) struct Context {
     metrics: Arc<UpstreamMetrics>,
     /// By peer, rung when a data connection to it has fallen silent.
     alarms: RefCell<HashMap<Rc<str>, Rc<Notify>>>,
-    /// Brokers that may list clients by connections that lead nowhere any more, and until when.
-    ghosts: RefCell<HashMap<Rc<str>, Instant>>,
     /// What clients have outstanding, by broker.
     budgets: RefCell<HashMap<Rc<str>, Rc<Budget>>>,
 }
@@ -67,7 +59,6 @@ impl Context {
             gates,
             metrics,
             alarms: RefCell::default(),
-            ghosts: RefCell::default(),
             budgets: RefCell::default(),
         }
     }
@@ -122,22 +113,6 @@ impl Context {
         let new = Rc::<Notify>::default();
         alarms.insert(peer.clone(), new.clone());
         new
-    }
-
-    /// A lane to that broker has fallen silent: the broker does not know that.
-    pub(super) fn note_ghost(&self, peer: &Rc<str>) {
-        let now = Instant::now();
-        let mut ghosts = self.ghosts.borrow_mut();
-        ghosts.retain(|_, until| *until > now);
-        ghosts.insert(peer.clone(), now + GHOST_TIME);
-    }
-
-    /// Whether that broker may list a client twice: by its lane, and by one before that which fell silent.
-    pub(super) fn has_ghosts(&self, peer: &str) -> bool {
-        let ghosts = self.ghosts.borrow();
-        ghosts
-            .get(peer)
-            .is_some_and(|until| *until > Instant::now())
     }
 
     /// What clients have outstanding at a broker.

@@ -56,6 +56,9 @@ pub struct Lane {
     suspect: Cell<bool>,
 }
 
+/// How long a broker that answers nobody may keep its lanes: as long as it keeps clients that say nothing.
+const STANDSTILL_MAX: Duration = Duration::from_secs(120);
+
 /// An answer that has not come in time and may still come.
 type LateAnswer = Pin<Box<dyn Future<Output = Result<Bytes, UpstreamError>>>>;
 
@@ -318,12 +321,28 @@ impl Lane {
             // One that could not be asked proves nothing.
             answer = probe => matches!(answer, Err(UpstreamError::Timeout(_))),
         };
+        let is_silent = is_silent && self.stays_silent(&connection).await;
         self.suspect.set(false);
         if is_silent {
             debug!(broker = %self.broker, address = %self.address, "a lane fell silent, and is made again");
-            self.context.note_ghost(&label(&self.broker));
             connection.close();
         }
+    }
+
+    /// Whether a connection stays silent once the broker answers others. One that stands still for a while keeps its clients, as
+    /// it keeps those that are connected directly.
+    async fn stays_silent(&self, connection: &Connection) -> bool {
+        const PAUSE: Duration = Duration::from_millis(250);
+        let begun = Instant::now();
+        let metrics = self.context.metrics(&self.broker);
+        while metrics.failing.get() > 0 && begun.elapsed() < STANDSTILL_MAX {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if begun.elapsed() > PAUSE {
+            // What has come meanwhile is read by then.
+            tokio::time::sleep(PAUSE).await;
+        }
+        connection.is_waiting()
     }
 
     fn judge(&self, frame: &Frame, asked: Instant, answer: &[u8]) {

@@ -263,16 +263,14 @@ impl Link {
         let label = self.label.clone();
         tokio::task::spawn_local(async move {
             let kept = keep(&connection, &used, &context);
-            // It says nothing, not even to a probe: it takes no more requests, and until a new one has been answered none
-            // does. What has gone silent may be the connection, or the broker.
             let watched = async {
                 breaker.until_silent(&connection).await;
                 connection.retire();
-                if breaker.open_for("a connection has fallen silent") {
+                if breaker.begin_asking() {
                     let (label, context) = (label.clone(), context.clone());
-                    let silent = Some(connection.clone());
-                    tokio::task::spawn_local(try_again(label, context, breaker.clone(), silent));
+                    tokio::task::spawn_local(try_again(label, context, breaker.clone()));
                 }
+                end_if_silent(&connection, &breaker).await;
                 std::future::pending().await
             };
             let established = tokio::select! {
@@ -292,21 +290,16 @@ impl Link {
             if established {
                 return;
             }
-            if breaker.failed() {
-                try_again(label, context, breaker, None).await;
+            breaker.failed();
+            if breaker.begin_asking() {
+                try_again(label, context, breaker).await;
             }
         });
     }
 }
 
 /// While the circuit is open, asks the broker something over a new connection again and again, until that is answered.
-/// What has fallen silent meanwhile and stays so is ended then: the broker is there, and that connection leads nowhere.
-async fn try_again(
-    label: Rc<str>,
-    context: Rc<Context>,
-    breaker: Rc<Breaker>,
-    silent: Option<Rc<Connection>>,
-) {
+async fn try_again(label: Rc<str>, context: Rc<Context>, breaker: Rc<Breaker>) {
     let period = context.config.breaker_probe;
     let mut pause = Duration::ZERO;
     while breaker.is_open() {
@@ -323,13 +316,20 @@ async fn try_again(
             breaker.succeeded();
         }
     }
-    if let Some(silent) = silent {
+    breaker.end_asking();
+}
+
+/// Ends a connection that stays silent though its broker answers over another: the broker is there, and that connection leads
+/// nowhere.
+async fn end_if_silent(silent: &Connection, breaker: &Breaker) {
+    while breaker.is_open() {
         tokio::time::sleep(LAST_CHANCE).await;
-        if silent.is_silent() {
-            // Of long polls nothing is lost: their clients are to ask again at once.
-            silent.give_up_polls();
-            silent.close();
-        }
+    }
+    tokio::time::sleep(LAST_CHANCE).await;
+    if silent.is_silent() {
+        // Of long polls nothing is lost: their clients are to ask again at once.
+        silent.give_up_polls();
+        silent.close();
     }
 }
 
