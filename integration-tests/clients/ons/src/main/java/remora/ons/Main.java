@@ -21,7 +21,17 @@ public final class Main {
     private Main() {
     }
 
-    public static void main(String[] words) throws Exception {
+    public static void main(String[] words) {
+        try {
+            System.exit(run(words) ? 0 : 1);
+        } catch (Exception e) {
+            e.printStackTrace();
+            // The client's threads would go on.
+            System.exit(2);
+        }
+    }
+
+    private static boolean run(String[] words) throws InterruptedException {
         String topic = words[1];
         int count = Integer.parseInt(words[3]);
         Properties properties = new Properties();
@@ -50,6 +60,6 @@ public final class Main {
         System.out.println("sent " + count + ", received " + received.size());
         producer.shutdown();
         consumer.shutdown();
-        System.exit(received.size() == count ? 0 : 1);
+        return received.size() == count;
     }
 }
