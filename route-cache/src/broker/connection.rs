@@ -69,6 +69,8 @@ pub struct Connection {
     health: Health,
     /// Bytes that had arrived when its health was looked at.
     received: Cell<u64>,
+    /// Bytes that had been written then.
+    written: Cell<u64>,
     metrics: Arc<BrokerMetrics>,
     /// What clients have outstanding at the peer.
     budget: Rc<Budget>,
@@ -108,6 +110,7 @@ impl Connection {
             budget,
             health: Health::default(),
             received: Cell::new(0),
+            written: Cell::new(0),
             peer,
             outbox: Outbox::new(context.buffers.clone(), meter),
             context,
@@ -443,6 +446,11 @@ impl Connection {
             && let Some(breaker) = &self.breaker
         {
             breaker.succeeded();
+        }
+        // Behind a long request the probe waits, too. More of it is taken only as the peer's end takes what was before.
+        let written = self.outbox.bytes_written();
+        if self.written.replace(written) != written && !self.outbox.is_empty() {
+            self.health.postpone(&self.context.clock);
         }
         match self.health.look(&self.context.clock) {
             Treatment::Leave => {}

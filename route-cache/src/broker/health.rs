@@ -66,6 +66,14 @@ impl Health {
         self.silent.replace(false)
     }
 
+    /// What was asked is still on its way: the peer is given its time from now on.
+    pub(crate) fn postpone(&self, clock: &Clock) {
+        if !self.silent.get() && self.asked.get().is_some() {
+            self.asked.set(Some(clock.now()));
+            self.probed.set(None);
+        }
+    }
+
     /// Whether something was asked and nothing heard since.
     pub(crate) fn is_waiting(&self) -> bool {
         self.asked.get().is_some()
@@ -145,6 +153,21 @@ mod tests {
         let treated = treat(&health, &clock, 5 * per_second);
         let replaced = (per_second * 9 / 2, Treatment::Replace);
         assert_eq!(treated, [(3 * per_second, Treatment::Probe), replaced]);
+    }
+
+    #[test]
+    fn what_is_still_on_its_way_is_given_time() {
+        let (health, clock) = (Health::default(), Clock::default());
+        health.asked(&clock);
+        let per_second = (Duration::from_secs(1).as_millis() / TICK.as_millis()) as u32;
+        treat(&health, &clock, 2 * per_second);
+        health.postpone(&clock);
+        let replaced = (per_second * 5 / 2, Treatment::Replace);
+        let treated = treat(&health, &clock, 3 * per_second);
+        assert_eq!(treated, [(per_second, Treatment::Probe), replaced]);
+        // Once it is silent, only what is heard counts.
+        health.postpone(&clock);
+        assert!(health.is_silent());
     }
 
     #[test]
