@@ -48,6 +48,8 @@ pub struct JavaClient {
     journal: Arc<Journal>,
     /// `None` once the client has ended and its connections were judged.
     watch: Option<ConnectionWatch>,
+    /// Its connections end as soon as they are made.
+    is_brief: bool,
 }
 
 impl JavaClient {
@@ -69,6 +71,7 @@ impl JavaClient {
             commands: 0,
             journal,
             watch,
+            is_brief: false,
         })
     }
 
@@ -76,6 +79,11 @@ impl JavaClient {
     #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// Its connections may end between two looks: none of them need be seen.
+    pub fn expect_brief(&mut self) {
+        self.is_brief = true;
     }
 
     /// Waits until the client has started.
@@ -291,7 +299,7 @@ impl JavaClient {
     /// # Errors
     /// When the process has gone.
     pub fn begin_stop(&mut self) -> Result<()> {
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = self.watch.as_ref().filter(|_| !self.is_brief) {
             watch.wait_seen();
         }
         self.stdin
@@ -319,7 +327,7 @@ impl JavaClient {
     /// # Errors
     /// When it had a connection that leads past its target.
     pub fn kill(&mut self) -> Result<()> {
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = self.watch.as_ref().filter(|_| !self.is_brief) {
             watch.wait_seen();
         }
         self.process.kill()?;
@@ -327,7 +335,11 @@ impl JavaClient {
     }
 
     fn judge_connections(&mut self) -> Result<()> {
-        self.watch.take().map_or(Ok(()), ConnectionWatch::finish)
+        match self.watch.take() {
+            None => Ok(()),
+            Some(watch) if self.is_brief => watch.finish_brief(),
+            Some(watch) => watch.finish(),
+        }
     }
 
     fn last_words(&self) -> String {

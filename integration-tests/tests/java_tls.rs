@@ -230,6 +230,7 @@ fn certificates_on_both_sides(it: &Scenario<'_>) -> Result<()> {
     }
     let client = secured.client(it.producer(), None)?;
     let mut stranger = client.start()?;
+    stranger.expect_brief();
     let sent = stranger.send(&topic, "m", 1, &[]);
     ensure!(sent.is_err(), "a client without a certificate was let in");
     it.stop([stranger])?;
