@@ -246,6 +246,7 @@ fn whoever_does_not_trust_us_stays_away(it: &Scenario<'_>) -> Result<()> {
     // The same client, with another authority where it looks for ours.
     Authority::new()?.write(&secured.dir)?;
     let mut stranger = secured.client(it.producer(), None)?.start()?;
+    stranger.expect_brief();
     let sent = stranger.send(&topic, "m", 1, &[]);
     ensure!(
         sent.is_err(),
