@@ -50,7 +50,7 @@ test-abuse: java
 chaos: java haproxy
 	REMORA_IT_CHAOS_SECONDS=300 cargo test --package integration-tests --test chaos
 
-# Ten million made-up headers, read by us and by the decoders of real brokers. (`make test` tries fewer.)
+# Ten million made-up headers, read by us and by the decoders of real brokers. (`make test` tries a million.)
 judge: java
 	REMORA_IT_HEADERS=10000000 REMORA_IT_SEED=$${REMORA_IT_SEED:-$$(date +%s%N)} cargo test --release --package integration-tests --test judge -- --nocapture
 
