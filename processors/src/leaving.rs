@@ -27,8 +27,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// The newest Java client that does not know GO_AWAY (`NettyRemotingServer` sends it to newer ones only).
 const V5_3_1: Version = Version(475);
 
-/// With so many requests or polls outstanding a client has a connection for its next ones that it shares only with others of
-/// its kind. A consumer has a poll for each queue, a producer as many sends as it does not wait for.
+/// With so many requests or polls outstanding, the next ones of a client go over a connection that only such clients share. A
+/// consumer has a poll for each queue. Sends and offsets are excepted: they must stay in their order.
 const MANY_REQUESTS: usize = 512;
 const MANY_POLLS: usize = 256;
 
@@ -74,8 +74,8 @@ impl Session {
         self.leaving.since.get().is_some()
     }
 
-    /// Whether the client has so many requests outstanding, long polls not among them, that further ones go over a connection
-    /// for those: others' would wait behind them.
+    /// Whether the client has so many requests outstanding, long polls not among them, that those of other clients would wait
+    /// behind its next ones.
     pub(crate) fn has_many_requests(&self) -> bool {
         self.outstanding.get() >= MANY_REQUESTS + self.leaving.polls.get()
     }

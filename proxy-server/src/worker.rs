@@ -166,7 +166,7 @@ impl WorkerHandle {
     }
 }
 
-/// Lets workers go before the calling thread: requests wait for them, and for what this one does only whoever asked for it.
+/// Gives the calling thread a lower priority than workers have: every client waits for a worker, one client for this thread.
 fn yield_to_workers() {
     // Where that is not possible, it competes with them.
     let _ = rustix::process::setpriority_process(None, HELPER_NICE);

@@ -13,8 +13,8 @@ use crate::clock::{Clock, Moment, TICK};
 /// How long a connection may say nothing after something was asked, before it is probed.
 const SUSPICION: Duration = Duration::from_millis(1000);
 
-/// How often one is probed over which nothing is said and long polls are outstanding: they may be the only thing that is
-/// asked, and it is no sign of anything that they are not answered.
+/// How often a silent connection is probed that has long polls outstanding: a long poll without an answer proves nothing, and
+/// nothing else may be asked.
 const POLLS_PROBED: Duration = Duration::from_secs(3);
 
 /// How long it may say nothing after the probe.
