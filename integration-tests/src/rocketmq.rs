@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use remoting_codec::{RemotingCommand, RequestCode};
 
 use layout::{SLAVE_SETTINGS, figures_at};
 
@@ -19,6 +20,7 @@ use crate::{
     balancer::{Balancer, Direction, Which},
     java::Java,
     ports::{free_port, free_ports},
+    raw::RawConnection,
     target::Target,
     wait::wait_until,
 };
@@ -208,6 +210,25 @@ impl Cluster {
     pub fn create_topic(&self, topic: &str, queues: usize) -> Result<()> {
         self.admin
             .create_topic(topic, queues, queues * self.brokers.len())
+    }
+
+    /// Has every broker know that a group, which is registered, commits offsets of a topic. A broker that learns of that from
+    /// several commits at the same moment keeps only some of them (`ConsumerOffsetManager.commitOffset` makes the group's
+    /// table without a lock), whichever way they come. What is committed here is for a queue that does not exist.
+    ///
+    /// # Errors
+    /// When a broker does not take it.
+    pub fn begin_commits(&self, group: &str, topic: &str) -> Result<()> {
+        let commit = RemotingCommand::request(RequestCode::UPDATE_CONSUMER_OFFSET)
+            .with_field("consumerGroup", group.to_owned())
+            .with_field("topic", topic.to_owned())
+            .with_field("queueId", "1000")
+            .with_field("commitOffset", "0");
+        for broker in &self.brokers {
+            let answer = RawConnection::connect(broker.address())?.call(&commit)?;
+            ensure!(answer.code == 0, "{}: {answer:?}", broker.name());
+        }
+        Ok(())
     }
 
     /// The queues of a topic that the name server knows, as `broker-a:0`.

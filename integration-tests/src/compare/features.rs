@@ -226,6 +226,7 @@ fn push_resumes(it: &Run<'_>) -> Result<()> {
     let first = producer.send(&topic, "first", 40, &[])?;
     let consumer = it.push_consumer(&topic).start()?;
     wait_exactly_once(&[&consumer], &first)?;
+    it.cluster().begin_commits(&it.name("consumers"), &topic)?;
     thread::sleep(OFFSET_COMMIT_WAIT);
     it.stop([consumer])?;
     let second = producer.send(&topic, "second", 40, &[])?;

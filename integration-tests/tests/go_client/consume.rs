@@ -162,6 +162,7 @@ fn pull_poll_resumes(it: &Run<'_>) -> Result<()> {
     let first = producer.send(&topic, "first", 40, &[])?;
     let mut consumer = pull_consumer(it, &topic).start()?;
     exactly_once(&poll(&mut consumer, 40)?, &first)?;
+    it.cluster().begin_commits(&it.name("pullers"), &topic)?;
     thread::sleep(OFFSET_COMMIT_WAIT);
     it.stop([consumer])?;
     let second = producer.send(&topic, "second", 40, &[])?;

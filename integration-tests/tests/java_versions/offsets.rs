@@ -48,6 +48,7 @@ fn lite_pull_assign_seek_commit(it: &Scenario<'_>) -> Result<()> {
     consumer.run("seek-to-end", &[])?;
     let more = producer.send(&topic, "more", 16, &[])?;
     exactly_once(&poll(&mut consumer, 16)?, &more)?;
+    it.cluster().begin_commits(&it.name("pullers"), &topic)?;
     consumer.run("commit", &[])?;
     thread::sleep(SAID);
     it.stop([consumer])?;
@@ -68,6 +69,7 @@ fn lite_pull_subscribe_resumes(it: &Scenario<'_>) -> Result<()> {
         &poll_within(&mut consumer, 40, SUBSCRIBED_LIMIT_MS)?,
         &first,
     )?;
+    it.cluster().begin_commits(&it.name("pullers"), &topic)?;
     consumer.run("commit", &[])?;
     it.stop([consumer])?;
 
