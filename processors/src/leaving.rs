@@ -13,6 +13,7 @@ use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, Respon
 use route_cache::{Class, Origin, Slot, Ticket};
 use tokio::time::Instant;
 
+use crate::metrics::Limit;
 use crate::session::Session;
 
 /// A client that polls and asks nothing else for so long has asked all that it has to.
@@ -48,9 +49,9 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    /// How many polls are kept.
-    pub(crate) fn kept(&self) -> usize {
-        self.kept.borrow().len()
+    /// How many polls are outstanding, at brokers or here.
+    fn polls(&self) -> usize {
+        self.polls.get() + self.kept.borrow().len()
     }
 
     /// The client has gone.
@@ -74,10 +75,16 @@ impl Session {
         self.leaving.since.get().is_some()
     }
 
+    /// How many requests are outstanding, long polls not among them.
+    pub(crate) fn requests(&self) -> usize {
+        let polls = self.leaving.polls.get();
+        self.outstanding.get().saturating_sub(polls)
+    }
+
     /// Whether the client has so many requests outstanding, long polls not among them, that those of other clients would wait
     /// behind its next ones.
     pub(crate) fn has_many_requests(&self) -> bool {
-        self.outstanding.get() >= MANY_REQUESTS + self.leaving.polls.get()
+        self.requests() >= MANY_REQUESTS
     }
 
     /// The class of the client's next poll, which is `class` unless it has many outstanding.
@@ -129,7 +136,7 @@ impl Session {
     }
 
     fn polls(&self) -> bool {
-        self.leaving.polls.get() > 0 || !self.leaving.kept.borrow().is_empty()
+        self.leaving.polls() > 0
     }
 
     /// To be called now and then for a client that is to go: ends its connection once it asks nothing.
@@ -190,9 +197,10 @@ impl Session {
         self.outbox.push(&nothing);
     }
 
-    /// Keeps a poll of a client that is to go. False when it is to be served.
+    /// Keeps a poll of a client that is to go; answers that of one that has gone. False when it is to be served.
     pub(crate) fn keeps(&self, view: &CommandView<'_>) -> bool {
-        if !self.is_leaving() || self.is_told() || !view.request_code().is_long_poll() {
+        let is_kept = self.gives_up_polls() || (self.is_leaving() && !self.is_told());
+        if !is_kept || !view.request_code().is_long_poll() {
             return false;
         }
         let offset = view.ext_fields().value("queueOffset");
@@ -203,13 +211,18 @@ impl Session {
             slot: Slot::default(),
             is_bulk: false,
         };
-        self.account().add(KEPT_BYTES);
-        self.leaving.kept.borrow_mut().push(Origin {
+        let origin = Origin {
             opaque: view.opaque(),
             code: view.request_code(),
             serialize_type: view.serialize_type(),
             ticket,
-        });
+        };
+        if self.gives_up_polls() {
+            self.answer_empty(&origin);
+        } else {
+            self.account().add(KEPT_BYTES);
+            self.leaving.kept.borrow_mut().push(origin);
+        }
         true
     }
 
@@ -230,6 +243,15 @@ impl Session {
             return refuse(
                 ResponseCode::GO_AWAY,
                 "connect again: this proxy is about to go",
+            );
+        }
+        // Polls may last for minutes. A client that is not read meanwhile could go unnoticed.
+        let limit = self.settings.outstanding_limit;
+        if view.request_code().is_long_poll() && self.leaving.polls() >= limit {
+            self.metrics.limit(Limit::Outstanding);
+            return refuse(
+                ResponseCode::SYSTEM_BUSY,
+                "the client has as many polls outstanding as limits.outstanding_requests allows",
             );
         }
         None

@@ -389,8 +389,9 @@ impl Session {
     /// One fewer is.
     pub(crate) fn end(&self) {
         let before = self.outstanding.get();
+        let is_full = self.requests() >= self.settings.outstanding_limit;
         self.outstanding.set(before.saturating_sub(1));
-        if before == self.settings.outstanding_limit {
+        if is_full {
             self.outbox.wake();
         }
     }
@@ -449,7 +450,7 @@ impl FrameHandler for Session {
 
     fn is_ready(&self) -> bool {
         !self.is_congested()
-            && self.outstanding.get() + self.leaving.kept() < self.settings.outstanding_limit
+            && self.requests() < self.settings.outstanding_limit
             && self.tasks.get() < TASKS_MAX
             && self.may_hold_more()
     }

@@ -22,7 +22,8 @@ pub struct Settings {
     /// Once more than this many bytes wait to be written to a client, it is not read further, and a
     /// pull's answer is replaced by one that makes it ask again.
     pub client_buffer_limit: usize,
-    /// Most requests of one client that may be outstanding; with more, it is not read further.
+    /// Most requests of one client that may be outstanding; with more, it is not read further. As many long polls; further
+    /// ones are refused.
     pub outstanding_limit: usize,
     /// What everything that peers make Remora hold may add up to, in bytes, of all workers.
     pub memory_limit: usize,

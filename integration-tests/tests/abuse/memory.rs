@@ -19,7 +19,24 @@ const FRAME: usize = 16_000_000;
 pub(crate) fn quick() -> Vec<(String, Test)> {
     vec![
         test("pulls_of_15_mb_behind_a_lane", parked),
-        test("frames_that_lack_a_byte", partial),
+        test("frames_that_lack_a_byte", |abuse, name| {
+            partial(
+                abuse,
+                name,
+                "100 frames of 16 MB that lack their last byte",
+                100,
+                FRAME,
+            )
+        }),
+        test("frames_of_60_kb_that_lack_a_byte", |abuse, name| {
+            partial(
+                abuse,
+                name,
+                "3,000 frames of 60 KB that lack their last byte",
+                3000,
+                60_000,
+            )
+        }),
         test("heartbeats_of_1_mb", heartbeats),
         test("clients_that_never_read", never_read),
     ]
@@ -54,14 +71,20 @@ fn parked(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-fn partial(abuse: &Abuse, name: &str) -> Result<Outcome> {
-    let attack = Attack::new(name, "4", "100 frames of 16 MB that lack their last byte");
-    abuse.judge(&attack, |ground| async move {
-        let mut frame = send("known", FRAME).to_frame(1);
+fn partial(
+    abuse: &Abuse,
+    name: &str,
+    what: &'static str,
+    connections: usize,
+    length: usize,
+) -> Result<Outcome> {
+    let attack = Attack::new(name, "4", what);
+    abuse.judge(&attack, move |ground| async move {
+        let mut frame = send("known", length).to_frame(1);
         frame.pop();
         let frame = Arc::new(frame);
         ground
-            .many(100, |mut line, _| {
+            .many(connections, |mut line, _| {
                 let frame = Arc::clone(&frame);
                 async move {
                     line.write(&frame).await?;

@@ -37,6 +37,45 @@ fn unanswered(opaque: i32) -> RemotingCommand {
     request(RequestCode::END_TRANSACTION, opaque, &fields)
 }
 
+/// A pull that may be held for so long.
+fn pull(opaque: i32, suspend_ms: &'static str) -> RemotingCommand {
+    let fields = [
+        ("bname", "broker-a"),
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("sysFlag", "2"),
+        ("suspendTimeoutMillis", suspend_ms),
+        ("queueId", "0"),
+        ("queueOffset", "77"),
+        ("maxMsgNums", "1"),
+    ];
+    request(RequestCode::PULL_MESSAGE, opaque, &fields)
+}
+
+fn polls(count: i32) -> Vec<u8> {
+    (0..count)
+        .flat_map(|opaque| pull(opaque, "600000").to_bytes())
+        .collect()
+}
+
+/// Waits until nothing is outstanding at broker-a.
+async fn wait_nothing_outstanding(world: &World) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let metrics = world.proxy.admin("GET /metrics").await?;
+        let gauge = "rocketmq_proxy_outstanding_requests";
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(gauge) && line.contains("broker-a"))
+            .with_context(|| metrics.clone())?;
+        if line.ends_with(" 0") {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(5), "{line}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Sends one after the other for that long; answers how many there were, how many of them were refused, and the longest time
 /// that one took.
 async fn send_for(client: &mut RawClient, time: Duration) -> Result<(usize, usize, Duration)> {
@@ -172,19 +211,7 @@ async fn a_dead_connection_over_which_nothing_is_answered_is_replaced() -> Resul
 async fn a_dead_connection_under_polls_is_replaced() -> Result<()> {
     let world = World::with("workers = 1\n").await?;
     let mut client = world.proxy.client().await?;
-    let pull = |opaque| {
-        let fields = [
-            ("bname", "broker-a"),
-            ("topic", "both"),
-            ("consumerGroup", "g"),
-            ("sysFlag", "2"),
-            ("suspendTimeoutMillis", "30000"),
-            ("queueId", "0"),
-            ("queueOffset", "0"),
-            ("maxMsgNums", "1"),
-        ];
-        request(RequestCode::PULL_MESSAGE, opaque, &fields)
-    };
+    let pull = |opaque| pull(opaque, "30000");
     assert_eq!(client.call(&pull(1)).await?.code, 0);
     world.a.kill_connections_silently();
     let begun = Instant::now();
@@ -204,17 +231,7 @@ async fn a_dead_connection_under_polls_is_replaced() -> Result<()> {
 async fn polls_alone_on_a_dead_connection_come_back_to_be_asked_again() -> Result<()> {
     let world = World::with("workers = 1\n").await?;
     let mut client = world.proxy.client().await?;
-    let fields = [
-        ("bname", "broker-a"),
-        ("topic", "both"),
-        ("consumerGroup", "g"),
-        ("sysFlag", "2"),
-        ("suspendTimeoutMillis", "30000"),
-        ("queueId", "0"),
-        ("queueOffset", "77"),
-        ("maxMsgNums", "1"),
-    ];
-    let pull = |opaque| request(RequestCode::PULL_MESSAGE, opaque, &fields);
+    let pull = |opaque| pull(opaque, "30000");
     assert_eq!(client.call(&pull(1)).await?.code, 0);
     world.a.on(RequestCode::PULL_MESSAGE, Reply::Silence);
     client.send(&pull(2)).await?;
@@ -244,19 +261,7 @@ async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> 
     let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\nbroker_outstanding = 1000\n";
     let world = World::with(file).await?;
     world.a.on(RequestCode::PULL_MESSAGE, Reply::Silence);
-    let fields = [
-        ("bname", "broker-a"),
-        ("topic", "both"),
-        ("consumerGroup", "g"),
-        ("sysFlag", "2"),
-        ("suspendTimeoutMillis", "600000"),
-        ("queueId", "0"),
-        ("queueOffset", "0"),
-        ("maxMsgNums", "1"),
-    ];
-    let polls: Vec<u8> = (0..1500)
-        .flat_map(|opaque| request(RequestCode::PULL_MESSAGE, opaque, &fields).to_bytes())
-        .collect();
+    let polls = polls(1500);
     let mut good = world.proxy.client().await?;
     assert_eq!(good.call(&send(1)).await?.code, 0);
     let mut pollers = Vec::new();
@@ -268,20 +273,30 @@ async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> 
     let (all, refused, _) = send_for(&mut good, Duration::from_secs(1)).await?;
     assert_eq!(refused, 0, "of {all}");
     drop(pollers);
-    let begun = Instant::now();
-    loop {
-        let metrics = world.proxy.admin("GET /metrics").await?;
-        let gauge = "rocketmq_proxy_outstanding_requests";
-        let line = metrics
-            .lines()
-            .find(|line| line.starts_with(gauge) && line.contains("broker-a"))
-            .with_context(|| metrics.clone())?;
-        if line.ends_with(" 0") {
-            break;
-        }
-        ensure!(begun.elapsed() < Duration::from_secs(5), "{line}");
-        sleep(Duration::from_millis(100)).await;
+    wait_nothing_outstanding(&world).await
+}
+
+/// A client that has as many outstanding as it may is read on, or its end would hide behind what it has said.
+#[tokio::test]
+async fn more_polls_than_a_client_may_have_are_refused_and_all_go_with_it() -> Result<()> {
+    let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\noutstanding_requests = 1000\n";
+    let world = World::with(file).await?;
+    world.a.on(RequestCode::PULL_MESSAGE, Reply::Silence);
+    let mut poller = world.proxy.client().await?;
+    poller.send_bytes(&polls(3000)).await?;
+    world
+        .a
+        .wait_received(RequestCode::PULL_MESSAGE, 1000)
+        .await?;
+    for _ in 0..2000 {
+        let refused = poller.receive().await?;
+        assert_eq!(refused.code, ResponseCode::SYSTEM_BUSY.0);
     }
+    // What is no poll is served, and brokers are not asked for more.
+    assert_eq!(poller.call(&send(3001)).await?.code, 0);
+    assert_eq!(world.a.received(RequestCode::PULL_MESSAGE).len(), 1000);
+    drop(poller);
+    wait_nothing_outstanding(&world).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod brokers;
 mod codes;
 mod credentials;
+mod departures;
 mod elsewhere;
 mod entrance;
 mod heartbeats;

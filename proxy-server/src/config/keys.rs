@@ -242,7 +242,7 @@ table! {
         client_buffer_bytes: u64 = 1024 * 1024,
         /// What may wait to be written to one broker, per worker, before requests to it are refused (2).
         broker_buffer_bytes: u64 = 32 * 1024 * 1024,
-        /// Requests of one client that may be outstanding before it is read no further.
+        /// Requests of one client that may be outstanding before it is read no further; as many long polls, further ones are refused (2).
         outstanding_requests: u64 = 16384,
         /// Requests that may be outstanding at one broker, per worker, before further ones are refused (2).
         broker_outstanding: u64 = 65536,
