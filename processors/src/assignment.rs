@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use remoting_codec::body::AssignmentQuery;
 
+use crate::bodies;
 use crate::consumer_list::lane_of_topics;
 use crate::error::ProcessError;
 use crate::relay;
@@ -13,7 +14,8 @@ use crate::session::Session;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let query = AssignmentQuery::decode(view.body())?;
+    let query =
+        bodies::of_request(&request, "query of an assignment", AssignmentQuery::decode).await?;
     let member = session.membership.borrow().consumer(&query.consumer_group);
     let topics = std::iter::once(query.topic.as_str());
     if member.is_some()

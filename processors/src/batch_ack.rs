@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use remoting_codec::body::BatchAck;
 
+use crate::bodies;
 use crate::error::ProcessError;
 use crate::relay;
 use crate::request::Request;
@@ -11,7 +12,8 @@ use crate::session::Session;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let named = BatchAck::decode(view.body())?.broker_name;
+    let acks = bodies::of_request(&request, "batch of acknowledgements", BatchAck::decode).await?;
+    let named = acks.broker_name;
     let broker = session.broker.as_deref().unwrap_or(&named);
     let broker = session.upstream.broker(broker).await?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)

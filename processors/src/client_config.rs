@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use remoting_codec::body::ClientConfig;
 
+use crate::bodies;
 use crate::error::ProcessError;
 use crate::relay;
 use crate::request::Request;
@@ -11,7 +12,7 @@ use crate::session::Session;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let config = ClientConfig::decode(view.body())?;
+    let config = bodies::of_request(&request, "client configuration", ClientConfig::decode).await?;
     let topic = &config.subscription_data.topic;
     let broker = relay::any_broker(&session, topic).await?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)

@@ -8,6 +8,7 @@ use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
 
 use route_cache::UpstreamError;
 
+use crate::bodies;
 use crate::create_topic::ask_all;
 use crate::error::ProcessError;
 use crate::relay;
@@ -25,7 +26,9 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         return Ok(());
     }
     let brokers = session.upstream.all_brokers().await;
-    let answers = ask_all(&session, &request, brokers).await;
+    let turns = session.queries.borrow().turns();
+    let _turn = turns.acquire().await;
+    let (answers, _held) = ask_all(&session, &request, brokers).await;
     let mut joined: Option<ConnectionList> = None;
     let mut refusal = None;
     for frame in answers.into_iter().flatten() {
@@ -34,7 +37,14 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
             refusal = Some(frame);
             continue;
         }
-        let list = ConnectionList::decode(answered.body())?;
+        let body = answered.body_range();
+        let list = bodies::of_frame(
+            frame.clone(),
+            body,
+            "list of connections",
+            ConnectionList::decode,
+        )
+        .await?;
         match &mut joined {
             Some(joined) => joined.join(list),
             None => joined = Some(list),

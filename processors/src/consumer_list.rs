@@ -12,6 +12,7 @@ use remoting_codec::body::ConsumerList;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
 use route_cache::Connection;
 
+use crate::bodies;
 use crate::error::ProcessError;
 use crate::request::Request;
 use crate::session::Session;
@@ -37,7 +38,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     {
         if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP {
             let answer = connection.call(request.bytes(), time).await?;
-            return each_once(&session, &view, &answer);
+            return each_once(&session, &view, &answer).await;
         }
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
@@ -50,13 +51,15 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
 /// Answers with each member once. Members divide queues by the list, each by the first place of its own id there. A broker lists a
 /// client by each of its connections, and keeps one that has died without an end for 120 s (`ClientHousekeepingService` in the
 /// reference): until then, the second place of the client would leave its queues to nobody.
-fn each_once(
+async fn each_once(
     session: &Session,
     view: &CommandView<'_>,
     answer: &Bytes,
 ) -> Result<(), ProcessError> {
     let answered = CommandView::decode(answer)?;
-    let Ok(mut members) = ConsumerList::decode(answered.body()) else {
+    let (frame, body) = (answer.clone(), answered.body_range());
+    let read = bodies::of_frame(frame, body, "list of members", ConsumerList::decode);
+    let Ok(mut members) = read.await else {
         return session.pass_on(view, answer);
     };
     if !members.dedup() {

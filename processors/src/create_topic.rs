@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, ResponseCode};
-use remoting_transport::Frame;
+use remoting_transport::{Frame, Held};
 use route_cache::{Broker, UpstreamError};
 use tokio::task::JoinSet;
 
@@ -41,7 +41,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         }
         return Ok(());
     }
-    let answers = ask_all(&session, &request, brokers).await;
+    let (answers, _held) = ask_all(&session, &request, brokers).await;
     // Whatever has come of it: the next client gets the route as name servers know it now.
     session
         .upstream
@@ -61,12 +61,12 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     session.pass_on(&view, &frame)
 }
 
-/// Asks each of these brokers that has a master.
+/// Asks each of these brokers that has a master. What the answers take is charged to the client as long as it is kept.
 pub(crate) async fn ask_all(
     session: &Session,
     request: &Request,
     brokers: Vec<Rc<Broker>>,
-) -> Vec<Result<Bytes, UpstreamError>> {
+) -> (Vec<Result<Bytes, UpstreamError>>, Vec<Held>) {
     let mut asking = JoinSet::new();
     let time = session.settings.time(request.row.patience);
     for broker in brokers {
@@ -74,12 +74,17 @@ pub(crate) async fn ask_all(
             continue;
         }
         let (class, frame) = (request.row.class, request.bytes());
+        let account = session.account().clone();
         asking.spawn_local(async move {
-            let connection = broker.connection(class, true)?;
-            connection.call(frame, time).await
+            let answer = match broker.connection(class, true) {
+                Ok(connection) => connection.call(frame, time).await,
+                Err(error) => Err(error),
+            };
+            let held = account.hold(answer.as_ref().map_or(0, Bytes::len));
+            (answer, held)
         });
     }
-    asking.join_all().await
+    asking.join_all().await.into_iter().unzip()
 }
 
 impl Session {

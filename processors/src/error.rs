@@ -87,6 +87,7 @@ impl ProcessError {
             Self::Route(_) => ResponseCode::SYSTEM_ERROR,
             Self::Upstream(error) => match error {
                 UpstreamError::Busy(_) | UpstreamError::Timeout(_) => ResponseCode::SYSTEM_BUSY,
+                UpstreamError::AnswerTooLong { .. } => ResponseCode::SYSTEM_ERROR,
                 UpstreamError::TooLong => ResponseCode::MESSAGE_ILLEGAL,
                 _ => ResponseCode::SERVICE_NOT_AVAILABLE,
             },

@@ -8,25 +8,17 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use remoting_codec::body::Heartbeat;
-use remoting_codec::{BodyError, CommandView, RemotingCommand, ResponseCode, Version};
+use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
 use route_cache::rate::{PerSecond, shown};
 use route_cache::{Broker, Lane, UpstreamError, Verdict};
-use tokio::sync::Semaphore;
-use tokio::task::{spawn_blocking, yield_now};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
 use crate::membership::Said;
 use crate::request::Request;
 use crate::session::Session;
-use crate::{relay, reply};
-
-/// A heartbeat of more bytes is read by another thread, for the worker has others to serve; and the lanes on which it is said
-/// take turns.
-const LONG: usize = 64 * 1024;
-
-/// So many of those are read at the same time, by all workers together.
-static READING: Semaphore = Semaphore::const_new(2);
+use crate::{bodies, relay, reply};
 
 /// Most topics of one heartbeat whose routes are looked up at the same time.
 const LOOK_UPS_MAX: usize = 16;
@@ -83,7 +75,8 @@ async fn take_in(
     if let Some(said) = said {
         return Ok(Some(said));
     }
-    let heartbeat = read(request, view).await?;
+    let (frame, body) = (request.bytes(), view.body_range());
+    let heartbeat = bodies::of_frame(frame, body, "heartbeat", Heartbeat::decode).await?;
     if session.is_closed() {
         return Ok(None);
     }
@@ -106,21 +99,6 @@ async fn take_in(
     drop(membership);
     session.charge_declared();
     Ok(Some(said))
-}
-
-async fn read(request: &Request, view: &CommandView<'_>) -> Result<Heartbeat, ProcessError> {
-    if view.body().len() <= LONG {
-        return Ok(Heartbeat::decode(view.body())?);
-    }
-    // The semaphore is never closed, and a reader that panics has not read anything.
-    let _turn = READING.acquire().await;
-    let (frame, body) = (request.bytes(), view.body_range());
-    let reading = spawn_blocking(move || Heartbeat::decode(frame.get(body).unwrap_or_default()));
-    let unread = |error: tokio::task::JoinError| BodyError {
-        what: "heartbeat",
-        reason: error.to_string(),
-    };
-    Ok(reading.await.map_err(unread)??)
 }
 
 /// The brokers that have these topics, as far as can be told without keeping the client waiting.
@@ -207,7 +185,7 @@ async fn tell_all(
     let time = session.settings.heartbeat_time;
     let lanes = session.membership.borrow().lanes().to_vec();
     let telling = lanes.iter().enumerate().map(|(turn, lane)| async move {
-        if length > LONG {
+        if length > bodies::LONG {
             // Each has a copy made of it.
             for _ in 0..turn {
                 yield_now().await;

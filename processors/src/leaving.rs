@@ -36,6 +36,9 @@ const MANY_POLLS: usize = 256;
 /// What a poll takes that is kept.
 const KEPT_BYTES: usize = size_of::<Origin>();
 
+/// What a poll takes that is outstanding at a broker: it may be for minutes.
+const POLL_BYTES: usize = 160;
+
 /// What is kept of a client that is to go.
 #[derive(Debug, Default)]
 pub(crate) struct Leaving {
@@ -54,9 +57,9 @@ impl Leaving {
         self.polls.get() + self.kept.borrow().len()
     }
 
-    /// The client has gone.
-    pub(crate) fn forget(&self) {
-        self.kept.take();
+    /// The client has gone. Answers how many bytes were kept.
+    pub(crate) fn forget(&self) -> usize {
+        self.kept.take().len() * KEPT_BYTES
     }
 }
 
@@ -98,6 +101,7 @@ impl Session {
     /// A poll went to a broker.
     pub(crate) fn begin_poll(&self) {
         self.leaving.polls.set(self.leaving.polls.get() + 1);
+        self.account().add(POLL_BYTES);
     }
 
     /// A request that went to a broker was answered or will not be.
@@ -106,6 +110,7 @@ impl Session {
         if is_poll {
             let polls = self.leaving.polls.get();
             self.leaving.polls.set(polls.saturating_sub(1));
+            self.account().take(POLL_BYTES);
         }
         if origin.ticket.is_bulk {
             self.bulk.set(self.bulk.get().saturating_sub(1));

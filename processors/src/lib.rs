@@ -11,6 +11,7 @@
 mod admin_relay;
 mod assignment;
 mod batch_ack;
+mod bodies;
 mod client_config;
 mod connections;
 mod consumer_list;

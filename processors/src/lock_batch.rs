@@ -6,20 +6,27 @@ use std::rc::Rc;
 use remoting_codec::body::{LockBatch, LockBatchResponse, MessageQueue};
 use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
 use route_cache::{Broker, UpstreamError};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
+use crate::bodies;
 use crate::error::ProcessError;
 use crate::relay;
 use crate::request::Request;
 use crate::session::Session;
 
+/// After so many queues, others get their turn.
+const QUEUES_PER_TURN: usize = 512;
+
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let batch = LockBatch::decode(view.body())?;
+    let batch = bodies::of_request(&request, "list of queues", LockBatch::decode).await?;
     let mut by_broker: BTreeMap<Rc<str>, (Rc<Broker>, HashSet<MessageQueue>)> = BTreeMap::new();
     let mut trouble = None;
     let mut unknown = HashSet::new();
-    for queue in &batch.mq_set {
+    for (nth, queue) in batch.mq_set.iter().enumerate() {
+        if nth % QUEUES_PER_TURN == QUEUES_PER_TURN - 1 {
+            yield_now().await;
+        }
         let (name, topic) = (&queue.broker_name, &queue.topic);
         if unknown.contains(&(name, topic)) {
             continue;

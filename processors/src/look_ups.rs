@@ -21,7 +21,7 @@ impl Default for LookUps {
 }
 
 impl Session {
-    /// The topic's route. Where it is not known, the client's look-ups take turns.
+    /// The topic's route. Where it is not known, the client's look-ups take turns, and those of its address.
     ///
     /// # Errors
     /// When there is no such topic, or no name server answers.
@@ -31,10 +31,11 @@ impl Session {
             return Ok(route);
         }
         let turn = self.look_ups.0.clone().acquire_owned().await.ok();
+        let turn_of_address = self.address.look_ups().clone().acquire_owned().await.ok();
         // In a task: the look-up goes on when nobody waits for it any more, and it has its turn for as long.
         let (routes, topic) = (routes.clone(), topic.to_owned());
         let looking = tokio::task::spawn_local(async move {
-            let _turn = turn;
+            let _turns = (turn, turn_of_address);
             routes.route(&topic).await
         });
         let ended = || NameServerError::Unreachable("the look-up has ended".into());

@@ -3,13 +3,13 @@
 //! What a broker hands out stays invisible to the group until its time is over. When the client has gone
 //! meanwhile, nobody would ever acknowledge it, so it is made visible again at once.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, ResponseCode};
 use remoting_transport::Frame;
-use route_cache::{Connection, Origin, RelayTarget, UpstreamError};
+use route_cache::{Connection, Origin, RelayTarget, Upstream, UpstreamError};
 
 use crate::error::ProcessError;
 use crate::relay::Counted;
@@ -73,7 +73,8 @@ fn on_connection(
     };
     relay::for_target(session, connection, frame, view, time, counted, || {
         Rc::new(Pop {
-            session: session.clone(),
+            session: Rc::downgrade(session),
+            upstream: session.upstream.clone(),
             connection: connection.clone(),
             topic: text(TOPIC).unwrap_or_default(),
             group: text(pop_field::GROUP).unwrap_or_default(),
@@ -98,9 +99,11 @@ fn now_millis() -> i64 {
     now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A POP whose answer is awaited, and what it takes to give that back.
+/// A POP whose answer is awaited, and what it takes to give that back. It may come long after the client has gone, of which
+/// nothing is kept for it.
 struct Pop {
-    session: Rc<Session>,
+    session: Weak<Session>,
+    upstream: Rc<Upstream>,
     connection: Rc<Connection>,
     topic: String,
     group: String,
@@ -108,23 +111,31 @@ struct Pop {
 
 impl RelayTarget for Pop {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        let is_lost = self.session.is_closed() || !self.session.has_room();
-        if is_lost && view.code() == ResponseCode::SUCCESS.0 {
+        let session = self.session.upgrade();
+        let is_taken = |session: &Rc<Session>| !session.is_closed() && session.has_room();
+        if !session.as_ref().is_some_and(is_taken) && view.code() == ResponseCode::SUCCESS.0 {
             self.give_back(view);
         }
-        self.session.on_answer(origin, frame, view);
+        if let Some(session) = session {
+            session.on_answer(origin, frame, view);
+        }
     }
 
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        self.session.on_failure(origin, error);
+        if let Some(session) = self.session.upgrade() {
+            session.on_failure(origin, error);
+        }
     }
 
     fn gives_up(&self, origin: &Origin) -> bool {
-        self.session.gives_up(origin)
+        let session = self.session.upgrade();
+        session.is_none_or(|session| session.gives_up(origin))
     }
 
     fn on_given_up(&self, origin: Origin) {
-        self.session.on_given_up(origin);
+        if let Some(session) = self.session.upgrade() {
+            session.on_given_up(origin);
+        }
     }
 
     fn wants_late(&self) -> bool {
@@ -152,7 +163,7 @@ impl Pop {
     fn give_back(&self, view: &CommandView<'_>) {
         for receipt in self.receipts(view) {
             let connection = self.connection.clone();
-            let receipt = self.session.upstream.config().signed(receipt).to_bytes();
+            let receipt = self.upstream.config().signed(receipt).to_bytes();
             tokio::task::spawn_local(async move {
                 let answer = connection.call(receipt, GIVE_BACK_TIME).await;
                 let trouble = match &answer {

@@ -10,12 +10,14 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
+use remoting_transport::Held;
 use route_cache::{Broker, UpstreamError};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -38,9 +40,32 @@ const QUESTIONS_MAX: usize = 64;
 /// The ext fields of an answer: up to when the broker has indexed its messages.
 const INDEXED: [&str; 2] = ["indexLastUpdateTimestamp", "indexLastUpdatePhyoffset"];
 
-/// The requests of one client that wait for others of the same question, by the question.
-#[derive(Debug, Default)]
-pub(crate) struct Queries(HashMap<u64, Vec<oneshot::Sender<Answer>>>);
+/// Most questions of one client that brokers are asked at a time: each broker may answer with as much as a frame holds.
+const ASKED_MAX: usize = 2;
+
+/// The questions of one client.
+#[derive(Debug)]
+pub(crate) struct Queries {
+    /// The requests that wait for others of the same question, by the question.
+    together: HashMap<u64, Vec<oneshot::Sender<Answer>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Queries {
+    /// The turns of questions whose answers may be large.
+    pub(crate) fn turns(&self) -> Arc<Semaphore> {
+        self.turns.clone()
+    }
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self {
+            together: HashMap::new(),
+            turns: Arc::new(Semaphore::new(ASKED_MAX)),
+        }
+    }
+}
 
 /// What one request is answered with.
 #[derive(Clone, Debug)]
@@ -100,7 +125,7 @@ async fn answer(
     let question = question(view);
     let (sender, answer) = oneshot::channel();
     let is_first = {
-        let Queries(queries) = &mut *session.queries.borrow_mut();
+        let queries = &mut session.queries.borrow_mut().together;
         let has_room = queries.len() < QUESTIONS_MAX;
         match queries.get_mut(&question) {
             Some(askers) => {
@@ -116,8 +141,12 @@ async fn answer(
         }
     };
     if is_first {
-        let asking = ask_each(session, request, brokers);
-        let (answers, askers) = tokio::join!(asking, together(session, question));
+        let turns = session.queries.borrow().turns();
+        let asking = async {
+            let _turn = turns.acquire().await;
+            ask_each(session, request, brokers).await
+        };
+        let ((answers, _held), askers) = tokio::join!(asking, together(session, question));
         if askers.len() != answers.len() {
             let joined = join(&answers, limit)?;
             for asker in askers {
@@ -149,7 +178,7 @@ async fn together(session: &Session, question: u64) -> Vec<oneshot::Sender<Answe
     let mut before = 0;
     loop {
         sleep(PAUSE).await;
-        let Queries(queries) = &mut *session.queries.borrow_mut();
+        let queries = &mut session.queries.borrow_mut().together;
         let count = queries.get(&question).map_or(0, Vec::len);
         if count == before || begun.elapsed() >= TOGETHER_MAX {
             return queries.remove(&question).unwrap_or_default();
@@ -158,27 +187,30 @@ async fn together(session: &Session, question: u64) -> Vec<oneshot::Sender<Answe
     }
 }
 
-/// Each broker's answer, in the order of the brokers.
+/// Each broker's answer, in the order of the brokers, and what all of them take, charged to the client.
 async fn ask_each(
     session: &Session,
     request: &Request,
     brokers: Vec<Rc<Broker>>,
-) -> Vec<Result<Bytes, UpstreamError>> {
+) -> (Vec<Result<Bytes, UpstreamError>>, Vec<Held>) {
     let time = session.settings.time(request.row.patience);
     let mut asking = JoinSet::new();
     for (nth, broker) in brokers.into_iter().enumerate() {
         let (class, frame) = (request.row.class, request.bytes());
+        let account = session.account().clone();
         asking.spawn_local(async move {
             let answer = match broker.connection(class, false) {
                 Ok(connection) => connection.call(frame, time).await,
                 Err(error) => Err(error),
             };
-            (nth, answer)
+            let held = account.hold(answer.as_ref().map_or(0, Bytes::len));
+            (nth, answer, held)
         });
     }
     let mut answers = asking.join_all().await;
-    answers.sort_by_key(|(nth, _)| *nth);
-    answers.into_iter().map(|(_, answer)| answer).collect()
+    answers.sort_by_key(|(nth, ..)| *nth);
+    let answers = answers.into_iter();
+    answers.map(|(_, answer, held)| (answer, held)).unzip()
 }
 
 /// All that was found. Without anything, what a broker says instead, or why it says nothing.

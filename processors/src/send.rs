@@ -27,8 +27,10 @@ use crate::{elsewhere, heartbeat, relay, reply};
 const TRANSACTION: i32 = 0xC;
 const PREPARED: i32 = 0x4;
 
-/// A send from this size on goes over a connection for large ones: small ones of other clients would wait behind it.
-const BULK_MIN: usize = 64 * 1024;
+/// A send from this size on goes over a connection for large ones: small ones of other clients would wait behind it. So do
+/// the sends of a client of which so much waits for brokers already.
+const BULK_MIN: usize = 16 * 1024;
+const WAITING_MAX: usize = 32 * 1024;
 
 /// The property of a request (`MessageConst.PROPERTY_MESSAGE_REPLY_TO_CLIENT`).
 static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
@@ -106,7 +108,9 @@ pub(crate) fn give(
     time: Duration,
 ) -> Result<(), ProcessError> {
     // One that has sent something large keeps to that connection until all is answered, so that its messages stay in order.
-    let is_bulk = frame.bytes().len() >= BULK_MIN || session.bulk.get() > 0;
+    let is_bulk = frame.bytes().len() >= BULK_MIN
+        || session.bulk.get() > 0
+        || session.account().forwarded() > WAITING_MAX;
     let class = match is_bulk {
         true => Class::Bulk,
         false => row.class,

@@ -16,7 +16,8 @@ use remoting_transport::metrics::Meter;
 use remoting_transport::{Account, Frame, FrameHandler, Outbox};
 use route_cache::rate::shown;
 use route_cache::{
-    Advertised, Connection, Origin, Outstanding, PushTarget, RelayTarget, Upstream, UpstreamError,
+    Address, Advertised, Connection, Origin, Outstanding, PushTarget, RelayTarget, Upstream,
+    UpstreamError,
 };
 use tokio::time::Instant;
 
@@ -69,6 +70,8 @@ pub struct Session {
     identity: Cell<Option<(Language, Version)>>,
     /// Requests of this client that are not answered yet.
     pub(crate) outstanding: Cell<usize>,
+    /// What it shares with other clients from where it comes.
+    pub(crate) address: Rc<Address>,
     /// Those of them that are at brokers, by broker.
     pub(crate) at_brokers: Outstanding,
     /// Those that went over connections for large ones.
@@ -130,8 +133,11 @@ impl Session {
         broker: Option<&str>,
         counting: Counting,
     ) -> Rc<Self> {
+        let address = upstream.address(peer.ip().into());
+        let outbox = Outbox::new(upstream.buffers().clone(), counting.meter);
+        outbox.account().join(address.holders().clone());
         Rc::new_cyclic(|this| Self {
-            outbox: Outbox::new(upstream.buffers().clone(), counting.meter),
+            outbox,
             metrics: counting.requests,
             slow_log: counting.slow_log,
             task_begun: Cell::new(None),
@@ -147,7 +153,8 @@ impl Session {
             advertised,
             broker: broker.map(Rc::from),
             outstanding: Cell::new(0),
-            at_brokers: Outstanding::default(),
+            at_brokers: Outstanding::new(address.key()),
+            address,
             bulk: Cell::new(0),
             tasks: Cell::new(0),
             turn: Cell::new(0),
@@ -171,7 +178,7 @@ impl Session {
         self.membership.borrow_mut().close();
         self.charge_declared();
         self.pushes.take();
-        self.leaving.forget();
+        self.account().take(self.leaving.forget());
         self.at_brokers.close();
         if self.outstanding.get() > 0 {
             self.upstream.note_gone();

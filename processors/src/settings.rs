@@ -97,12 +97,11 @@ const CLIENT_TIME: Duration = Duration::from_secs(11);
 const SEARCH_TIME: Duration = Duration::from_secs(16);
 
 impl Settings {
-    /// Bytes that the clients of each of so many workers may make it hold: five eighths of what Remora may take, less what it
-    /// takes by itself. Memory that connections have given back is with the operating system a second later, and by then others
+    /// Bytes that clients may make all workers hold: five eighths of what Remora may take, less what it takes by itself. Memory that connections have given back is with the operating system a second later, and by then others
     /// may have taken as much.
     #[must_use]
-    pub fn held_limit(&self, workers: usize) -> usize {
-        (self.memory_limit / 8 * 5).saturating_sub(UNHELD) / workers.max(1)
+    pub fn held_limit(&self) -> usize {
+        (self.memory_limit / 8 * 5).saturating_sub(UNHELD)
     }
 
     /// How long a broker may take for such a request.

@@ -235,7 +235,8 @@ pub static TABLE: &[Row] = &[
         Processor::QueryMessage,
         TOPIC_ONLY,
         Patience::Search,
-    ),
+    )
+    .on(Class::Bulk),
     row(
         Code::QUERY_CONSUMER_OFFSET,
         Processor::Relay,
@@ -284,7 +285,8 @@ pub static TABLE: &[Row] = &[
         Processor::Relay,
         TOPIC_ONLY,
         Patience::Offset,
-    ),
+    )
+    .on(Class::Bulk),
     row(
         Code::HEART_BEAT,
         Processor::Heartbeat,

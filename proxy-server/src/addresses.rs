@@ -1,26 +1,11 @@
 //! How many connections each address has.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-
-/// What limits count as one address: an IPv4 address, or an IPv6 network of 64 bits, for one host has all of that
-/// (RFC 4291, 2.5.4). An IPv4 address that IPv6 maps is itself.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct AddressKey(IpAddr);
-
-impl From<IpAddr> for AddressKey {
-    fn from(address: IpAddr) -> Self {
-        /// The bits that tell networks apart.
-        const NETWORK: u128 = u128::MAX << 64;
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-            address => address,
-        })
-    }
-}
+use route_cache::AddressKey;
 
 /// Connections by address, of all workers.
 #[derive(Debug, Default)]
@@ -80,14 +65,6 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_counts_as_one_address() {
-        let key = |text: &str| AddressKey::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(
-            key("2001:db8:1:2::1"),
-            key("2001:db8:1:2:ffff:ffff:ffff:ffff")
-        );
-        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
-        assert_eq!(key("::ffff:10.0.0.1"), key("10.0.0.1"));
-        assert_ne!(key("::ffff:10.0.0.1"), key("::ffff:10.0.0.2"));
         let addresses = Arc::<Addresses>::default();
         let _first = addresses.take("2001:db8::1".parse().unwrap(), 1).unwrap();
         assert!(addresses.take("2001:db8::2".parse().unwrap(), 1).is_none());

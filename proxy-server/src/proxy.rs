@@ -9,6 +9,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use processors::Settings;
 use processors::metrics::Labels;
+use remoting_transport::Pool;
 use route_cache::{
     BrokerTable, Descriptors, NameServers, RouteCache, UpstreamConfig, name_servers,
 };
@@ -195,7 +196,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     let routes = RouteCache::new(config.routes.clone(), brokers.clone(), name_servers.clone());
     let setup = Setup {
         upstream,
-        held_limit: within(&config.settings, memory).held_limit(config.workers),
+        held: Pool::new(within(&config.settings, memory).held_limit()),
         settings: within(&config.settings, memory),
         limits: config.limits.clone(),
         connection_age: config.connection_age,

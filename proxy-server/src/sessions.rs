@@ -9,20 +9,22 @@ use std::time::Duration;
 
 use processors::metrics::Limit;
 use processors::{Described, Session};
-use remoting_transport::Ledger;
+use remoting_transport::{CONNECTION, Ledger};
 use slab::Slab;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::addresses::AddressKey;
 use crate::config::{Aging, Limiting};
+use route_cache::AddressKey;
 use route_cache::rate::{PerSecond, shown};
 
 /// Clients that are ended at a limit.
 static ENDED: PerSecond = PerSecond::new(10);
 
-/// A client that holds less than this does not go for what others hold.
+/// A client that holds less than this does not go for what others hold, unless all from its address together hold so large a
+/// part of what may be held.
 const GREEDY_MIN: usize = 64 * 1024;
+const GREEDY_PART: usize = 8;
 
 /// How long a client may hold more than its share while others need room, and nothing of it goes. What waits to be written
 /// does; what it has declared does not, and since it is not read, not even that it has gone would be noticed.
@@ -203,12 +205,18 @@ impl Sessions {
         for (_, one) in &self.all {
             *by_address
                 .entry(one.session.peer().ip().into())
-                .or_default() += one.session.account().held();
+                .or_default() += one.session.account().held() + CONNECTION;
         }
-        let held_there = |session: &Session| by_address.get(&session.peer().ip().into()).copied();
+        let held_there = |session: &Session| {
+            let there = by_address.get(&session.peer().ip().into());
+            there.copied().unwrap_or_default()
+        };
+        let greedy_address = ledger.limit() / GREEDY_PART;
         let all = self.all.iter().map(|(_, one)| &one.session);
-        let may_go =
-            |it: &&Rc<Session>| it.account().held() >= GREEDY_MIN && !it.outbox().has_ended();
+        let may_go = |it: &&Rc<Session>| {
+            let is_greedy = it.account().held() >= GREEDY_MIN || held_there(it) >= greedy_address;
+            is_greedy && !it.outbox().has_ended()
+        };
         let mut most: Vec<_> = all.filter(may_go).collect();
         // Of the address that holds most, those that hold most.
         most.sort_by_cached_key(|it| Reverse((held_there(it), it.account().held())));
@@ -217,7 +225,7 @@ impl Sessions {
                 return;
             }
             // What it holds is free when its task has noticed.
-            overdraft = overdraft.saturating_sub(session.account().held());
+            overdraft = overdraft.saturating_sub(session.account().held() + CONNECTION);
             end_at(session, Limit::Memory);
         }
     }

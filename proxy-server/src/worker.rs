@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use processors::metrics::Limit;
 use processors::{Counting, Described, Session, Settings, SlowLog};
 use remoting_codec::FrameLimits;
-use remoting_transport::say_farewell;
+use remoting_transport::{Pool, say_farewell};
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -50,8 +50,8 @@ const FLUSH_TIME: Duration = Duration::from_secs(1);
 pub(crate) struct Setup {
     pub(crate) upstream: UpstreamConfig,
     pub(crate) settings: Settings,
-    /// Bytes that clients may make a worker hold.
-    pub(crate) held_limit: usize,
+    /// What clients make all workers hold.
+    pub(crate) held: Arc<Pool>,
     pub(crate) limits: Limiting,
     pub(crate) connection_age: Aging,
     pub(crate) addresses: Arc<Addresses>,
@@ -218,7 +218,7 @@ impl Worker {
             metrics.upstream.clone(),
         );
         let ledger = upstream.buffers().ledger();
-        ledger.set_limit(setup.held_limit);
+        ledger.join(setup.held);
         Self {
             upstream,
             settings: RefCell::new(Rc::new(setup.settings)),
@@ -252,6 +252,7 @@ impl Worker {
                         self.upstream.tick();
                     }
                     let ledger = self.upstream.buffers().ledger();
+                    ledger.publish();
                     self.metrics.held.set(ledger.held() as i64);
                     let sessions = self.sessions.borrow();
                     sessions.relieve(ledger);

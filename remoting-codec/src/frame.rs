@@ -120,6 +120,27 @@ pub fn frame_length(bytes: &[u8], limits: FrameLimits) -> Result<Option<usize>, 
     Ok(Some(length))
 }
 
+/// How far the header of the frame at the front of `bytes` goes, its own length and prefix included, however long the frame
+/// is; `None` while that cannot be told.
+///
+/// # Errors
+/// For a header that is over its limit or longer than its frame.
+pub fn head_length(bytes: &[u8], limits: FrameLimits) -> Result<Option<usize>, FrameError> {
+    let Some((prefix, _)) = bytes.split_first_chunk::<FRAME_PREFIX>() else {
+        return Ok(None);
+    };
+    let [a, b, c, d, word @ ..] = *prefix;
+    let frame = u32::from_be_bytes([a, b, c, d]) as usize + 4;
+    let header = header_length(word);
+    if header > frame.saturating_sub(FRAME_PREFIX) {
+        return Err(FrameError::HeaderOverrun { header, frame });
+    }
+    if header > limits.header {
+        return Err(FrameError::HeaderTooLong(header));
+    }
+    Ok(Some(FRAME_PREFIX + header))
+}
+
 /// The header's length out of the second word of a frame.
 pub(crate) fn header_length(word: [u8; 4]) -> usize {
     u32::from_be_bytes(word) as usize & MAX_HEADER

@@ -39,7 +39,7 @@ pub use ext_fields::{ExtFields, ExtValue};
 pub use fields::{FieldKind, FieldSpec, Fields, MAX_FIELDS};
 pub use frame::{
     DEFAULT_FRAME_LIMIT, DEFAULT_HEADER_LIMIT, FRAME_PREFIX, FrameLimits, MAX_HEADER_LIMIT,
-    SerializeType, UPSTREAM_HEADER_LIMIT, frame_length,
+    SerializeType, UPSTREAM_HEADER_LIMIT, frame_length, head_length,
 };
 pub use request_code::RequestCode;
 pub use response_code::ResponseCode;

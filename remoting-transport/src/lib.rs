@@ -16,7 +16,7 @@ mod outbox;
 mod pump;
 mod turns;
 
-pub use account::{Account, Held, Ledger};
+pub use account::{Account, CONNECTION, Group, Held, Ledger, Pool};
 pub use buffers::Buffers;
 pub use outbox::Outbox;
 pub use pump::{Frame, FrameHandler, PumpError, pump, say_farewell};

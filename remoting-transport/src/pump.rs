@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use remoting_codec::{DecodeError, FrameLimits, frame_length};
+use remoting_codec::{
+    DecodeError, FRAME_PREFIX, FrameError, FrameLimits, frame_length, head_length,
+};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
@@ -28,6 +30,9 @@ const SHARED_TURN_BYTES: u64 = 256 * 1024;
 
 /// What is read of a connection whose handler takes nothing at the moment, so that its end is noticed.
 const READ_AHEAD: usize = 64 * 1024;
+
+/// What one read takes while so much is held that shares count: what is no whole frame yet is kept.
+const TIGHT_READ: usize = 4 * 1024;
 
 /// How often a connection that cannot be written any more gets its turn to be read to its end. What is left is what the
 /// kernel had room for.
@@ -86,6 +91,19 @@ pub trait FrameHandler {
     /// When the frame cannot be read: the connection ends.
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError>;
 
+    /// Whether frames that are longer than they may be are passed over. Else such a frame ends the connection.
+    fn passes_over(&self) -> bool {
+        false
+    }
+
+    /// Takes the head, up to the end of the header, of a frame that is passed over, and the length of all of it.
+    ///
+    /// # Errors
+    /// When the head cannot be read: the connection ends.
+    fn on_long_frame(&self, _head: &[u8], _length: u64) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
     /// Whether another frame may come now. While it may not, the peer is not read. Asked again
     /// whenever the connection's outbox is woken.
     fn is_ready(&self) -> bool {
@@ -141,6 +159,7 @@ where
         partial: BytesMut::new(),
         held: outbox.account().hold(0),
         limits,
+        passed_over: 0,
         turn_read: 0,
         room: 0,
         turn: Rc::default(),
@@ -183,6 +202,8 @@ struct Inbox {
     /// What `partial` takes.
     held: Held,
     limits: FrameLimits,
+    /// Bytes of a frame that is passed over which have not come yet.
+    passed_over: u64,
     /// Bytes that were read in this turn.
     turn_read: u64,
     /// Bytes that this turn may still write.
@@ -277,7 +298,7 @@ impl Inbox {
                 Poll::Ready(false) => return Poll::Ready(Ok(())),
                 // Frames were handed on since the last write; what they made us say goes now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
-                    outbox.set_partial(!self.partial.is_empty());
+                    outbox.set_partial(!self.partial.is_empty() || self.passed_over > 0);
                     if self.write(cx, stream, outbox)? == Poll::Ready(Written::Part) {
                         break;
                     }
@@ -400,7 +421,11 @@ impl Inbox {
             self.hand_on_partial(handler)?;
             return Poll::Ready(Ok(bytes > 0));
         }
-        let mut buffer = ReadBuf::new(&mut read);
+        let most = match handler.waits_for_turns() && buffers.ledger().is_tight() {
+            true => TIGHT_READ.min(read.len()),
+            false => read.len(),
+        };
+        let mut buffer = ReadBuf::new(read.get_mut(..most).unwrap_or_default());
         ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
         let bytes = buffer.filled();
         self.turn_read += bytes.len() as u64;
@@ -423,7 +448,8 @@ impl Inbox {
     }
 
     /// Completes the frame that has begun, hands on what is whole, and puts the rest by.
-    fn take_in<H: FrameHandler>(&mut self, mut bytes: &[u8], handler: &H) -> Result<(), PumpError> {
+    fn take_in<H: FrameHandler>(&mut self, bytes: &[u8], handler: &H) -> Result<(), PumpError> {
+        let mut bytes = self.pass_over(bytes);
         while !self.partial.is_empty() {
             let missing = self.missing()?;
             let (completing, rest) = bytes.split_at(missing.min(bytes.len()));
@@ -434,6 +460,7 @@ impl Inbox {
                 break;
             }
         }
+        bytes = self.pass_over(bytes);
         let used = if self.partial.is_empty() {
             hand_on(bytes, self.limits, handler)?
         } else {
@@ -447,25 +474,56 @@ impl Inbox {
         Ok(())
     }
 
+    /// What is left of these bytes behind the frame that is passed over, if one is.
+    #[inline]
+    fn pass_over<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.passed_over == 0 {
+            return bytes;
+        }
+        let now = usize::try_from(self.passed_over).map_or(bytes.len(), |all| all.min(bytes.len()));
+        self.passed_over -= now as u64;
+        bytes.get(now..).unwrap_or_default()
+    }
+
     /// How many bytes the frame at the front of what has been put by still lacks, as far as is known;
     /// none when nothing has, or when it is whole and waits for the handler.
     fn missing(&self) -> Result<usize, PumpError> {
         if self.partial.is_empty() {
             return Ok(0);
         }
-        let length = frame_length(&self.partial, self.limits).map_err(DecodeError::from)?;
-        let length = length.unwrap_or(LENGTH_FIELD);
+        let length = match frame_length(&self.partial, self.limits) {
+            Ok(length) => length.unwrap_or(LENGTH_FIELD),
+            // It is passed over once its header is there.
+            Err(FrameError::TooLong { .. }) => {
+                let head = head_length(&self.partial, self.limits).map_err(DecodeError::from)?;
+                head.unwrap_or(FRAME_PREFIX)
+            }
+            Err(error) => return Err(DecodeError::from(error).into()),
+        };
         Ok(length.saturating_sub(self.partial.len()))
     }
 
     /// Hands on the whole frames at the front of what has been put by.
     fn hand_on_partial<H: FrameHandler>(&mut self, handler: &H) -> Result<(), PumpError> {
         while may_go_on(handler) {
-            let length =
-                match frame_length(&self.partial, self.limits).map_err(DecodeError::from)? {
-                    Some(length) if length <= self.partial.len() => length,
-                    _ => break,
-                };
+            let length = match frame_length(&self.partial, self.limits) {
+                Ok(Some(length)) if length <= self.partial.len() => length,
+                Ok(_) => break,
+                Err(FrameError::TooLong { length, .. }) if handler.passes_over() => {
+                    let head =
+                        head_length(&self.partial, self.limits).map_err(DecodeError::from)?;
+                    let Some(head) = head.and_then(|head| self.partial.get(..head)) else {
+                        break;
+                    };
+                    handler.on_long_frame(head, length)?;
+                    self.passed_over = length;
+                    let partial = self.partial.split();
+                    let rest = self.pass_over(&partial);
+                    self.partial.extend_from_slice(rest);
+                    continue;
+                }
+                Err(error) => return Err(DecodeError::from(error).into()),
+            };
             let frame = self.partial.split_to(length);
             if length >= SHARE_MIN {
                 let shared = frame.freeze();
@@ -522,8 +580,12 @@ fn hand_on<H: FrameHandler>(
     let mut used = 0;
     while may_go_on(handler) {
         let rest = bytes.get(used..).unwrap_or_default();
-        let Some(length) = frame_length(rest, limits).map_err(DecodeError::from)? else {
-            break;
+        let length = match frame_length(rest, limits) {
+            Ok(Some(length)) => length,
+            // Of a frame that is too long, the head is put by.
+            Ok(None) => break,
+            Err(FrameError::TooLong { .. }) if handler.passes_over() => break,
+            Err(error) => return Err(DecodeError::from(error).into()),
         };
         let Some(frame) = rest.get(..length) else {
             break;

@@ -10,6 +10,16 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
+    /// The answer is longer than a frame may be, and was passed over.
+    #[error(
+        "{peer} answered with {length} bytes, more than limits.frame_bytes allows: ask for less at a time"
+    )]
+    AnswerTooLong {
+        /// Whose answer it was.
+        peer: Rc<str>,
+        /// How long it was, in bytes.
+        length: u64,
+    },
     /// Too much waits for this broker already. The request was not written.
     #[error("{0} does not keep up")]
     Busy(Rc<str>),

@@ -9,6 +9,7 @@
 //! What is shared by threads is asked rarely and answers from memory. What carries requests belongs
 //! to one worker, a thread with a runtime of its own, so that a request and its answer meet no lock.
 
+mod address;
 mod broker;
 mod clock;
 mod config;
@@ -22,6 +23,7 @@ mod routes;
 mod tls;
 mod upstream;
 
+pub use address::{Address, AddressKey};
 pub use broker::{
     Broker, BrokerAddresses, BrokerTable, Budget, Class, Connection, Lane, Origin, Outstanding,
     PushTarget, Registration, RelayTarget, Slot, Ticket, Verdict,

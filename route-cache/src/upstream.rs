@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use crate::address::{Address, AddressKey, Addresses};
 use crate::broker::{Broker, BrokerTable, Context, Lane, PushTarget, Registration};
 use crate::clock::Clock;
 use crate::config::UpstreamConfig;
@@ -23,6 +24,7 @@ pub struct Upstream {
     brokers: RefCell<HashMap<Rc<str>, Rc<Broker>>>,
     /// The table's epoch that `brokers` agrees with.
     epoch: Cell<u64>,
+    addresses: Addresses,
 }
 
 impl Upstream {
@@ -42,6 +44,7 @@ impl Upstream {
             routes,
             brokers: RefCell::default(),
             epoch: Cell::new(0),
+            addresses: Addresses::default(),
         })
     }
 
@@ -69,6 +72,12 @@ impl Upstream {
     /// A client has gone that had something outstanding.
     pub fn note_gone(&self) {
         self.context.note_gone();
+    }
+
+    /// What the clients of an address share.
+    #[must_use]
+    pub fn address(&self, key: AddressKey) -> Rc<Address> {
+        self.addresses.of(key)
     }
 
     /// The worker's clock.

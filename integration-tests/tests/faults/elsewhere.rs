@@ -51,7 +51,7 @@ async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
     let world =
         World::with("workers = 1\n[timeouts]\nsend_ms = 200\n[breaker]\nfailures = 3\n").await?;
     let mut client = world.proxy.client().await?;
-    for code in [SEND, RequestCode::HEART_BEAT] {
+    for code in [SEND, RequestCode::CHECK_CLIENT_CONFIG] {
         world.a.on(code, Reply::Silence);
     }
     let begun = Instant::now();

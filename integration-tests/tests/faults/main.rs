@@ -16,6 +16,7 @@ mod operation;
 mod queries;
 mod relay;
 mod routes;
+mod shares;
 mod upstream_tls;
 
 use anyhow::Result;

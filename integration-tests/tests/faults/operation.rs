@@ -146,7 +146,10 @@ async fn a_broker_that_answers_nothing_is_refused_at_once_until_it_answers() -> 
     let mut client = world.proxy.client().await?;
     let to_a = send(1, "both", "broker-a");
     assert_eq!(client.call(&to_a).await?.code, 0);
-    for code in [RequestCode::SEND_MESSAGE_V2, RequestCode::HEART_BEAT] {
+    for code in [
+        RequestCode::SEND_MESSAGE_V2,
+        RequestCode::CHECK_CLIENT_CONFIG,
+    ] {
         world.a.on(code, Reply::Silence);
     }
     let begun = Instant::now();
@@ -182,7 +185,10 @@ async fn a_broker_that_answers_nothing_is_refused_at_once_until_it_answers() -> 
         failing.is_some_and(|line| line.ends_with(" 1")),
         "{metrics}"
     );
-    for code in [RequestCode::SEND_MESSAGE_V2, RequestCode::HEART_BEAT] {
+    for code in [
+        RequestCode::SEND_MESSAGE_V2,
+        RequestCode::CHECK_CLIENT_CONFIG,
+    ] {
         world.a.on(code, Reply::Mirror);
     }
     let begun = Instant::now();

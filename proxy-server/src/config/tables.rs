@@ -9,7 +9,7 @@ use route_cache::{RouteConfig, UpstreamConfig};
 use super::keys::{File, Limits};
 use super::{Aging, ConfigError, Draining, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN, Limiting};
 
-/// Least memory that may be allowed: less would not hold a frame of the default limit on its way in and out.
+/// Least memory that may be allowed. Half of what clients may hold of it, 12 MiB, is what one frame may take while it arrives.
 const MEMORY_LIMIT_MIN: usize = 64 * 1024 * 1024;
 
 /// What the limit of a header may be. The least is what a send with a few properties takes.

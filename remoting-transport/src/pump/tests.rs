@@ -270,3 +270,71 @@ async fn what_the_last_frames_have_answered_is_written_though_no_more_are_taken(
     let (ended, ()) = timeout(Duration::from_secs(5), pumped).await.unwrap();
     ended.unwrap();
 }
+
+/// Notes the heads of frames that are too long.
+#[derive(Default)]
+struct Passing {
+    frames: RefCell<Vec<Vec<u8>>>,
+    long: RefCell<Vec<(Vec<u8>, u64)>>,
+}
+
+impl FrameHandler for Passing {
+    fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
+        self.frames.borrow_mut().push(frame.bytes().to_vec());
+        Ok(())
+    }
+
+    fn passes_over(&self) -> bool {
+        true
+    }
+
+    fn on_long_frame(&self, head: &[u8], length: u64) -> Result<(), DecodeError> {
+        self.long.borrow_mut().push((head.to_vec(), length));
+        Ok(())
+    }
+}
+
+fn with_header(header: usize, body: usize) -> Vec<u8> {
+    let length = 4 + header as u32 + body as u32;
+    let mut frame = [length.to_be_bytes(), (header as u32).to_be_bytes()].concat();
+    frame.resize(8 + header, b'h');
+    frame.resize(8 + header + body, b'b');
+    frame
+}
+
+#[tokio::test]
+async fn frames_that_are_too_long_are_passed_over() {
+    let long = [
+        with_header(0, 2_000_000),
+        with_header(30, 1_500_000),
+        with_header(60_000, 1_000_000),
+    ];
+    let short = [frame(5, 1), frame(100_000, 2), frame(0, 3), frame(70, 4)];
+    let stream = [
+        &*short[0], &*long[0], &*short[1], &*long[1], &*long[2], &*short[2], &*short[3],
+    ]
+    .concat();
+    for cut in [1_000, 65_536, 65_537, 200_001, stream.len()] {
+        let (mut near, mut far) = duplex(cut);
+        let passing = Passing::default();
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        let write = async {
+            for part in stream.chunks(cut) {
+                far.write_all(part).await.unwrap();
+            }
+            far.shutdown().await.unwrap();
+        };
+        let pumped = pump(&mut near, &outbox, &buffers, LIMITS, &passing);
+        let (ended, ()) = tokio::join!(pumped, write);
+        ended.unwrap();
+        assert!(*passing.frames.borrow() == short, "{cut}");
+        let heads: Vec<_> = long
+            .iter()
+            .zip([8, 38, 60_008])
+            .map(|(frame, head)| (frame[..head].to_vec(), frame.len() as u64))
+            .collect();
+        assert!(*passing.long.borrow() == heads, "{cut}");
+        assert_eq!(outbox.account().held(), 0);
+    }
+}

@@ -2,16 +2,21 @@
 //!
 //! Requests and long polls have budgets of their own, for polls are idle by nature: however many there are, sends do not
 //! feel it. While less than half of a budget is used, nobody is restricted. Above that, a client may use a fair share of
-//! that half; one that has nothing outstanding is never refused. When a client goes, what it had outstanding leaves the
+//! that half: the addresses that clients come from share it, and the clients of an address share what that has. One that has
+//! nothing outstanding is never refused. When a client goes, what it had outstanding leaves the
 //! budget at once, though the broker may still answer it.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+
+use crate::address::AddressKey;
 
 /// Long polls that may be outstanding, for each request that may.
 const POLLS_PER_REQUEST: usize = 4;
 
-/// What a client may have outstanding however many others have something: a consumer has a poll for each queue.
+/// What a client may have outstanding however many others have something, unless its address has its share already: a consumer
+/// has a poll for each queue.
 const LEAST_REQUESTS: usize = 16;
 const LEAST_POLLS: usize = 256;
 
@@ -20,6 +25,7 @@ const LEAST_POLLS: usize = 256;
 pub struct Budget {
     requests: Use,
     polls: Use,
+    by_address: RefCell<HashMap<AddressKey, Weak<ByAddress>>>,
 }
 
 #[derive(Debug)]
@@ -27,8 +33,42 @@ struct Use {
     limit: usize,
     least: usize,
     used: Cell<usize>,
-    /// Clients that use some of it.
+    /// Addresses whose clients use some of it.
     users: Cell<usize>,
+}
+
+/// What the clients of one address use.
+#[derive(Debug, Default)]
+struct Part {
+    used: Cell<usize>,
+    /// How many clients those are.
+    users: Cell<usize>,
+}
+
+/// What the clients of one address have outstanding at one broker.
+#[derive(Debug, Default)]
+struct ByAddress {
+    requests: Part,
+    polls: Part,
+}
+
+impl ByAddress {
+    fn of(&self, is_poll: bool) -> &Part {
+        match is_poll {
+            true => &self.polls,
+            false => &self.requests,
+        }
+    }
+}
+
+fn increase(count: &Cell<usize>) -> usize {
+    count.replace(count.get() + 1)
+}
+
+fn decrease(count: &Cell<usize>, by: usize) -> usize {
+    let now = count.get().saturating_sub(by);
+    count.set(now);
+    now
 }
 
 impl Use {
@@ -41,32 +81,36 @@ impl Use {
         }
     }
 
-    /// Whether a client that has `own` outstanding may have one more.
+    /// Whether a client that has `own` outstanding, its address `part`, may have one more.
     #[inline]
-    fn allows(&self, own: usize) -> bool {
-        let half = self.limit / 2;
-        self.used.get() < half
-            || own < self.least.min(1)
-            || own < (half / self.users.get().max(1)).max(self.least)
+    fn allows(&self, own: usize, part: &Part) -> bool {
+        self.used.get() < self.limit / 2 || own == 0 || self.is_within_share(own, part)
     }
 
-    fn begin(&self, own: &Cell<usize>) {
-        self.used.set(self.used.get() + 1);
-        if own.replace(own.get() + 1) == 0 {
-            self.users.set(self.users.get() + 1);
+    #[cold]
+    fn is_within_share(&self, own: usize, part: &Part) -> bool {
+        let of_address = self.limit / 2 / self.users.get().max(1);
+        let share = of_address / part.users.get().max(1);
+        own < share || (own < self.least && part.used.get() < of_address)
+    }
+
+    fn begin(&self, own: &Cell<usize>, part: &Part) {
+        increase(&self.used);
+        if increase(own) == 0 && increase(&part.users) == 0 {
+            increase(&self.users);
         }
+        increase(&part.used);
     }
 
-    fn end(&self, own: &Cell<usize>, count: usize) {
-        let before = own.get();
-        let count = count.min(before);
+    fn end(&self, own: &Cell<usize>, part: &Part, count: usize) {
+        let count = count.min(own.get());
         if count == 0 {
             return;
         }
-        own.set(before - count);
-        self.used.set(self.used.get().saturating_sub(count));
-        if before == count {
-            self.users.set(self.users.get().saturating_sub(1));
+        decrease(&self.used, count);
+        decrease(&part.used, count);
+        if decrease(own, count) == 0 && decrease(&part.users, 1) == 0 {
+            decrease(&self.users, 1);
         }
     }
 }
@@ -77,7 +121,21 @@ impl Budget {
         Self {
             requests: Use::new(requests, LEAST_REQUESTS),
             polls: Use::new(requests.saturating_mul(POLLS_PER_REQUEST), LEAST_POLLS),
+            by_address: RefCell::default(),
         }
+    }
+
+    fn of_address(&self, key: AddressKey) -> Rc<ByAddress> {
+        let mut all = self.by_address.borrow_mut();
+        if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        if all.len() == all.capacity() {
+            all.retain(|_, address| address.strong_count() > 0);
+        }
+        let new = Rc::<ByAddress>::default();
+        all.insert(key, Rc::downgrade(&new));
+        new
     }
 
     /// Requests that are outstanding, long polls not among them.
@@ -105,8 +163,9 @@ impl Budget {
 pub struct Slot(u16);
 
 /// What one client has outstanding, by broker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outstanding {
+    address: AddressKey,
     by_broker: RefCell<Vec<Own>>,
     closed: Cell<bool>,
 }
@@ -114,6 +173,7 @@ pub struct Outstanding {
 #[derive(Debug)]
 struct Own {
     budget: Rc<Budget>,
+    address: Rc<ByAddress>,
     requests: Cell<usize>,
     polls: Cell<usize>,
 }
@@ -128,6 +188,16 @@ impl Own {
 }
 
 impl Outstanding {
+    /// Of a client that comes from there, and has nothing outstanding yet.
+    #[must_use]
+    pub fn new(address: AddressKey) -> Self {
+        Self {
+            address,
+            by_broker: RefCell::default(),
+            closed: Cell::new(false),
+        }
+    }
+
     /// Takes in a request to the broker of that budget; `None` when the client has its share outstanding already.
     pub fn begin(&self, budget: &Rc<Budget>, is_poll: bool) -> Option<Slot> {
         let mut all = self.by_broker.borrow_mut();
@@ -138,6 +208,7 @@ impl Outstanding {
                 let at = u16::try_from(all.len()).ok()?;
                 all.push(Own {
                     budget: budget.clone(),
+                    address: budget.of_address(self.address),
                     requests: Cell::new(0),
                     polls: Cell::new(0),
                 });
@@ -146,17 +217,19 @@ impl Outstanding {
         };
         let own = all.get(at)?;
         let (used, count) = (budget.of(is_poll), own.of(is_poll));
-        if !used.allows(count.get()) || self.closed.get() {
+        let part = own.address.of(is_poll);
+        if !used.allows(count.get(), part) || self.closed.get() {
             return None;
         }
-        used.begin(count);
+        used.begin(count, part);
         Some(Slot(at as u16))
     }
 
     /// A request was answered, or will not be.
     pub fn end(&self, slot: Slot, is_poll: bool) {
         if let Some(own) = self.by_broker.borrow().get(usize::from(slot.0)) {
-            own.budget.of(is_poll).end(own.of(is_poll), 1);
+            let part = own.address.of(is_poll);
+            own.budget.of(is_poll).end(own.of(is_poll), part, 1);
         }
     }
 
@@ -166,7 +239,8 @@ impl Outstanding {
         for own in &*self.by_broker.borrow() {
             for is_poll in [false, true] {
                 let count = own.of(is_poll);
-                own.budget.of(is_poll).end(count, count.get());
+                let part = own.address.of(is_poll);
+                own.budget.of(is_poll).end(count, part, count.get());
             }
         }
     }
@@ -180,48 +254,64 @@ impl Drop for Outstanding {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
-    fn fill(budget: &Rc<Budget>, is_poll: bool) -> (Outstanding, usize) {
-        let client = Outstanding::default();
+    fn client(host: u8) -> Outstanding {
+        Outstanding::new(IpAddr::from([10, 0, 0, host]).into())
+    }
+
+    fn fill(client: &Outstanding, budget: &Rc<Budget>, is_poll: bool) -> usize {
         let count = (0..1_000_000).take_while(|_| client.begin(budget, is_poll).is_some());
-        let count = count.count();
-        (client, count)
+        count.count()
     }
 
     #[test]
     fn one_client_gets_half_and_others_their_share() {
         let budget = Rc::new(Budget::new(1000));
-        let (first, count) = fill(&budget, false);
-        assert_eq!(count, 500);
-        let (_second, count) = fill(&budget, false);
-        assert_eq!(count, 250);
-        let others: Vec<_> = (0..100).map(|_| Outstanding::default()).collect();
+        let (first, second) = (client(1), client(1));
+        assert_eq!(fill(&first, &budget, false), 500);
+        assert_eq!(fill(&second, &budget, false), 250);
+        let others: Vec<_> = (0..100).map(|_| client(1)).collect();
         assert!(others.iter().all(|one| one.begin(&budget, false).is_some()));
         drop(first);
         assert_eq!(budget.requests(), 350);
     }
 
     #[test]
+    fn many_clients_of_one_address_leave_others_theirs() {
+        let budget = Rc::new(Budget::new(65_536));
+        let greedy: Vec<_> = (0..4096).map(|_| client(1)).collect();
+        greedy.iter().for_each(|one| {
+            fill(one, &budget, false);
+        });
+        assert!(budget.requests() < 2 * 65_536 / 3, "{}", budget.requests());
+        let other = client(2);
+        assert_eq!(fill(&other, &budget, false), 65_536 / 2 / 2);
+        // Whoever has nothing outstanding is served.
+        assert!(client(1).begin(&budget, false).is_some());
+    }
+
+    #[test]
     fn polls_are_not_in_the_budget_of_requests() {
         let budget = Rc::new(Budget::new(1000));
-        let (_greedy, polls) = fill(&budget, true);
-        assert_eq!(polls, 2000);
-        assert_eq!(fill(&budget, false).1, 500);
+        let (greedy, other) = (client(1), client(2));
+        assert_eq!(fill(&greedy, &budget, true), 2000);
+        assert_eq!(fill(&other, &budget, false), 500);
     }
 
     #[test]
     fn what_a_client_had_leaves_with_it_and_once() {
         let budget = Rc::new(Budget::new(1000));
-        let client = Outstanding::default();
-        let slot = client.begin(&budget, true).unwrap();
-        let other = Outstanding::default();
+        let (one, other) = (client(1), client(2));
+        let slot = one.begin(&budget, true).unwrap();
         other.begin(&budget, true).unwrap();
-        client.close();
+        one.close();
         assert_eq!(budget.polls(), 1);
         // The broker's answer comes later.
-        client.end(slot, true);
-        drop(client);
+        one.end(slot, true);
+        drop(one);
         assert_eq!((budget.polls(), budget.polls.users.get()), (1, 1));
     }
 }

@@ -14,6 +14,7 @@ use remoting_codec::{
 use remoting_transport::{Account, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::breaker::Breaker;
@@ -381,6 +382,25 @@ impl Connection {
         given_up.into_iter().for_each(Completion::give_up);
     }
 
+    #[inline]
+    fn note_heard(&self) {
+        if self.health.heard()
+            && let Some(breaker) = &self.breaker
+        {
+            breaker.succeeded();
+        }
+    }
+
+    /// Takes out what an answer is for, and since when it was awaited, unless that was given up.
+    #[inline]
+    fn take_pending(&self, opaque: i32) -> Option<(Option<Instant>, Completion)> {
+        let removed = self.pending.borrow_mut().remove(opaque);
+        if let Some((Some(_), _)) = removed {
+            self.metrics.outstanding.add(-1);
+        }
+        removed
+    }
+
     fn close_if_done(&self) {
         if self.retired.get() && self.pending.borrow().len() == 0 {
             self.outbox.finish();
@@ -517,13 +537,34 @@ impl FrameHandler for Connection {
         self.push_target.is_some()
     }
 
+    /// What one client may make a broker answer must not cost all others their connection.
+    fn passes_over(&self) -> bool {
+        true
+    }
+
+    fn on_long_frame(&self, head: &[u8], length: u64) -> Result<(), DecodeError> {
+        let view = CommandView::decode_upstream(head)?;
+        self.note_heard();
+        if view.is_response()
+            && let Some((sent, completion)) = self.take_pending(view.opaque())
+        {
+            debug!(peer = %self.peer, length, "an answer is longer than a frame may be");
+            if sent.is_some() {
+                completion.fail(UpstreamError::AnswerTooLong {
+                    peer: self.peer.clone(),
+                    length,
+                });
+            }
+            if self.retired.get() {
+                self.close_if_done();
+            }
+        }
+        Ok(())
+    }
+
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         let view = CommandView::decode_upstream(frame.bytes())?;
-        if self.health.heard()
-            && let Some(breaker) = &self.breaker
-        {
-            breaker.succeeded();
-        }
+        self.note_heard();
         if !view.is_response() {
             let target = self.push_target.as_ref().and_then(Weak::upgrade);
             if let (Some(target), Some(this)) = (target, self.this.upgrade()) {
@@ -531,12 +572,10 @@ impl FrameHandler for Connection {
             }
             return Ok(());
         }
-        let removed = self.pending.borrow_mut().remove(view.opaque());
-        let Some((sent, completion)) = removed else {
+        let Some((sent, completion)) = self.take_pending(view.opaque()) else {
             return Ok(());
         };
         if let Some(sent) = sent {
-            self.metrics.outstanding.add(-1);
             // How long a poll takes says nothing of the broker.
             if !completion.is_long_poll() {
                 let waited = self.context.buffers.now().saturating_duration_since(sent);

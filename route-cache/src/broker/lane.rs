@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{RemotingCommand, RequestCode};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
@@ -21,8 +20,8 @@ use tracing::debug;
 use super::connection::{Connection, PushTarget};
 use super::context::Context;
 use super::link::label;
+use super::probe::probe;
 use super::registration::{Frame, Heard, Registration, Verdict};
-use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
 
 /// How long a broker that has left a heartbeat unanswered may take for anything at all. A heartbeat may wait there for
@@ -380,13 +379,4 @@ impl Lane {
         *self.state.borrow_mut() = state;
         self.changed.notify_waiters();
     }
-}
-
-/// What a broker answers whatever it is busy with: it checks a filter that is not there. That needs no group and no topic,
-/// leaves no line in its log, and has threads that heartbeats do not use
-/// (`BrokerController.registerProcessor`: `clientManageExecutor`).
-fn probe(config: &UpstreamConfig) -> Bytes {
-    let body = Bytes::from_static(br#"{"clientId":"remora-probe","group":"remora-probe"}"#);
-    let request = RemotingCommand::request(RequestCode::CHECK_CLIENT_CONFIG).with_body(body);
-    config.signed(request).to_bytes()
 }

@@ -34,7 +34,8 @@ pub enum Class {
     Request,
     /// Pulls: answered with much, or after long.
     Pull,
-    /// Large requests, and those of clients that have many outstanding, so that others' do not wait behind them.
+    /// Large requests, those of clients that have many outstanding, and those whose answers may be large, so that others' do
+    /// not wait behind them.
     Bulk,
     /// Pulls of clients that have many outstanding, for the same reason.
     Crowd,

@@ -15,13 +15,13 @@ use crate::error::UpstreamError;
 
 /// How long what was sent may stay unacknowledged by the other host before the kernel gives a connection up. On its way
 /// there may be a table that has forgotten the connection, and drops what belongs to it.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(8);
 
 /// How long a connection is idle before the kernel asks the other host whether it still knows it; and how often it asks, how
-/// many times. Lanes are idle for most of their lives.
-const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_PAUSE: Duration = Duration::from_secs(3);
-const KEEP_ALIVE_COUNT: u32 = 4;
+/// many times. Lanes are idle for most of their lives; what has lost one is noticed within 10 s.
+const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(4);
+const KEEP_ALIVE_PAUSE: Duration = Duration::from_secs(2);
+const KEEP_ALIVE_COUNT: u32 = 2;
 
 /// What an established connection is made of.
 pub(super) enum Stream {

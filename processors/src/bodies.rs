@@ -1,0 +1,57 @@
+//! Bodies that are read: long ones by another thread, for the worker has others to serve.
+
+use bytes::Bytes;
+use remoting_codec::BodyError;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::error::ProcessError;
+use crate::request::Request;
+
+/// A body of more bytes is read by another thread.
+pub(crate) const LONG: usize = 64 * 1024;
+
+/// Most bytes of a request's body that is read here, a heartbeat's apart: some thousand queues or receipts.
+pub(crate) const BODY_MAX: usize = 1024 * 1024;
+
+/// So many long ones are read at the same time, by all workers together.
+static READING: Semaphore = Semaphore::const_new(2);
+
+/// Reads the body of a request.
+///
+/// # Errors
+/// When it has more than [`BODY_MAX`] bytes, or is not what it should be.
+pub(crate) async fn of_request<T: Send + 'static>(
+    request: &Request,
+    what: &'static str,
+    read: fn(&[u8]) -> Result<T, BodyError>,
+) -> Result<T, ProcessError> {
+    let body = request.view()?.body_range();
+    if body.len() > BODY_MAX {
+        return Err(ProcessError::TooLong(what, BODY_MAX));
+    }
+    of_frame(request.bytes(), body, what, read).await
+}
+
+/// Reads the body of a frame, which is at that place.
+///
+/// # Errors
+/// When it is not what it should be.
+pub(crate) async fn of_frame<T: Send + 'static>(
+    frame: Bytes,
+    body: std::ops::Range<usize>,
+    what: &'static str,
+    read: fn(&[u8]) -> Result<T, BodyError>,
+) -> Result<T, ProcessError> {
+    if body.len() <= LONG {
+        return Ok(read(frame.get(body).unwrap_or_default())?);
+    }
+    // The semaphore is never closed, and a reader that panics has not read anything.
+    let _turn = READING.acquire().await;
+    let reading = spawn_blocking(move || read(frame.get(body).unwrap_or_default()));
+    let unread = |error: JoinError| BodyError {
+        what,
+        reason: error.to_string(),
+    };
+    Ok(reading.await.map_err(unread)??)
+}

@@ -1,0 +1,110 @@
+//! Where clients come from, as far as shares and limits tell clients apart.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use remoting_transport::Group;
+use tokio::sync::Semaphore;
+
+/// Most look-ups of routes that the clients of one address may have under way with one worker.
+const LOOK_UPS_MAX: usize = 256;
+
+/// What counts as one address: an IPv4 address, or an IPv6 network of 64 bits, for one host has all of that (RFC 4291, 2.5.4).
+/// An IPv4 address that IPv6 maps is itself.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct AddressKey(IpAddr);
+
+impl From<IpAddr> for AddressKey {
+    fn from(address: IpAddr) -> Self {
+        /// The bits that tell networks apart.
+        const NETWORK: u128 = u128::MAX << 64;
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+            address => address,
+        })
+    }
+}
+
+/// What all clients of one address share, as one worker sees it.
+#[derive(Debug)]
+pub struct Address {
+    key: AddressKey,
+    look_ups: Arc<Semaphore>,
+    holders: Rc<Group>,
+}
+
+impl Address {
+    /// The accounts of its clients.
+    #[must_use]
+    pub fn holders(&self) -> &Rc<Group> {
+        &self.holders
+    }
+
+    /// Which it is.
+    #[must_use]
+    pub fn key(&self) -> AddressKey {
+        self.key
+    }
+
+    /// The turns of its look-ups of routes.
+    #[must_use]
+    pub fn look_ups(&self) -> &Arc<Semaphore> {
+        &self.look_ups
+    }
+}
+
+/// The addresses that a worker's clients come from.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(RefCell<HashMap<AddressKey, Weak<Address>>>);
+
+impl Addresses {
+    pub(crate) fn of(&self, key: AddressKey) -> Rc<Address> {
+        let mut all = self.0.borrow_mut();
+        if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        // Those that nobody comes from any more go before the table would grow.
+        if all.len() == all.capacity() {
+            all.retain(|_, address| address.strong_count() > 0);
+        }
+        let address = Rc::new(Address {
+            key,
+            look_ups: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
+            holders: Rc::default(),
+        });
+        all.insert(key, Rc::downgrade(&address));
+        address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let key = |text: &str| AddressKey::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(
+            key("2001:db8:1:2::1"),
+            key("2001:db8:1:2:ffff:ffff:ffff:ffff")
+        );
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:10.0.0.1"), key("10.0.0.1"));
+        assert_ne!(key("::ffff:10.0.0.1"), key("::ffff:10.0.0.2"));
+    }
+
+    #[test]
+    fn what_is_kept_of_addresses_does_not_grow() {
+        let addresses = Addresses::default();
+        let stays = addresses.of(IpAddr::from([10, 0, 0, 1]).into());
+        for nth in 0..100_000_u32 {
+            addresses.of(IpAddr::from(nth.to_be_bytes()).into());
+        }
+        assert!(addresses.0.borrow().len() < 100);
+        let again = addresses.of(IpAddr::from([10, 0, 0, 1]).into());
+        assert!(Rc::ptr_eq(&stays, &again));
+    }
+}
