@@ -244,7 +244,7 @@ table! {
         broker_buffer_bytes: u64 = 32 * 1024 * 1024,
         /// Requests of one client that may be outstanding before it is read no further; as many long polls, further ones are refused (2).
         outstanding_requests: u64 = 16384,
-        /// Requests that may be outstanding at one broker, per worker, before further ones are refused (2).
+        /// Requests that may be outstanding at one broker, per worker, before clients that have more than their share are refused (2).
         broker_outstanding: u64 = 65536,
         /// Clients' connections in all; a further one is closed at once. Also where the limit of open files has no room for it and
         /// for a connection of its own to each of two brokers: what Remora keeps for itself is at most a quarter, and another
@@ -288,7 +288,7 @@ table! {
         offset_ms: u64 = 4500,
         /// To lock or unlock queues.
         lock_ms: u64 = 800,
-        /// To answer anything else but pulls, which say themselves how long they wait.
+        /// To answer anything else. Pulls say how long they wait; searches by key have 16 s, questions to another client 11 s.
         general_ms: u64 = 2500,
     }
 }
@@ -296,7 +296,7 @@ table! {
 table! {
     /// Brokers that fail.
     Breaker {
-        /// Failures to connect or to answer in a row after which requests to a broker are refused at once (14).
+        /// Failures to connect in a row after which requests to a broker are refused at once (14), as after a connection that fell silent.
         failures: u64 = 5,
         /// How often it is then tried whether the broker is back.
         probe_ms: u64 = 1000,
