@@ -1,6 +1,6 @@
 //! One client connection, from its first byte to its last.
 
-use processors::Session;
+use remoting::Session;
 use remoting_codec::FrameLimits;
 use remoting_transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};

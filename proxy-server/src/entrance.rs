@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processors::metrics::Limit;
+use remoting::metrics::Limit;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use processors::metrics::Limit;
+use remoting::metrics::Limit;
 use route_cache::rate::PerSecond;
 use route_cache::{Advertised, Descriptors, Permit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

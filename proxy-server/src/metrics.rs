@@ -7,7 +7,7 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use processors::metrics::{Labels, RequestMetrics};
+use remoting::metrics::{Labels, RequestMetrics};
 use remoting_transport::metrics::{Counter, Gauge, Meter};
 use route_cache::RouteCache;
 use route_cache::metrics::UpstreamMetrics;

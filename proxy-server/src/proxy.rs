@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use parking_lot::Mutex;
-use processors::Settings;
-use processors::metrics::Labels;
+use remoting::Settings;
+use remoting::metrics::Labels;
 use remoting_transport::Pool;
 use route_cache::{
     BrokerTable, Descriptors, NameServers, RouteCache, UpstreamConfig, name_servers,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use processors::Settings;
+use remoting::Settings;
 use route_cache::UpstreamConfig;
 use tracing::{info, warn};
 

@@ -7,8 +7,8 @@ use std::hash::BuildHasher;
 use std::rc::Rc;
 use std::time::Duration;
 
-use processors::metrics::Limit;
-use processors::{Described, Session};
+use remoting::metrics::Limit;
+use remoting::{Described, Session};
 use remoting_transport::{CONNECTION, Ledger};
 use slab::Slab;
 use tokio::time::Instant;

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use processors::metrics::Limit;
-use processors::{Counting, Described, Session, Settings, SlowLog};
+use remoting::metrics::Limit;
+use remoting::{Counting, Described, Session, Settings, SlowLog};
 use remoting_codec::FrameLimits;
 use remoting_transport::{Pool, say_farewell};
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};

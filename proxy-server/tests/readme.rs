@@ -5,8 +5,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use processors::table::TABLE;
 use proxy_server::{Args, Config, example, table};
+use remoting::table::TABLE;
 
 /// How the table of keys begins.
 const INTRODUCTION: &str = "\

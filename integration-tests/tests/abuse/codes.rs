@@ -1,7 +1,7 @@
 //! A request of each code, made from the table of those that are served: a new one gets into the suite by itself.
 
 use integration_tests::abuse::{BROKERS, Request};
-use processors::table::{Processor, Row, TABLE};
+use remoting::table::{Processor, Row, TABLE};
 use remoting_codec::{FieldKind, RequestCode};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use integration_tests::abuse::{Attack, BROKERS, Ground, Outcome, Request, UNANSWERED, World};
-use processors::table::Row;
+use remoting::table::Row;
 use remoting_codec::RequestCode;
 use tokio::time::sleep;
 

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use processors::Settings;
+use remoting::Settings;
 use route_cache::{RouteConfig, UpstreamConfig};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;

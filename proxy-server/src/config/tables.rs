@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use processors::{BrokerAddresses, Settings};
+use remoting::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
 use super::keys::{File, Limits};

@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use processors::BrokerAddresses;
+use remoting::BrokerAddresses;
 use remoting_codec::{RemotingCommand, RequestCode};
 
 use super::*;

@@ -6,11 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use processors::Described;
-use processors::metrics::{OTHER, SIZES};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
+use remoting::Described;
+use remoting::metrics::{OTHER, SIZES};
 use remoting_codec::{Language, Version};
 use remoting_transport::metrics::{DURATIONS, Meter};
 use route_cache::metrics::BrokerMetrics;

@@ -8,8 +8,8 @@ use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{BROKER, Row, pop_field};
 
 /// Where in a receipt (`ExtraInfoUtil` in the reference) the broker's name stands, its parts being

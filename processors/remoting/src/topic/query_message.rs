@@ -23,8 +23,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{BROKER, TOPIC};
 
 /// The same requests come together while no more than this is between two of them. A client sends them one right after the

@@ -9,41 +9,20 @@
 //! (an answer from a name server, several brokers, a lane that is not there yet) become a task.
 
 mod admin_relay;
-mod assignment;
-mod batch_ack;
-mod bodies;
-mod client_config;
-mod connections;
-mod consumer_list;
-mod create_topic;
+mod consume;
 mod dispatch;
-mod elsewhere;
 mod error;
-mod heartbeat;
-mod leaving;
-mod lock_batch;
-mod look_ups;
-mod membership;
+mod member;
 pub mod metrics;
 mod notice;
-mod pop;
-mod pull;
-mod push;
-mod query_message;
-mod receipt;
+mod produce;
 mod relay;
-mod replica;
-mod reply;
-mod request;
-mod send;
 mod session;
 mod settings;
-mod slow_log;
 pub mod table;
-mod topic_route;
-mod unregister;
+mod topic;
 
 pub use error::ProcessError;
+pub use session::slow_log::SlowLog;
 pub use session::{Counting, Described, Session};
 pub use settings::{BrokerAddresses, Settings};
-pub use slow_log::SlowLog;

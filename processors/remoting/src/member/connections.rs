@@ -8,12 +8,12 @@ use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
 
 use route_cache::UpstreamError;
 
-use crate::bodies;
-use crate::create_topic::ask_all;
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::bodies;
+use crate::session::request::Request;
+use crate::topic::create_topic::ask_all;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;

@@ -8,12 +8,14 @@ use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, Seriali
 use remoting_transport::Frame;
 use route_cache::{Broker, Connection, UpstreamError};
 
+use crate::consume::replica;
 use crate::error::ProcessError;
+use crate::member::heartbeat;
+use crate::relay;
 use crate::relay::Counted;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{Row, TOPIC, pull_field};
-use crate::{heartbeat, relay, replica};
 
 /// Bit of `sysFlag`: the broker may wait for messages (`PullSysFlag`).
 const SUSPEND: i32 = 2;

@@ -8,11 +8,11 @@ use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
 use route_cache::{Broker, UpstreamError};
 use tokio::task::{JoinSet, yield_now};
 
-use crate::bodies;
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::bodies;
+use crate::session::request::Request;
 
 /// After so many queues, others get their turn.
 const QUEUES_PER_TURN: usize = 512;

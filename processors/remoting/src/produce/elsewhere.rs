@@ -16,9 +16,9 @@ use remoting_transport::{Frame, Held};
 use route_cache::{Connection, MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
-use crate::request::Request;
-use crate::send;
+use crate::produce::send;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{BROKER, Row, TOPIC, send_field};
 
 /// The property of a message that is to stay in order with others (`MessageConst.PROPERTY_SHARDING_KEY`).

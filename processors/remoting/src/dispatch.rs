@@ -5,14 +5,27 @@ use std::rc::Rc;
 use remoting_codec::{CommandView, DecodeError, RemotingCommand, SerializeType};
 use remoting_transport::Frame;
 
+use crate::admin_relay;
+use crate::consume::assignment;
+use crate::consume::batch_ack;
+use crate::consume::consumer_list;
+use crate::consume::lock_batch;
+use crate::consume::pop;
+use crate::consume::pull;
+use crate::consume::receipt;
 use crate::error::ProcessError;
-use crate::request::Request;
+use crate::member::client_config;
+use crate::member::connections;
+use crate::member::heartbeat;
+use crate::member::unregister;
+use crate::produce::send;
+use crate::relay;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{Processor, Row};
-use crate::{
-    admin_relay, assignment, batch_ack, client_config, connections, consumer_list, create_topic,
-    heartbeat, lock_batch, pop, pull, query_message, receipt, relay, send, topic_route, unregister,
-};
+use crate::topic::create_topic;
+use crate::topic::query_message;
+use crate::topic::topic_route;
 
 /// Serves a request, or begins to.
 pub(crate) fn dispatch(session: &Rc<Session>, frame: &Frame<'_>, view: &CommandView<'_>) {

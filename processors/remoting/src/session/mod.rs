@@ -1,5 +1,14 @@
 //! One client connection.
 
+pub(crate) mod bodies;
+pub(crate) mod leaving;
+pub(crate) mod look_ups;
+pub(crate) mod membership;
+pub(crate) mod pushes;
+pub(crate) mod request;
+pub(crate) mod requester;
+pub(crate) mod slow_log;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
@@ -21,18 +30,20 @@ use route_cache::{
 };
 use tokio::time::Instant;
 
+use crate::consume::pull;
+use crate::consume::replica::Moved;
+use crate::dispatch;
 use crate::error::ProcessError;
-use crate::leaving::Leaving;
-use crate::look_ups::LookUps;
-use crate::membership::Membership;
 use crate::metrics::{Limit, RequestMetrics, Tag};
-use crate::push::Pushes;
-use crate::query_message::Queries;
-use crate::replica::Moved;
-use crate::request::Request;
+use crate::notice;
+use crate::session::leaving::Leaving;
+use crate::session::look_ups::LookUps;
+use crate::session::membership::Membership;
+use crate::session::pushes::Pushes;
+use crate::session::request::Request;
+use crate::session::slow_log::SlowLog;
 use crate::settings::Settings;
-use crate::slow_log::SlowLog;
-use crate::{dispatch, notice, pull, push};
+use crate::topic::query_message::Queries;
 
 /// Most tasks that one client may have under way: what they keep is charged to it, but what they do is not.
 const TASKS_MAX: usize = 256;
@@ -444,7 +455,7 @@ impl FrameHandler for Session {
             return Ok(());
         };
         if view.is_response() {
-            push::on_response(self, &frame, &view);
+            pushes::on_response(self, &frame, &view);
         } else if let Some(refusal) = self.refusal(&view) {
             self.answer(&view, refusal);
         } else if self.keeps(&view) {
@@ -548,7 +559,7 @@ impl RelayTarget for Session {
 impl PushTarget for Session {
     fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &CommandView<'_>) {
         if !self.is_closed() && !self.is_congested() {
-            push::on_push(self, from, &frame, view);
+            pushes::on_push(self, from, &frame, view);
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::error::ProcessError;
-use crate::request::Request;
+use crate::session::request::Request;
 
 /// A body of more bytes is read by another thread.
 pub(crate) const LONG: usize = 64 * 1024;

@@ -11,12 +11,13 @@ use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, Response
 use remoting_transport::Frame;
 use route_cache::{Connection, Origin, RelayTarget, Upstream, UpstreamError};
 
+use crate::consume::pull;
 use crate::error::ProcessError;
+use crate::relay;
 use crate::relay::Counted;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{Row, TOPIC, pop_field};
-use crate::{pull, relay};
 
 /// What a broker may take longer than it was allowed to wait for messages, by its clock and not by this one. Java waits 10 s
 /// longer.

@@ -9,8 +9,8 @@ use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{Patience, Processor, Row};
 use route_cache::Class;
 

@@ -9,8 +9,8 @@ use route_cache::{Broker, Class, Connection, MOCK_PREFIX, RelayTarget, RouteErro
 
 use crate::error::ProcessError;
 use crate::metrics::{Limit, Tag};
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::settings::BrokerAddresses;
 use crate::table::{BROKER, Row, TOPIC};
 

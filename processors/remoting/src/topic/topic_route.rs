@@ -9,8 +9,8 @@ use route_cache::{NameServerError, RouteError, TopicRoute};
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{Row, route_field};
 
 pub(crate) fn process(

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use remoting_codec::body::AssignmentQuery;
 
-use crate::bodies;
-use crate::consumer_list::lane_of_topics;
+use crate::consume::consumer_list::lane_of_topics;
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::bodies;
+use crate::session::request::Request;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;

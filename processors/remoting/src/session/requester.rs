@@ -20,7 +20,7 @@ use route_cache::UpstreamError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::heartbeat;
+use crate::member::heartbeat;
 use crate::session::Session;
 
 /// Prefix of the groups that are registered for replies.

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use remoting_codec::body::ClientConfig;
 
-use crate::bodies;
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::bodies;
+use crate::session::request::Request;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;

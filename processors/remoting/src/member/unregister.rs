@@ -6,9 +6,9 @@ use remoting_codec::{Fields, RemotingCommand, ResponseCode};
 use tokio::task::JoinSet;
 
 use crate::error::ProcessError;
-use crate::membership::Unregistered;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::membership::Unregistered;
+use crate::session::request::Request;
 
 /// Most bytes of an unregistration, for it is kept.
 const FRAME_MAX: usize = 16 * 1024;

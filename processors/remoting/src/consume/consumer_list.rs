@@ -12,11 +12,12 @@ use remoting_codec::body::ConsumerList;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
 use route_cache::Connection;
 
-use crate::bodies;
 use crate::error::ProcessError;
-use crate::request::Request;
+use crate::member::heartbeat;
+use crate::relay;
 use crate::session::Session;
-use crate::{heartbeat, relay};
+use crate::session::bodies;
+use crate::session::request::Request;
 
 /// Topic of a group's retries, which lives wherever the group is known.
 const RETRY_PREFIX: &str = "%RETRY%";

@@ -15,12 +15,15 @@ use remoting_transport::Frame;
 use route_cache::{Broker, Class};
 
 use crate::error::ProcessError;
+use crate::member::heartbeat;
 use crate::metrics::{Tag, message_type};
+use crate::produce::elsewhere;
+use crate::relay;
 use crate::relay::Counted;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
+use crate::session::requester;
 use crate::table::{Row, TOPIC, send_field};
-use crate::{elsewhere, heartbeat, relay, reply};
 
 /// Bits of `sysFlag` about transactions (`MessageSysFlag` in the reference), and their value in a half
 /// message.
@@ -89,7 +92,7 @@ async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), P
     }
     if is_request(request.row, &fields) {
         session.membership.borrow_mut().note_requester();
-        reply::introduce(session).await;
+        requester::introduce(session).await;
     }
     let time = session.settings.time(request.row.patience);
     give(session, &broker, request.row, &frame, &view, &fields, time)?;

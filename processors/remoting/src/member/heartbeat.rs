@@ -15,10 +15,12 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
-use crate::membership::Said;
-use crate::request::Request;
+use crate::relay;
 use crate::session::Session;
-use crate::{bodies, relay, reply};
+use crate::session::bodies;
+use crate::session::membership::Said;
+use crate::session::request::Request;
+use crate::session::requester;
 
 /// Most topics of one heartbeat whose routes are looked up at the same time.
 const LOOK_UPS_MAX: usize = 16;
@@ -50,7 +52,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     open_lanes(&session, &brokers);
     if session.membership.borrow().is_requester() {
-        reply::open_lanes(&session).await;
+        requester::open_lanes(&session).await;
     }
     let verdicts = tell_all(&session, said.key, view.frame().len()).await;
     let response = summary(verdicts)?;
@@ -58,7 +60,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         session.membership.borrow_mut().set_told(said.key);
     }
     session.answer(&view, response);
-    reply::renew(&session, said.key).await;
+    requester::renew(&session, said.key).await;
     Ok(())
 }
 

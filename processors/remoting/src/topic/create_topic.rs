@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::request::Request;
 use crate::session::Session;
+use crate::session::request::Request;
 use crate::table::{BROKER, TOPIC};
 
 /// Place of `defaultTopic`: the topic whose brokers are meant.

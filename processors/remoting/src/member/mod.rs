@@ -1,0 +1,6 @@
+//! What clients declare of themselves, and questions about members.
+
+pub(crate) mod client_config;
+pub(crate) mod connections;
+pub(crate) mod heartbeat;
+pub(crate) mod unregister;
