@@ -9,6 +9,8 @@
 //! (an answer from a name server, several brokers, a lane that is not there yet) become a task.
 
 mod admin_relay;
+mod answers;
+mod client;
 mod consume;
 mod dispatch;
 mod error;

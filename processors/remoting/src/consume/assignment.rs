@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use remoting_codec::body::AssignmentQuery;
 
-use crate::consume::consumer_list::lane_of_topics;
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
+use crate::session::lanes::lane_of_topics;
 use crate::session::request::Request;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
@@ -24,6 +25,6 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         let time = session.settings.time(request.row.patience);
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
-    let broker = relay::any_broker(&session, &query.topic).await?;
+    let broker = choose::any_broker(&session, &query.topic).await?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
 }

@@ -10,20 +10,17 @@ use std::rc::Rc;
 use bytes::Bytes;
 use remoting_codec::body::ConsumerList;
 use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
-use route_cache::Connection;
 
 use crate::error::ProcessError;
-use crate::member::heartbeat;
 use crate::relay;
+use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
+use crate::session::lanes;
 use crate::session::request::Request;
 
 /// Topic of a group's retries, which lives wherever the group is known.
 const RETRY_PREFIX: &str = "%RETRY%";
-
-/// So many topics of a group are looked at, the same ones for all members: the first by name.
-const TOPICS_MAX: usize = 64;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
@@ -35,7 +32,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let time = session.settings.time(request.row.patience);
     let topics = session.membership.borrow().topics(&group);
     if let Some(topics) = topics
-        && let Some(connection) = lane_of_topics(&session, topics.iter()).await
+        && let Some(connection) = lanes::lane_of_topics(&session, topics.iter()).await
     {
         if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP {
             let answer = connection.call(request.bytes(), time).await?;
@@ -44,7 +41,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         return relay::on_connection(&session, &connection, &request.frame(), &view, time);
     }
     let topic = format!("{RETRY_PREFIX}{group}");
-    let broker = relay::any_broker(&session, &topic).await;
+    let broker = choose::any_broker(&session, &topic).await;
     let broker = broker.map_err(|_| ProcessError::NoConsumer(group.into_owned()))?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
 }
@@ -68,18 +65,4 @@ async fn each_once(
     }
     let response = RemotingCommand::decode(answer)?.with_body(members.encode());
     session.pass_on(view, &response.to_bytes())
-}
-
-/// The first lane on which the client is known, of those to brokers that have one of the topics.
-pub(crate) async fn lane_of_topics<'a>(
-    session: &Session,
-    topics: impl Iterator<Item = &'a str>,
-) -> Option<Rc<Connection>> {
-    let brokers = heartbeat::brokers_of(session, topics.take(TOPICS_MAX)).await;
-    let membership = session.membership.borrow();
-    let mut lanes = membership.lanes().iter();
-    lanes.find_map(|lane| {
-        let theirs = brokers.iter().any(|broker| broker.name() == lane.broker());
-        lane.registered().filter(|_| theirs)
-    })
 }

@@ -10,6 +10,7 @@ use tokio::task::{JoinSet, yield_now};
 
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
 use crate::session::request::Request;
@@ -31,7 +32,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         if unknown.contains(&(name, topic)) {
             continue;
         }
-        match relay::named_broker(&session, name, topic, Some(queue.queue_id)).await {
+        match choose::named_broker(&session, name, topic, Some(queue.queue_id)).await {
             Ok(broker) => {
                 let name = broker.name().clone();
                 let (_, queues) = by_broker.entry(name).or_insert((broker, HashSet::new()));

@@ -11,10 +11,11 @@ use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, Response
 use remoting_transport::Frame;
 use route_cache::{Connection, Origin, RelayTarget, Upstream, UpstreamError};
 
-use crate::consume::pull;
 use crate::error::ProcessError;
 use crate::relay;
 use crate::relay::Counted;
+use crate::relay::choose;
+use crate::relay::consumer;
 use crate::session::Session;
 use crate::session::request::Request;
 use crate::table::{Row, TOPIC, pop_field};
@@ -42,16 +43,17 @@ pub(crate) fn process(
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
     let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = relay::known_broker(session, &fields)
-        && let Some(connection) = pull::connection_now(session, &broker, row, &fields)?
+    if let Some(broker) = choose::known_broker(session, &fields)
+        && let Some(connection) = consumer::connection_now(session, &broker, row, &fields)?
     {
         return on_connection(session, &connection, frame, view, &fields);
     }
     session.spawn(Request::new(frame, row), |session, request| async move {
-        let broker = relay::find_broker(&session, &request).await?;
+        let broker = choose::find_broker(&session, &request).await?;
         let view = request.view()?;
         let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-        let connection = pull::connection_later(&session, &broker, request.row, &fields).await?;
+        let connection =
+            consumer::connection_later(&session, &broker, request.row, &fields).await?;
         on_connection(&session, &connection, &request.frame(), &view, &fields)
     });
     Ok(())

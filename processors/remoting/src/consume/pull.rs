@@ -3,16 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use remoting_codec::body::MessageModel;
-use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
+use remoting_codec::{CommandView, Fields};
 use remoting_transport::Frame;
-use route_cache::{Broker, Connection, UpstreamError};
+use route_cache::{Broker, Connection};
 
 use crate::consume::replica;
 use crate::error::ProcessError;
-use crate::member::heartbeat;
 use crate::relay;
 use crate::relay::Counted;
+use crate::relay::choose;
+use crate::relay::consumer;
 use crate::session::Session;
 use crate::session::request::Request;
 use crate::table::{Row, TOPIC, pull_field};
@@ -37,16 +37,17 @@ pub(crate) fn process(
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
     let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = relay::known_broker(session, &fields)
-        && let Some(connection) = connection_now(session, &broker, row, &fields)?
+    if let Some(broker) = choose::known_broker(session, &fields)
+        && let Some(connection) = consumer::connection_now(session, &broker, row, &fields)?
     {
         return on_connection(session, &broker, &connection, frame, view, &fields);
     }
     session.spawn(Request::new(frame, row), |session, request| async move {
-        let broker = relay::find_broker(&session, &request).await?;
+        let broker = choose::find_broker(&session, &request).await?;
         let view = request.view()?;
         let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-        let connection = connection_later(&session, &broker, request.row, &fields).await?;
+        let connection =
+            consumer::connection_later(&session, &broker, request.row, &fields).await?;
         on_connection(
             &session,
             &broker,
@@ -94,65 +95,6 @@ fn on_connection(
     })
 }
 
-/// The connection that a pull goes over, unless the broker does not know the consumer yet.
-///
-/// A broadcast consumer's pulls go over its lane: the broker keeps its offsets by the connection on
-/// which it is registered (`BroadcastOffsetManager` in the reference).
-pub(crate) fn connection_now(
-    session: &Session,
-    broker: &Broker,
-    row: &Row,
-    fields: &Fields<'_>,
-) -> Result<Option<Rc<Connection>>, UpstreamError> {
-    let membership = session.membership.borrow();
-    let Some(model) = consumer(fields, |group| membership.consumer(group)) else {
-        // The client has not said that it is in the group: the broker decides what that means.
-        return broker
-            .connection(session.class_of_poll(row.class), row.needs_master)
-            .map(Some);
-    };
-    let addresses = broker.addresses();
-    let lane = addresses
-        .readable()
-        .and_then(|address| membership.lane(broker.name(), address))
-        .and_then(|lane| lane.registered());
-    match (model, lane) {
-        (_, None) => Ok(None),
-        (MessageModel::Broadcasting, lane) => Ok(lane),
-        (MessageModel::Clustering, _) => broker
-            .connection(session.class_of_poll(row.class), row.needs_master)
-            .map(Some),
-    }
-}
-
-/// The same, waiting for the broker to know the consumer: one that does not answers an error, after
-/// which a client pauses for seconds.
-pub(crate) async fn connection_later(
-    session: &Rc<Session>,
-    broker: &Broker,
-    row: &Row,
-    fields: &Fields<'_>,
-) -> Result<Rc<Connection>, ProcessError> {
-    let address = broker.addresses().readable().cloned();
-    let lane = address.and_then(|address| heartbeat::lane_to(session, broker, &address));
-    let registered = match lane {
-        Some(lane) => {
-            lane.wait_registered(session.settings.registration_time)
-                .await
-        }
-        None => None,
-    };
-    let model = consumer(fields, |group| session.membership.borrow().consumer(group));
-    match (model, registered) {
-        (Some(MessageModel::Broadcasting), Some(lane)) => Ok(lane),
-        _ => Ok(broker.connection(session.class_of_poll(row.class), row.needs_master)?),
-    }
-}
-
-fn consumer<T>(fields: &Fields<'_>, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-    find(&fields.value(pull_field::GROUP)?.text())
-}
-
 /// How long the broker may take.
 fn time(fields: &Fields<'_>) -> Duration {
     let sys_flag = fields
@@ -166,24 +108,4 @@ fn time(fields: &Fields<'_>) -> Duration {
         .and_then(|wait| wait.long());
     let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
     Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
-}
-
-/// In the place of an answer that the client has no room for: nothing found, ask again at once from
-/// the offset that was asked for.
-pub(crate) fn ask_again(view: &CommandView<'_>, offset: i64) -> RemotingCommand {
-    let offset = offset.to_string();
-    let code = ResponseCode::PULL_RETRY_IMMEDIATELY;
-    let mut again = RemotingCommand::response(code, 0, SerializeType::Json)
-        .with_remark("the client does not read what it has pulled");
-    view.ext_fields().visit(|name, value| {
-        let value = if name == "nextBeginOffset" {
-            offset.clone()
-        } else {
-            value.text().into_owned()
-        };
-        again
-            .ext_fields
-            .push((name.to_owned().into(), value.into()));
-    });
-    again
 }

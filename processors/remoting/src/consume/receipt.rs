@@ -8,6 +8,7 @@ use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::choose;
 use crate::session::Session;
 use crate::session::request::Request;
 use crate::table::{BROKER, Row, pop_field};
@@ -23,7 +24,7 @@ pub(crate) fn process(
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
     let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = relay::known_broker(session, &fields) {
+    if let Some(broker) = choose::known_broker(session, &fields) {
         return relay::to_broker(session, &broker, row, frame, view);
     }
     session.spawn(Request::new(frame, row), |session, request| async move {
@@ -37,7 +38,7 @@ pub(crate) fn process(
             Some(name) if fields.value(BROKER).is_none() && session.broker.is_none() => {
                 session.upstream.broker(name).await?
             }
-            _ => relay::find_broker(&session, &request).await?,
+            _ => choose::find_broker(&session, &request).await?,
         };
         relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
     });

@@ -4,8 +4,6 @@
 //! from which of its addresses to pull next. A client cannot follow, for it sees one address of each
 //! broker; so Remora does.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use remoting_codec::{CommandView, Fields};
@@ -13,37 +11,11 @@ use remoting_transport::Frame;
 use route_cache::{Broker, Connection, Origin, RelayTarget, UpstreamError};
 
 use crate::session::Session;
+use crate::session::moved::Queue;
 use crate::table::{TOPIC, pull_field};
 
 /// The ext field of a pull's answer.
 const SUGGESTION: &str = "suggestWhichBrokerId";
-
-/// Most queues of one client that are remembered; more, and they are read from the master again.
-const MOVED_MAX: usize = 4096;
-
-/// A queue that a group reads.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Queue {
-    broker: Rc<str>,
-    group: String,
-    topic: String,
-    id: i32,
-}
-
-/// The queues of one client that are read from a replica, and which.
-#[derive(Debug, Default)]
-pub(crate) struct Moved(RefCell<HashMap<Queue, i64>>);
-
-impl Moved {
-    fn suggest(&self, queue: &Queue, id: i64) {
-        let mut moved = self.0.borrow_mut();
-        if id <= 0 {
-            moved.remove(queue);
-        } else if moved.len() < MOVED_MAX {
-            moved.insert(queue.clone(), id);
-        }
-    }
-}
 
 /// The queue of a pull, if its broker has replicas at all.
 pub(crate) fn queue(broker: &Broker, fields: &Fields<'_>) -> Option<Queue> {
@@ -65,7 +37,7 @@ pub(crate) fn connection(
     broker: &Broker,
     queue: &Queue,
 ) -> Option<Rc<Connection>> {
-    let id = *session.moved.0.borrow().get(queue)?;
+    let id = session.moved.replica_of(queue)?;
     let (address, connection) = broker.replica(id)?;
     let membership = session.membership.borrow();
     let known = membership

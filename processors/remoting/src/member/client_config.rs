@@ -6,6 +6,7 @@ use remoting_codec::body::ClientConfig;
 
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
 use crate::session::request::Request;
@@ -14,6 +15,6 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let view = request.view()?;
     let config = bodies::of_request(&request, "client configuration", ClientConfig::decode).await?;
     let topic = &config.subscription_data.topic;
-    let broker = relay::any_broker(&session, topic).await?;
+    let broker = choose::any_broker(&session, topic).await?;
     relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
 }

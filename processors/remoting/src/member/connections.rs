@@ -10,10 +10,10 @@ use route_cache::UpstreamError;
 
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::fan_out::ask_all;
 use crate::session::Session;
 use crate::session::bodies;
 use crate::session::request::Request;
-use crate::topic::create_topic::ask_all;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;

@@ -1,35 +1,25 @@
 //! HEART_BEAT (34): relayed, byte for byte, to every broker that must know the client.
 
-use std::collections::HashSet;
-use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt};
 use remoting_codec::body::Heartbeat;
 use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
 use route_cache::rate::{PerSecond, shown};
-use route_cache::{Broker, Lane, UpstreamError, Verdict};
+use route_cache::{UpstreamError, Verdict};
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout_at};
 
 use crate::error::ProcessError;
-use crate::relay;
 use crate::session::Session;
 use crate::session::bodies;
+use crate::session::kind;
+use crate::session::lanes;
 use crate::session::membership::Said;
 use crate::session::request::Request;
 use crate::session::requester;
 
-/// Most topics of one heartbeat whose routes are looked up at the same time.
-const LOOK_UPS_MAX: usize = 16;
-
 /// Clients that have come.
 static CAME: PerSecond = PerSecond::new(100);
-
-/// After so many topics, others get their turn.
-const TOPICS_PER_TURN: usize = 64;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
@@ -45,14 +35,14 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         session.answer(&view, success(Version::V5_5_0));
         return Ok(());
     }
-    let mut brokers = brokers_of(&session, said.topics.iter()).await;
-    if session.broker.is_none() && relay::uses_own_listeners(&session, &view) {
+    let mut brokers = lanes::brokers_of(&session, said.topics.iter()).await;
+    if session.broker.is_none() && kind::uses_own_listeners(&session, &view) {
         // The client has a connection of its own to each of those, and says this there as well.
         brokers.retain(|broker| !session.advertised.brokers.contains_key(&**broker.name()));
     }
-    open_lanes(&session, &brokers);
+    lanes::open_lanes(&session, &brokers);
     if session.membership.borrow().is_requester() {
-        requester::open_lanes(&session).await;
+        lanes::open_to_masters(&session).await;
     }
     let verdicts = tell_all(&session, said.key, view.frame().len()).await;
     let response = summary(verdicts)?;
@@ -101,81 +91,6 @@ async fn take_in(
     drop(membership);
     session.charge_declared();
     Ok(Some(said))
-}
-
-/// The brokers that have these topics, as far as can be told without keeping the client waiting.
-pub(crate) async fn brokers_of(
-    session: &Session,
-    topics: impl Iterator<Item = &str>,
-) -> Vec<Rc<Broker>> {
-    if let Some(name) = &session.broker {
-        let broker = session.upstream.broker(name).await;
-        return broker.into_iter().collect();
-    }
-    let loading = topics.map(|topic| session.route(topic));
-    let mut loading = pin!(stream::iter(loading).buffer_unordered(LOOK_UPS_MAX));
-    let deadline = Instant::now() + session.settings.heartbeat_time / 2;
-    let mut brokers: Vec<Rc<Broker>> = Vec::new();
-    let mut seen = HashSet::new();
-    let mut turn = 0;
-    while let Ok(Some(loaded)) = timeout_at(deadline, loading.next()).await {
-        turn += 1;
-        if turn % TOPICS_PER_TURN == 0 {
-            yield_now().await;
-        }
-        // A topic may not exist yet: that of a group's retries begins with the first heartbeat.
-        let Ok(route) = loaded else {
-            continue;
-        };
-        for broker in route.brokers() {
-            let known = session.upstream.known_broker(&broker.broker_name);
-            brokers.extend(known.filter(|new| seen.insert(Rc::as_ptr(new))));
-        }
-    }
-    brokers
-}
-
-/// Opens the lanes that are missing: to these brokers, their replicas too, for consumers may read there
-/// and are refused where they are not known; and to the masters that the client has sent to.
-fn open_lanes(session: &Rc<Session>, brokers: &[Rc<Broker>]) {
-    // A lane to where no broker is any more is none.
-    session.membership.borrow_mut().retain_lanes(|lane| {
-        let broker = session.upstream.known_broker(lane.broker());
-        broker.is_some_and(|broker| broker.addresses().all().any(|at| at == lane.address()))
-    });
-    let sent_to = session.membership.borrow_mut().take_sent_to();
-    for broker in brokers {
-        for address in broker.addresses().all() {
-            lane_to(session, broker, address);
-        }
-    }
-    for broker in &sent_to {
-        if let Some(address) = broker.addresses().master() {
-            lane_to(session, broker, address);
-        }
-    }
-}
-
-/// The lane to that address; opened if there is none. `None` when the client has gone, or has not
-/// said who it is.
-pub(crate) fn lane_to(
-    session: &Rc<Session>,
-    broker: &Broker,
-    address: &Arc<str>,
-) -> Option<Rc<Lane>> {
-    let mut membership = session.membership.borrow_mut();
-    if let Some(lane) = membership.lane(broker.name(), address) {
-        return Some(lane.clone());
-    }
-    let registration = membership.registration()?;
-    let lane = session.upstream.open_lane(
-        broker.name().clone(),
-        address.clone(),
-        registration,
-        Rc::downgrade(session) as _,
-    );
-    membership.add_lane(lane.clone());
-    Some(lane)
 }
 
 /// Says the client's heartbeat of that key, of so many bytes, on all of its lanes.

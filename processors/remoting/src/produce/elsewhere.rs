@@ -16,6 +16,7 @@ use remoting_transport::{Frame, Held};
 use route_cache::{Connection, MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
+use crate::produce::introduction;
 use crate::produce::send;
 use crate::session::Session;
 use crate::session::request::Request;
@@ -90,7 +91,7 @@ pub(crate) async fn send(
         }
         if send::give(&session, &other, row, &frame, &view, &fields, left).is_ok() {
             tracing::debug!(%broker, to = %other.name(), %error, "sent elsewhere");
-            send::introduce(&session, &other);
+            introduction::introduce(&session, &other);
             return Ok(());
         }
     }

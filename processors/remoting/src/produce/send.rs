@@ -15,11 +15,12 @@ use remoting_transport::Frame;
 use route_cache::{Broker, Class};
 
 use crate::error::ProcessError;
-use crate::member::heartbeat;
 use crate::metrics::{Tag, message_type};
 use crate::produce::elsewhere;
+use crate::produce::introduction;
 use crate::relay;
 use crate::relay::Counted;
+use crate::relay::choose;
 use crate::session::Session;
 use crate::session::request::Request;
 use crate::session::requester;
@@ -46,8 +47,8 @@ pub(crate) fn process(
     view: &CommandView<'_>,
 ) -> Result<(), ProcessError> {
     let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = relay::known_broker(session, &fields)
-        && !expects_something(session, row, &fields, &broker)
+    if let Some(broker) = choose::known_broker(session, &fields)
+        && !introduction::expects_something(session, row, &fields, &broker)
     {
         let time = session.settings.time(row.patience);
         match give(session, &broker, row, frame, view, &fields, time) {
@@ -60,7 +61,7 @@ pub(crate) fn process(
             }
             given => {
                 given?;
-                introduce(session, &broker);
+                introduction::introduce(session, &broker);
             }
         }
         return Ok(());
@@ -84,11 +85,11 @@ pub(crate) fn process(
 
 /// Has the broker know the producer first, where something will come back to it, and gives it the message.
 async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), ProcessError> {
-    let broker = relay::find_broker(session, request).await?;
+    let broker = choose::find_broker(session, request).await?;
     let (frame, view) = (request.frame(), request.view()?);
     let fields = Fields::read(view.ext_fields(), request.row.fields)?;
     if is_half(&fields) {
-        introduce_first(session, &broker, &fields).await;
+        introduction::introduce_first(session, &broker, &fields).await;
     }
     if is_request(request.row, &fields) {
         session.membership.borrow_mut().note_requester();
@@ -96,7 +97,7 @@ async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), P
     }
     let time = session.settings.time(request.row.patience);
     give(session, &broker, request.row, &frame, &view, &fields, time)?;
-    introduce(session, &broker);
+    introduction::introduce(session, &broker);
     Ok(())
 }
 
@@ -153,25 +154,6 @@ fn tag(session: &Session, fields: &Fields<'_>, view: &CommandView<'_>) -> Tag {
         .tag_send(fields.value(TOPIC), message_type, view)
 }
 
-/// Whether something will come back to the producer and brokers do not know it yet.
-fn expects_something(session: &Session, row: &Row, fields: &Fields<'_>, broker: &Broker) -> bool {
-    let membership = session.membership.borrow();
-    let introduced = || {
-        membership
-            .lanes()
-            .iter()
-            .any(|lane| lane.broker() == broker.name())
-    };
-    let joining = || membership.lanes().iter().any(|lane| lane.is_joining());
-    let stands_in = || {
-        let group = fields.value(send_field::GROUP).map(|group| group.text());
-        membership.is_known() || membership.stands_in(&group.unwrap_or_default())
-    };
-    (is_half(fields) && !(introduced() && stands_in()))
-        || (is_request(row, fields) && !(membership.is_requester() && introduced()))
-        || ((is_half(fields) || is_request(row, fields)) && joining())
-}
-
 pub(crate) fn is_half(fields: &Fields<'_>) -> bool {
     let flag = fields
         .value(send_field::SYS_FLAG)
@@ -187,50 +169,4 @@ pub(crate) fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
     ) && fields
         .value(send_field::PROPERTIES)
         .is_some_and(|properties| properties.contains(&REPLY_TO_CLIENT))
-}
-
-/// Has the broker know the producer of a half message before it gets that. One that has not said who it
-/// is yet is known by where it connects from until it does: its group is in the message, and a check
-/// goes to any connection of the group.
-async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, fields: &Fields<'_>) {
-    let group = fields.value(send_field::GROUP).map(|group| group.text());
-    let client_id = session.peer().to_string();
-    let is_new = session
-        .membership
-        .borrow_mut()
-        .stand_in(&client_id, &group.unwrap_or_default());
-    session.charge_declared();
-    let master = broker.addresses().master().cloned();
-    let lane = master.and_then(|address| heartbeat::lane_to(session, broker, &address));
-    let Some(lane) = lane else {
-        return;
-    };
-    let time = session.settings.introduction_time;
-    if is_new && lane.registered().is_some() {
-        // What goes wrong here, the message itself will meet with.
-        let _ = lane.update(time).await;
-    } else {
-        lane.wait_registered(time).await;
-    }
-}
-
-/// Has the broker know the client, if the client has said who it is; else notes it for then.
-pub(crate) fn introduce(session: &Rc<Session>, broker: &Rc<Broker>) {
-    let mut membership = session.membership.borrow_mut();
-    if membership
-        .lanes()
-        .iter()
-        .any(|lane| lane.broker() == broker.name())
-    {
-        return;
-    }
-    if !membership.is_known() {
-        membership.note_sent_to(broker);
-        return;
-    }
-    drop(membership);
-    let address = broker.addresses().master().cloned();
-    if let Some(address) = address {
-        heartbeat::lane_to(session, broker, &address);
-    }
 }

@@ -13,6 +13,7 @@ use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, Respon
 use route_cache::{Class, Origin, Slot, Ticket};
 use tokio::time::Instant;
 
+use crate::answers;
 use crate::metrics::Limit;
 use crate::session::Session;
 
@@ -197,7 +198,7 @@ impl Session {
 
     /// Answers a poll that no broker will answer any more.
     pub(crate) fn answer_empty(&self, origin: &Origin) {
-        let nothing = nothing_found(origin);
+        let nothing = answers::nothing_found(origin);
         self.count_own(origin.code, nothing.code, origin.ticket.begun);
         self.outbox.push(&nothing);
     }
@@ -265,22 +266,4 @@ impl Session {
 
 fn knows_go_away(language: Language, version: Version) -> bool {
     language == Language::JAVA && version > V5_3_1
-}
-
-/// The empty answer to a long poll.
-pub(crate) fn nothing_found(origin: &Origin) -> RemotingCommand {
-    let answer = |code| RemotingCommand::response(code, origin.opaque, origin.serialize_type);
-    match origin.code {
-        RequestCode::POP_MESSAGE => answer(ResponseCode::POLLING_TIMEOUT),
-        RequestCode::NOTIFICATION => answer(ResponseCode::SUCCESS).with_field("hasMsg", "false"),
-        _ => {
-            // The offset to go on from is the one that was asked for.
-            let offset = origin.ticket.note.to_string();
-            answer(ResponseCode::PULL_NOT_FOUND)
-                .with_field("nextBeginOffset", offset)
-                .with_field("minOffset", "0")
-                .with_field("maxOffset", origin.ticket.note.to_string())
-                .with_field("suggestWhichBrokerId", "0")
-        }
-    }
 }

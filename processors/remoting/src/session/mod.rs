@@ -1,61 +1,52 @@
 //! One client connection.
 
+mod answering;
 pub(crate) mod bodies;
-pub(crate) mod leaving;
+pub(crate) mod kind;
+pub(crate) mod lanes;
+mod leaving;
 pub(crate) mod look_ups;
 pub(crate) mod membership;
+pub(crate) mod moved;
 pub(crate) mod pushes;
+pub(crate) mod questions;
 pub(crate) mod request;
 pub(crate) mod requester;
 pub(crate) mod slow_log;
+mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use remoting_codec::body::ConsumeType;
-use remoting_codec::{
-    CommandView, DecodeError, Language, RemotingCommand, RequestCode, ResponseCode, Version,
-};
+use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, Version};
 use remoting_transport::metrics::Meter;
-use remoting_transport::{Account, Frame, FrameHandler, Outbox};
+use remoting_transport::{Account, Outbox};
 use route_cache::rate::shown;
-use route_cache::{
-    Address, Advertised, Connection, Origin, Outstanding, PushTarget, RelayTarget, Upstream,
-    UpstreamError,
-};
+use route_cache::{Address, Advertised, Outstanding, Upstream};
 use tokio::time::Instant;
 
-use crate::consume::pull;
-use crate::consume::replica::Moved;
-use crate::dispatch;
+use self::tasks::TASKS_MAX;
 use crate::error::ProcessError;
-use crate::metrics::{Limit, RequestMetrics, Tag};
+use crate::metrics::{Limit, RequestMetrics};
 use crate::notice;
 use crate::session::leaving::Leaving;
 use crate::session::look_ups::LookUps;
 use crate::session::membership::Membership;
+use crate::session::moved::Moved;
 use crate::session::pushes::Pushes;
-use crate::session::request::Request;
+use crate::session::questions::Queries;
 use crate::session::slow_log::SlowLog;
 use crate::settings::Settings;
-use crate::topic::query_message::Queries;
-
-/// Most tasks that one client may have under way: what they keep is charged to it, but what they do is not.
-const TASKS_MAX: usize = 256;
 
 /// Work that one turn of a client may make before others have theirs, in requests that are relayed.
 const TURN_WORK: usize = 64;
 
 /// What a request is worth that becomes a task, or is answered here.
 const TASK_WORK: usize = 4;
-
-/// What a task takes beside its request.
-const TASK_BYTES: usize = 1024;
 
 /// A client connection: whom answers go to, and what the client has said of itself.
 pub struct Session {
@@ -289,7 +280,39 @@ impl Session {
     /// Whether the client is not read further at the moment.
     #[must_use]
     pub fn is_held_back(&self) -> bool {
-        !self.is_ready()
+        !self.may_take_more()
+    }
+
+    /// Whether another frame of the client may be taken.
+    #[inline]
+    pub(crate) fn may_take_more(&self) -> bool {
+        !self.is_congested()
+            && self.requests() < self.settings.outstanding_limit
+            && self.tasks.get() < TASKS_MAX
+            && self.may_hold_more()
+    }
+
+    /// A frame has come.
+    #[inline]
+    pub(crate) fn note_frame(&self, view: &CommandView<'_>) {
+        if self.received.get() == 0 {
+            self.identity.set(Some((view.language(), view.version())));
+        }
+        self.received.set(self.received.get() + 1);
+        self.work(1);
+        self.heard.set(Some(self.upstream.buffers().now()));
+    }
+
+    /// The client's turn begins.
+    #[inline]
+    pub(crate) fn begin_work(&self) {
+        self.turn.set(0);
+    }
+
+    /// Whether the client has made so much work in this turn that others must have theirs.
+    #[inline]
+    pub(crate) fn has_worked_enough(&self) -> bool {
+        self.turn.get() >= TURN_WORK
     }
 
     /// A limit ends the client's connection.
@@ -348,57 +371,6 @@ impl Session {
         self.answer(view, response.with_remark(reason));
     }
 
-    /// Serves a request in a task of its own: the request is kept, counts as outstanding meanwhile,
-    /// and is refused with the error that the task ends with.
-    pub(crate) fn spawn<F>(
-        self: &Rc<Self>,
-        request: Request,
-        serve: impl FnOnce(Rc<Self>, Request) -> F,
-    ) where
-        F: Future<Output = Result<(), ProcessError>> + 'static,
-    {
-        self.spawn_since(request, self.begun(), serve);
-    }
-
-    /// The same for a request that came a while ago.
-    pub(crate) fn spawn_since<F>(
-        self: &Rc<Self>,
-        request: Request,
-        begun: Instant,
-        serve: impl FnOnce(Rc<Self>, Request) -> F,
-    ) where
-        F: Future<Output = Result<(), ProcessError>> + 'static,
-    {
-        let session = self.clone();
-        let held = self.account().hold(request.len() + TASK_BYTES);
-        let served = serve(self.clone(), request.clone());
-        session.begin();
-        session.tasks.set(session.tasks.get() + 1);
-        session.work(TASK_WORK);
-        tokio::task::spawn_local(async move {
-            let _held = held;
-            let served = {
-                let mut served = pin!(served);
-                poll_fn(|cx| {
-                    session.upstream.buffers().stamp();
-                    session.task_begun.set(Some(begun));
-                    let served = served.as_mut().poll(cx);
-                    session.task_begun.set(None);
-                    served
-                })
-                .await
-            };
-            session.task_begun.set(Some(begun));
-            session.end_task();
-            session.end();
-            if let (Err(error), Ok(view)) = (served, request.view()) {
-                session.refuse(&view, &error);
-            }
-            session.task_begun.set(None);
-            session.leave_behind_answer();
-        });
-    }
-
     /// One more request is outstanding.
     pub(crate) fn begin(&self) {
         self.outstanding.set(self.outstanding.get() + 1);
@@ -418,14 +390,6 @@ impl Session {
         self.turn.set(self.turn.get() + amount);
     }
 
-    fn end_task(&self) {
-        let before = self.tasks.get();
-        self.tasks.set(before.saturating_sub(1));
-        if before == TASKS_MAX {
-            self.outbox.wake();
-        }
-    }
-
     fn is_congested(&self) -> bool {
         self.outbox.len() > self.settings.client_buffer_limit
     }
@@ -440,133 +404,4 @@ impl Session {
         let account = self.account();
         account.may_forward() && !account.is_over_share()
     }
-}
-
-impl FrameHandler for Session {
-    fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
-        let view = CommandView::decode(frame.bytes())?;
-        if self.received.get() == 0 {
-            self.identity.set(Some((view.language(), view.version())));
-        }
-        self.received.set(self.received.get() + 1);
-        self.work(1);
-        self.heard.set(Some(self.upstream.buffers().now()));
-        let Some(this) = self.this() else {
-            return Ok(());
-        };
-        if view.is_response() {
-            pushes::on_response(self, &frame, &view);
-        } else if let Some(refusal) = self.refusal(&view) {
-            self.answer(&view, refusal);
-        } else if self.keeps(&view) {
-            // Answered when the client has nothing more to ask.
-        } else {
-            dispatch::dispatch(&this, &frame, &view);
-        }
-        Ok(())
-    }
-
-    fn is_ready(&self) -> bool {
-        !self.is_congested()
-            && self.requests() < self.settings.outstanding_limit
-            && self.tasks.get() < TASKS_MAX
-            && self.may_hold_more()
-    }
-
-    /// Polls that the client has left are given up, so that the rest of what it said can be taken.
-    fn peer_ended(&self) {
-        self.give_up_polls();
-        self.upstream.note_gone();
-    }
-
-    fn begin_turn(&self) {
-        self.turn.set(0);
-    }
-
-    fn is_turn_over(&self) -> bool {
-        self.turn.get() >= TURN_WORK
-    }
-
-    fn waits_for_turns(&self) -> bool {
-        true
-    }
-}
-
-impl RelayTarget for Session {
-    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        self.end_of(&origin);
-        let now = self.upstream.buffers().now();
-        let time = now.saturating_duration_since(origin.ticket.begun);
-        self.metrics.answered(origin.code, view.code(), true, time);
-        self.slow_log.look(self, origin.code, view.code(), time);
-        if view.body().is_empty() || self.has_room() {
-            if view.code() == ResponseCode::SUCCESS.0 {
-                self.metrics.count(Tag(origin.ticket.tag), view.body());
-            }
-            self.outbox.push_relayed(&frame, view, origin.opaque);
-        } else {
-            let limit = match self.is_congested() {
-                true => Limit::ClientBuffer,
-                false => Limit::Memory,
-            };
-            self.metrics.limit(limit);
-            // There is no room for a body. What was pulled can be pulled again.
-            let again = Some(view)
-                .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
-                .map(|view| pull::ask_again(view, origin.ticket.note));
-            let busy = || {
-                let busy = ResponseCode::SYSTEM_BUSY;
-                RemotingCommand::response(busy, origin.opaque, origin.serialize_type)
-                    .with_remark("the client does not read what it asks for")
-            };
-            self.outbox.push(&RemotingCommand {
-                opaque: origin.opaque,
-                serialize_type: origin.serialize_type,
-                ..again.unwrap_or_else(busy)
-            });
-        }
-        // Even what is short adds up, for a client that reads nothing at all.
-        if self.outbox.len()
-            > self.settings.client_buffer_limit + self.upstream.config().frame_limit
-        {
-            self.close();
-        }
-        self.leave_behind_answer();
-    }
-
-    fn gives_up(&self, origin: &Origin) -> bool {
-        self.is_closed() || (self.gives_up_polls() && origin.code.is_long_poll())
-    }
-
-    fn on_given_up(&self, origin: Origin) {
-        self.end_of(&origin);
-        if !self.is_closed() {
-            self.answer_empty(&origin);
-        }
-    }
-
-    fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        self.end_of(&origin);
-        let error = ProcessError::from(error);
-        tracing::debug!(peer = %self.peer, code = %origin.code, %error, "not answered");
-        let code = error.response_code();
-        self.count_own(origin.code, code.0, origin.ticket.begun);
-        let response = RemotingCommand::response(code, origin.opaque, origin.serialize_type);
-        self.outbox.push(&response.with_remark(error.to_string()));
-    }
-}
-
-impl PushTarget for Session {
-    fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &CommandView<'_>) {
-        if !self.is_closed() && !self.is_congested() {
-            pushes::on_push(self, from, &frame, view);
-        }
-    }
-}
-
-fn is_pull(code: RequestCode) -> bool {
-    matches!(
-        code,
-        RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE
-    )
 }

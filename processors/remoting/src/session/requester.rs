@@ -20,8 +20,8 @@ use route_cache::UpstreamError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::member::heartbeat;
 use crate::session::Session;
+use crate::session::lanes;
 
 /// Prefix of the groups that are registered for replies.
 const GROUP_PREFIX: &str = "REMORA_REPLY_";
@@ -31,31 +31,10 @@ const GROUP_PREFIX: &str = "REMORA_REPLY_";
 /// only kept alive, for leaving one makes the client unknown for a moment.
 const ROUNDS: u32 = 6;
 
-/// Opens lanes to every master, or to that of the listener's broker: the client has others there for
-/// the other brokers.
-pub(crate) async fn open_lanes(session: &Rc<Session>) {
-    if let Some(name) = &session.broker {
-        let broker = session.upstream.broker(name).await.ok();
-        let master = broker
-            .as_ref()
-            .and_then(|broker| broker.addresses().master().cloned());
-        if let (Some(broker), Some(address)) = (broker, master) {
-            heartbeat::lane_to(session, &broker, &address);
-        }
-        return;
-    }
-    for broker in session.upstream.all_brokers().await {
-        let master = broker.addresses().master().cloned();
-        if let Some(address) = master {
-            heartbeat::lane_to(session, &broker, &address);
-        }
-    }
-}
-
 /// Waits until every lane is registered, for a bounded time. A broker that cannot be reached now takes
 /// no reply either.
 pub(crate) async fn introduce(session: &Rc<Session>) {
-    open_lanes(session).await;
+    lanes::open_to_masters(session).await;
     let time = session.settings.introduction_time;
     let lanes = session.membership.borrow().lanes().to_vec();
     let mut waiting = JoinSet::new();

@@ -5,14 +5,13 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use remoting_codec::{CommandView, Fields, ResponseCode};
-use remoting_transport::{Frame, Held};
-use route_cache::{Broker, UpstreamError};
-use tokio::task::JoinSet;
+use route_cache::UpstreamError;
 
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::choose;
+use crate::relay::fan_out::ask_all;
 use crate::session::Session;
 use crate::session::request::Request;
 use crate::table::{BROKER, TOPIC};
@@ -27,7 +26,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let mut brokers = Vec::new();
     let key = text(KEY_TOPIC).unwrap_or_default();
     if session.broker.is_some() || fields.value(BROKER).is_some() {
-        brokers.push(relay::find_broker(&session, &request).await?);
+        brokers.push(choose::find_broker(&session, &request).await?);
     } else if let Ok(route) = session.route(&key).await {
         for data in route.brokers() {
             brokers.push(session.upstream.broker(&data.broker_name).await?);
@@ -59,47 +58,4 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     let frame = success.ok_or_else(|| UpstreamError::NoBroker(key.as_ref().into()))?;
     session.pass_on(&view, &frame)
-}
-
-/// Asks each of these brokers that has a master. What the answers take is charged to the client as long as it is kept.
-pub(crate) async fn ask_all(
-    session: &Session,
-    request: &Request,
-    brokers: Vec<Rc<Broker>>,
-) -> (Vec<Result<Bytes, UpstreamError>>, Vec<Held>) {
-    let mut asking = JoinSet::new();
-    let time = session.settings.time(request.row.patience);
-    for broker in brokers {
-        if broker.addresses().master().is_none() {
-            continue;
-        }
-        let (class, frame) = (request.row.class, request.bytes());
-        let account = session.account().clone();
-        asking.spawn_local(async move {
-            let answer = match broker.connection(class, true) {
-                Ok(connection) => connection.call(frame, time).await,
-                Err(error) => Err(error),
-            };
-            let held = account.hold(answer.as_ref().map_or(0, Bytes::len));
-            (answer, held)
-        });
-    }
-    asking.join_all().await.into_iter().unzip()
-}
-
-impl Session {
-    /// Answers a request with a frame that a broker has answered to it.
-    pub(crate) fn pass_on(
-        &self,
-        view: &CommandView<'_>,
-        answer: &Bytes,
-    ) -> Result<(), ProcessError> {
-        if !view.is_oneway() {
-            let answered = CommandView::decode(answer)?;
-            self.count_passed_on(view.request_code(), answered.code());
-            self.outbox()
-                .push_relayed(&Frame::of(answer), &answered, view.opaque());
-        }
-        Ok(())
-    }
 }

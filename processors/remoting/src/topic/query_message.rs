@@ -7,23 +7,23 @@
 //! broker once, and each request gets one broker's answer. Where they are more or fewer, several ask, or somebody asks once:
 //! then each gets the answers of all brokers joined, and may find a message more than once, but none is missing.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
 use remoting_transport::Held;
 use route_cache::{Broker, UpstreamError};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::error::ProcessError;
 use crate::relay;
+use crate::relay::choose;
 use crate::session::Session;
+use crate::session::questions::Answer;
 use crate::session::request::Request;
 use crate::table::{BROKER, TOPIC};
 
@@ -40,44 +40,6 @@ const QUESTIONS_MAX: usize = 64;
 /// The ext fields of an answer: up to when the broker has indexed its messages.
 const INDEXED: [&str; 2] = ["indexLastUpdateTimestamp", "indexLastUpdatePhyoffset"];
 
-/// Most questions of one client that brokers are asked at a time: each broker may answer with as much as a frame holds.
-const ASKED_MAX: usize = 2;
-
-/// The questions of one client.
-#[derive(Debug)]
-pub(crate) struct Queries {
-    /// The requests that wait for others of the same question, by the question.
-    together: HashMap<u64, Vec<oneshot::Sender<Answer>>>,
-    turns: Arc<Semaphore>,
-}
-
-impl Queries {
-    /// The turns of questions whose answers may be large.
-    pub(crate) fn turns(&self) -> Arc<Semaphore> {
-        self.turns.clone()
-    }
-}
-
-impl Default for Queries {
-    fn default() -> Self {
-        Self {
-            together: HashMap::new(),
-            turns: Arc::new(Semaphore::new(ASKED_MAX)),
-        }
-    }
-}
-
-/// What one request is answered with.
-#[derive(Clone, Debug)]
-enum Answer {
-    /// As one broker has answered.
-    Frame(Bytes),
-    /// Several brokers' answers.
-    Joined(RemotingCommand),
-    /// Nothing has come.
-    Failed(UpstreamError),
-}
-
 impl From<Result<Bytes, UpstreamError>> for Answer {
     fn from(answer: Result<Bytes, UpstreamError>) -> Self {
         answer.map_or_else(Self::Failed, Self::Frame)
@@ -88,7 +50,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let view = request.view()?;
     let fields = Fields::read(view.ext_fields(), request.row.fields)?;
     if session.broker.is_some() || fields.value(BROKER).is_some() {
-        let broker = relay::find_broker(&session, &request).await?;
+        let broker = choose::find_broker(&session, &request).await?;
         return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
     }
     if view.is_oneway() {

@@ -8,8 +8,8 @@ use remoting_transport::Frame;
 use route_cache::{NameServerError, RouteError, TopicRoute};
 
 use crate::error::ProcessError;
-use crate::relay;
 use crate::session::Session;
+use crate::session::kind;
 use crate::session::request::Request;
 use crate::table::{Row, route_field};
 
@@ -49,7 +49,7 @@ fn answer(session: &Session, view: &CommandView<'_>, fields: &Fields<'_>, route:
         .filter(|mode| mode.eq_ignore_ascii_case("true"))
         .and_then(|_| text(route_field::ZONE_NAME))
         .filter(|zone| !zone.trim().is_empty());
-    let own = relay::uses_own_listeners(session, view);
+    let own = kind::uses_own_listeners(session, view);
     let body = route.encoded(&session.advertised, own, zone.as_deref());
     let response =
         RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());

@@ -1,0 +1,49 @@
+//! A client's requests, as they come.
+
+use remoting_codec::{CommandView, DecodeError};
+use remoting_transport::{Frame, FrameHandler};
+
+use crate::dispatch;
+use crate::session::{Session, pushes};
+
+impl FrameHandler for Session {
+    fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
+        let view = CommandView::decode(frame.bytes())?;
+        self.note_frame(&view);
+        let Some(this) = self.this() else {
+            return Ok(());
+        };
+        if view.is_response() {
+            pushes::on_response(self, &frame, &view);
+        } else if let Some(refusal) = self.refusal(&view) {
+            self.answer(&view, refusal);
+        } else if self.keeps(&view) {
+            // Answered when the client has nothing more to ask.
+        } else {
+            dispatch::dispatch(&this, &frame, &view);
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.may_take_more()
+    }
+
+    /// Polls that the client has left are given up, so that the rest of what it said can be taken.
+    fn peer_ended(&self) {
+        self.give_up_polls();
+        self.upstream.note_gone();
+    }
+
+    fn begin_turn(&self) {
+        self.begin_work();
+    }
+
+    fn is_turn_over(&self) -> bool {
+        self.has_worked_enough()
+    }
+
+    fn waits_for_turns(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,22 @@
+//! What kind of client it is, by language and version.
+
+use remoting_codec::{CommandView, Language, Version};
+
+use super::Session;
+use crate::settings::BrokerAddresses;
+
+/// Whether the client is told of brokers' own listeners.
+pub(crate) fn uses_own_listeners(session: &Session, view: &CommandView<'_>) -> bool {
+    match session.settings.broker_addresses {
+        BrokerAddresses::Always => true,
+        BrokerAddresses::Never => false,
+        BrokerAddresses::Auto => !names_brokers(view),
+    }
+}
+
+/// Whether the client is one that names the broker in every request that needs it.
+pub(crate) fn names_brokers(view: &CommandView<'_>) -> bool {
+    let version = view.version();
+    view.language() == Language::JAVA
+        && (version >= Version::V5_1_0 || (Version::V4_9_5..Version::V5_0_0).contains(&version))
+}

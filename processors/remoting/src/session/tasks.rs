@@ -1,0 +1,78 @@
+//! Requests that are served in tasks of their own.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::request::Request;
+use super::{Session, TASK_WORK};
+use crate::error::ProcessError;
+
+/// Most tasks that one client may have under way: what they keep is charged to it, but what they do is not.
+pub(super) const TASKS_MAX: usize = 256;
+
+/// What a task takes beside its request.
+const TASK_BYTES: usize = 1024;
+
+impl Session {
+    /// Serves a request in a task of its own: the request is kept, counts as outstanding meanwhile,
+    /// and is refused with the error that the task ends with.
+    pub(crate) fn spawn<F>(
+        self: &Rc<Self>,
+        request: Request,
+        serve: impl FnOnce(Rc<Self>, Request) -> F,
+    ) where
+        F: Future<Output = Result<(), ProcessError>> + 'static,
+    {
+        self.spawn_since(request, self.begun(), serve);
+    }
+
+    /// The same for a request that came a while ago.
+    pub(crate) fn spawn_since<F>(
+        self: &Rc<Self>,
+        request: Request,
+        begun: Instant,
+        serve: impl FnOnce(Rc<Self>, Request) -> F,
+    ) where
+        F: Future<Output = Result<(), ProcessError>> + 'static,
+    {
+        let session = self.clone();
+        let held = self.account().hold(request.len() + TASK_BYTES);
+        let served = serve(self.clone(), request.clone());
+        session.begin();
+        session.tasks.set(session.tasks.get() + 1);
+        session.work(TASK_WORK);
+        tokio::task::spawn_local(async move {
+            let _held = held;
+            let served = {
+                let mut served = pin!(served);
+                poll_fn(|cx| {
+                    session.upstream.buffers().stamp();
+                    session.task_begun.set(Some(begun));
+                    let served = served.as_mut().poll(cx);
+                    session.task_begun.set(None);
+                    served
+                })
+                .await
+            };
+            session.task_begun.set(Some(begun));
+            session.end_task();
+            session.end();
+            if let (Err(error), Ok(view)) = (served, request.view()) {
+                session.refuse(&view, &error);
+            }
+            session.task_begun.set(None);
+            session.leave_behind_answer();
+        });
+    }
+
+    fn end_task(&self) {
+        let before = self.tasks.get();
+        self.tasks.set(before.saturating_sub(1));
+        if before == TASKS_MAX {
+            self.outbox.wake();
+        }
+    }
+}
