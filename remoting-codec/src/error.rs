@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use crate::ext_fields::ExtValue;
+use crate::fields::FieldKind;
+
 /// A frame that cannot be told from its neighbours: nothing after it on the connection can be read.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
@@ -74,6 +77,21 @@ pub enum FieldError {
     /// The field is absent, null or empty.
     #[error("ext field {0} is missing")]
     Missing(&'static str),
+}
+
+impl FieldError {
+    #[cold]
+    pub(crate) fn malformed(name: &'static str, kind: FieldKind, found: ExtValue<'_>) -> Self {
+        Self::Malformed {
+            name,
+            expected: match kind {
+                FieldKind::Int => "a 32 bit number",
+                FieldKind::Long => "a 64 bit number",
+                FieldKind::Text => "text",
+            },
+            found: found.text().chars().take(40).collect(),
+        }
+    }
 }
 
 /// A body that must be read and cannot be.
