@@ -54,6 +54,14 @@ impl RawConnection {
     /// # Errors
     /// When none arrives in time, or the connection has ended.
     pub fn receive(&mut self) -> Result<RemotingCommand> {
+        Ok(RemotingCommand::decode(&self.receive_frame()?)?)
+    }
+
+    /// The next frame that arrives, as it is.
+    ///
+    /// # Errors
+    /// When none arrives in time, or the connection has ended.
+    pub fn receive_frame(&mut self) -> Result<Bytes> {
         let mut length = [0; 4];
         self.stream
             .read_exact(&mut length)
@@ -62,7 +70,7 @@ impl RawConnection {
         let (head, rest) = frame.split_at_mut(4);
         head.copy_from_slice(&length);
         self.stream.read_exact(rest)?;
-        Ok(RemotingCommand::decode(&Bytes::from(frame))?)
+        Ok(frame.into())
     }
 
     /// Asks something and receives the answer; whatever the other side asks meanwhile is dropped.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::error::DecodeError;
 use crate::frame::{FRAME_PREFIX, SerializeType};
 use crate::header::{binary, json};
+use crate::headers::Header;
 use crate::request_code::RequestCode;
 use crate::response_code::ResponseCode;
 use crate::version::{Language, Version};
@@ -81,6 +82,16 @@ impl RemotingCommand {
         value: impl Into<Cow<'static, str>>,
     ) -> Self {
         self.ext_fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// With the fields of a typed header behind those that it has.
+    #[must_use]
+    pub fn with_header<'a>(mut self, header: &impl Header<'a>) -> Self {
+        header.visit(&mut |name, value| {
+            let field = (Cow::Borrowed(name), Cow::Owned(value.to_owned()));
+            self.ext_fields.push(field);
+        });
         self
     }
 

@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use crate::ext_fields::ExtValue;
+use crate::fields::FieldKind;
+
 /// A frame that cannot be told from its neighbours: nothing after it on the connection can be read.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
@@ -76,6 +79,21 @@ pub enum FieldError {
     Missing(&'static str),
 }
 
+impl FieldError {
+    #[cold]
+    pub(crate) fn malformed(name: &'static str, kind: FieldKind, found: ExtValue<'_>) -> Self {
+        Self::Malformed {
+            name,
+            expected: match kind {
+                FieldKind::Int => "a 32 bit number",
+                FieldKind::Long => "a 64 bit number",
+                FieldKind::Text => "text",
+            },
+            found: found.text().chars().take(40).collect(),
+        }
+    }
+}
+
 /// A body that must be read and cannot be.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{what} body cannot be read: {reason}")]
@@ -84,4 +102,70 @@ pub struct BodyError {
     pub what: &'static str,
     /// What the JSON reader says of it.
     pub reason: String,
+}
+
+/// Bytes that are no message.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// The length that the message begins with is not that of any message that is there.
+    #[error("message of {0} bytes, which are not there")]
+    Length(i32),
+    /// Neither of the two magic numbers.
+    #[error("message begins with the unknown magic number {0:#x}")]
+    Magic(u32),
+    /// A host's port does not fit into 16 bits.
+    #[error("message has {0} for a port")]
+    Port(i32),
+    /// A part of a message that is to be written has more bytes than its length can say.
+    #[error("message {what} of more than {limit} bytes")]
+    TooLong {
+        /// Which part.
+        what: &'static str,
+        /// Most bytes that it may have.
+        limit: usize,
+    },
+    /// The topic is no text.
+    #[error("message's topic is not UTF-8")]
+    TopicNotText,
+    /// The message's parts are shorter than its length says.
+    #[error("message has {0} bytes behind its last part")]
+    TrailingBytes(usize),
+    /// The message ends before its parts do.
+    #[error("message ends too early")]
+    Truncated,
+}
+
+/// A property that cannot be written, or would not be read as it was written.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum PropertyError {
+    /// The name or the value is empty: readers drop such a property.
+    #[error("a message property needs a name and a value")]
+    Empty,
+    /// The name or the value holds U+0001 or U+0002, which separate properties.
+    #[error("a message property must not contain U+0001 or U+0002")]
+    Separator,
+    /// All properties together are too long.
+    #[error("message properties of more than 32767 bytes")]
+    TooLong,
+}
+
+/// Text that is not in the form that it should be in.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("not {expected}: {found:?}")]
+pub struct TextError {
+    /// What it should be.
+    pub expected: &'static str,
+    /// What it is, cut short.
+    pub found: String,
+}
+
+impl TextError {
+    pub(crate) fn new(expected: &'static str, found: &str) -> Self {
+        Self {
+            expected,
+            found: found.chars().take(40).collect(),
+        }
+    }
 }

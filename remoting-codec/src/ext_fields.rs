@@ -1,6 +1,7 @@
 //! A header's ext fields, read where they lie.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use memchr::memmem::Finder;
 
@@ -69,10 +70,31 @@ impl<'a> ExtFields<'a> {
 
 /// The value of an ext field. All are text on the wire; C++ sends bare JSON numbers, whose literal
 /// text counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ExtValue<'a> {
     raw: &'a [u8],
     escaped: bool,
+}
+
+impl fmt::Debug for ExtValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
+    }
+}
+
+impl Eq for ExtValue<'_> {}
+
+/// The same text, however it is written.
+impl PartialEq for ExtValue<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl<'a> From<&'a str> for ExtValue<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::new(text.as_bytes(), false)
+    }
 }
 
 impl<'a> ExtValue<'a> {

@@ -115,6 +115,31 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The values of as many declared fields as the caller takes, each at its place and unchecked, in
+/// one pass.
+#[inline]
+#[must_use]
+pub fn values<'a, const N: usize>(
+    ext_fields: ExtFields<'a>,
+    specs: &'static [FieldSpec],
+) -> [Option<ExtValue<'a>>; N] {
+    let mut values = [None; N];
+    if ext_fields.head.index.is_partial() {
+        Fields::read_all(ext_fields, specs, &mut values);
+        return values;
+    }
+    let header = ext_fields.header;
+    for (spec, value) in specs.iter().zip(&mut values) {
+        let is_it = |entry: &Entry| entry.key.of(header) == spec.name.as_bytes();
+        let index = &ext_fields.head.index;
+        *value = index
+            .last(spec.first, spec.name.len(), is_it)
+            .map(|entry| ExtValue::new(entry.value.of(header), entry.escaped))
+            .filter(|value| !value.is_empty());
+    }
+    values
+}
+
 fn check(spec: &FieldSpec, value: Option<&ExtValue<'_>>) -> Result<(), FieldError> {
     let Some(value) = value else {
         return if spec.required {

@@ -15,6 +15,9 @@
 //! written out again with another opaque ([`CommandView::encode_head_with_opaque`]) and, in the form
 //! that clients write, nothing else touched. [`RemotingCommand`] is the owned form, for what Remora says in its own name.
 //!
+//! What is in a frame has types of its own: [`headers`] for ext fields, [`body`] for bodies in JSON,
+//! [`message`] for messages and for what is said of them in text.
+//!
 //! Rules that hold everywhere here:
 //! - no input panics, and none makes anything allocate more than a few times its frame's length;
 //! - a header is taken as a broker takes it, and goes on in one form only, the one that clients write: a header that some broker
@@ -28,13 +31,17 @@ mod ext_fields;
 mod fields;
 mod frame;
 mod header;
+pub mod headers;
+pub mod message;
 mod request_code;
 mod response_code;
 mod version;
 mod view;
 
 pub use command::RemotingCommand;
-pub use error::{BodyError, DecodeError, FieldError, FrameError};
+pub use error::{
+    BodyError, DecodeError, FieldError, FrameError, MessageError, PropertyError, TextError,
+};
 pub use ext_fields::{ExtFields, ExtValue};
 pub use fields::{FieldKind, FieldSpec, Fields, MAX_FIELDS};
 pub use frame::{

@@ -1,0 +1,27 @@
+//! GET_CONSUMER_LIST_BY_GROUP (38) and UNREGISTER_CLIENT (35).
+
+use super::{Text, header};
+
+header! {
+    /// Asks for the members of a group: GET_CONSUMER_LIST_BY_GROUP
+    /// (`GetConsumerListByGroupRequestHeader`), answered in the body. GET_CONSUMER_RUNNING_INFO
+    /// (307) and CONSUME_MESSAGE_DIRECTLY (309) name their group likewise.
+    pub struct GetConsumerListByGroupRequest<'a> {
+        /// The group.
+        group: Text<'a> = "consumerGroup",
+    }
+}
+
+header! {
+    /// Says that a client goes, or one of its groups: UNREGISTER_CLIENT
+    /// (`UnregisterClientRequestHeader`). The answer has no fields.
+    pub struct UnregisterClientRequest<'a> {
+        /// The client. Declared as required, but brokers go by the connection.
+        client_id: Option<Text<'a>> = "clientID",
+        /// A producer group that the client leaves. C++ sends an empty text for none, which counts
+        /// as none.
+        producer_group: Option<Text<'a>> = "producerGroup",
+        /// A consumer group that it leaves.
+        consumer_group: Option<Text<'a>> = "consumerGroup",
+    }
+}

@@ -1,0 +1,105 @@
+//! Offsets: QUERY_CONSUMER_OFFSET (14), UPDATE_CONSUMER_OFFSET (15), SEARCH_OFFSET_BY_TIMESTAMP
+//! (29), GET_MAX_OFFSET (30), GET_MIN_OFFSET (31) and GET_EARLIEST_MSG_STORETIME (32).
+
+use super::{Text, header};
+
+header! {
+    /// Asks up to where a group has consumed a queue: QUERY_CONSUMER_OFFSET
+    /// (`QueryConsumerOffsetRequestHeader`). The answer is an [`OffsetResponse`], or
+    /// QUERY_NOT_FOUND (22) when the broker has no offset.
+    pub struct QueryConsumerOffsetRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The consumer's group.
+        group: Text<'a> = "consumerGroup",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number at its broker.
+        queue_id: i32 = "queueId",
+        /// `false`: a group without an offset is not answered 0 where a new group would begin with
+        /// the queue's first message.
+        set_zero_if_not_found: Option<bool> = "setZeroIfNotFound",
+    }
+}
+
+header! {
+    /// Stores up to where a group has consumed a queue: UPDATE_CONSUMER_OFFSET
+    /// (`UpdateConsumerOffsetRequestHeader`), mostly one-way. The answer has no fields.
+    pub struct UpdateConsumerOffsetRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The consumer's group.
+        group: Text<'a> = "consumerGroup",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number at its broker.
+        queue_id: i32 = "queueId",
+        /// The offset of the first message that is not consumed.
+        commit_offset: i64 = "commitOffset",
+    }
+}
+
+header! {
+    /// Asks for the first message that was stored from a time on: SEARCH_OFFSET_BY_TIMESTAMP
+    /// (`SearchOffsetRequestHeader`). The answer is an [`OffsetResponse`].
+    pub struct SearchOffsetRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number at its broker.
+        queue_id: i32 = "queueId",
+        /// The time: milliseconds since 1970.
+        timestamp: i64 = "timestamp",
+        /// Which of several messages of the same time: `UPPER` for the last, anything else for the
+        /// first.
+        boundary_type: Option<Text<'a>> = "boundaryType",
+        /// 5.5: the lite topic that it is about, if the topic has some.
+        lite_topic: Option<Text<'a>> = "liteTopic",
+    }
+}
+
+header! {
+    /// Asks for the offset of a queue's next message: GET_MAX_OFFSET (`GetMaxOffsetRequestHeader`).
+    /// The answer is an [`OffsetResponse`].
+    pub struct GetMaxOffsetRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number at its broker.
+        queue_id: i32 = "queueId",
+        /// Whether messages count that consumers do not see yet: `false`. Absent means `true`.
+        committed: Option<bool> = "committed",
+    }
+}
+
+header! {
+    /// Asks something of a queue: GET_MIN_OFFSET (`GetMinOffsetRequestHeader`), answered by an
+    /// [`OffsetResponse`], and GET_EARLIEST_MSG_STORETIME (`GetEarliestMsgStoretimeRequestHeader`).
+    pub struct QueueRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number at its broker.
+        queue_id: i32 = "queueId",
+    }
+}
+
+header! {
+    /// The answer to the five that ask for an offset (`QueryConsumerOffsetResponseHeader`,
+    /// `SearchOffsetResponseHeader`, `GetMaxOffsetResponseHeader`, `GetMinOffsetResponseHeader`).
+    pub struct OffsetResponse {
+        /// A place in the queue.
+        offset: i64 = "offset",
+    }
+}
+
+header! {
+    /// The answer to GET_EARLIEST_MSG_STORETIME (`GetEarliestMsgStoretimeResponseHeader`).
+    pub struct GetEarliestMsgStoretimeResponse {
+        /// When the queue's first message was stored: milliseconds since 1970; -1 when it has none.
+        timestamp: i64 = "timestamp",
+    }
+}

@@ -1,0 +1,67 @@
+//! PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361).
+
+use super::{Text, header};
+
+header! {
+    /// Asks for a queue's messages from an offset on (`PullMessageRequestHeader`).
+    pub struct PullMessageRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The consumer's group.
+        group: Text<'a> = "consumerGroup",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The queue's number at its broker.
+        queue_id: i32 = "queueId",
+        /// The place in the queue of the first message that is wanted.
+        queue_offset: i64 = "queueOffset",
+        /// How many messages are wanted at most.
+        max_msg_nums: i32 = "maxMsgNums",
+        /// 1: `commit_offset` is to be stored; 2: the broker may wait for messages; 4:
+        /// `subscription` is there; 8: filtered by a class; 16: a lite pull (`PullSysFlag`).
+        sys_flag: i32 = "sysFlag",
+        /// The offset up to which the group has consumed the queue.
+        commit_offset: i64 = "commitOffset",
+        /// For how many milliseconds the broker may wait.
+        suspend_timeout_millis: i64 = "suspendTimeoutMillis",
+        /// The filter: tags or SQL.
+        subscription: Option<Text<'a>> = "subscription",
+        /// When the consumer has subscribed: milliseconds since 1970, or 0.
+        sub_version: i64 = "subVersion",
+        /// `TAG` or `SQL92`.
+        expression_type: Option<Text<'a>> = "expressionType",
+        /// How many bytes of messages are wanted at most.
+        max_msg_bytes: Option<i32> = "maxMsgBytes",
+        /// Who asks (`RequestSource`): -1 a client, 0 to 2 a proxy.
+        request_source: Option<i32> = "requestSource",
+        /// The client that a proxy asks for. The name is misspelt in the reference.
+        proxy_forward_client_id: Option<Text<'a>> = "proxyFrowardClientId",
+        /// 5.5: the lite topic that it is about, if the topic has some.
+        lite_topic: Option<Text<'a>> = "liteTopic",
+    }
+}
+
+header! {
+    /// The answer (`PullMessageResponseHeader`), with SUCCESS, PULL_NOT_FOUND (19),
+    /// PULL_RETRY_IMMEDIATELY (20) and PULL_OFFSET_MOVED (21): clients need the first four fields
+    /// with each.
+    pub struct PullMessageResponse {
+        /// Which of the broker's replicas is to be asked next; 0 is the master.
+        suggest_which_broker_id: i64 = "suggestWhichBrokerId",
+        /// From which offset on to ask next.
+        next_begin_offset: i64 = "nextBeginOffset",
+        /// The queue's first offset.
+        min_offset: i64 = "minOffset",
+        /// The offset of the queue's next message.
+        max_offset: i64 = "maxOffset",
+        /// Of a static topic's queue: what is to be added to the offsets of the messages.
+        offset_delta: Option<i64> = "offsetDelta",
+        /// Bits of the topic's (`TopicSysFlag`).
+        topic_sys_flag: Option<i32> = "topicSysFlag",
+        /// Bits of the group's.
+        group_sys_flag: Option<i32> = "groupSysFlag",
+        /// With NO_PERMISSION (16), who forbids it: 1 broker, 2 group, 3 topic, 4 broadcasting, 5
+        /// subscription (`ForbiddenType`).
+        forbidden_type: Option<i32> = "forbiddenType",
+    }
+}

@@ -1,0 +1,165 @@
+//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), replies (324, 325),
+//! CONSUMER_SEND_MSG_BACK (36) and RECALL_MESSAGE (370).
+
+use super::{Text, header};
+
+header! {
+    /// A message that a producer sends, in long names: SEND_MESSAGE and SEND_REPLY_MESSAGE
+    /// (`SendMessageRequestHeader`). Go sends every single message so.
+    pub struct SendMessageRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The producer's group.
+        producer_group: Text<'a> = "producerGroup",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The topic that a new one is made like: `TBW102`.
+        default_topic: Text<'a> = "defaultTopic",
+        /// How many queues a new topic gets at most.
+        default_topic_queue_nums: i32 = "defaultTopicQueueNums",
+        /// The queue's number at its broker; less than 0 for any.
+        queue_id: i32 = "queueId",
+        /// Bits of [`SysFlag`](crate::message::SysFlag).
+        sys_flag: i32 = "sysFlag",
+        /// When the message was made: milliseconds since 1970, by the producer's clock.
+        born_timestamp: i64 = "bornTimestamp",
+        /// A number of the application's own.
+        flag: i32 = "flag",
+        /// [`Properties`](crate::message::Properties) in their text form.
+        properties: Option<Text<'a>> = "properties",
+        /// How often the message was consumed in vain; for topics of retries.
+        reconsume_times: Option<i32> = "reconsumeTimes",
+        /// A topic of a unit: a notion of Alibaba's.
+        unit_mode: Option<bool> = "unitMode",
+        /// Whether the body is [a batch](crate::message::BatchMessages).
+        batch: Option<bool> = "batch",
+        /// After how many times the message becomes a dead letter; for topics of retries.
+        max_reconsume_times: Option<i32> = "maxReconsumeTimes",
+    }
+}
+
+header! {
+    /// The same in names of one letter: SEND_MESSAGE_V2, SEND_BATCH_MESSAGE and
+    /// SEND_REPLY_MESSAGE_V2 (`SendMessageRequestHeaderV2`).
+    pub struct SendMessageRequestV2<'a> {
+        /// The broker that the request is for; there is no `bname`.
+        broker: Option<Text<'a>> = "n",
+        /// The producer's group.
+        producer_group: Text<'a> = "a",
+        /// The topic.
+        topic: Text<'a> = "b",
+        /// The topic that a new one is made like: `TBW102`.
+        default_topic: Text<'a> = "c",
+        /// How many queues a new topic gets at most.
+        default_topic_queue_nums: i32 = "d",
+        /// The queue's number at its broker; less than 0 for any.
+        queue_id: i32 = "e",
+        /// Bits of [`SysFlag`](crate::message::SysFlag).
+        sys_flag: i32 = "f",
+        /// When the message was made: milliseconds since 1970, by the producer's clock.
+        born_timestamp: i64 = "g",
+        /// A number of the application's own.
+        flag: i32 = "h",
+        /// [`Properties`](crate::message::Properties) in their text form.
+        properties: Option<Text<'a>> = "i",
+        /// How often the message was consumed in vain; for topics of retries.
+        reconsume_times: Option<i32> = "j",
+        /// A topic of a unit: a notion of Alibaba's.
+        unit_mode: Option<bool> = "k",
+        /// After how many times the message becomes a dead letter; for topics of retries.
+        max_reconsume_times: Option<i32> = "l",
+        /// Whether the body is [a batch](crate::message::BatchMessages): the code does not tell.
+        batch: Option<bool> = "m",
+    }
+}
+
+impl<'a> From<SendMessageRequestV2<'a>> for SendMessageRequest<'a> {
+    fn from(short: SendMessageRequestV2<'a>) -> Self {
+        Self {
+            broker: short.broker,
+            producer_group: short.producer_group,
+            topic: short.topic,
+            default_topic: short.default_topic,
+            default_topic_queue_nums: short.default_topic_queue_nums,
+            queue_id: short.queue_id,
+            sys_flag: short.sys_flag,
+            born_timestamp: short.born_timestamp,
+            flag: short.flag,
+            properties: short.properties,
+            reconsume_times: short.reconsume_times,
+            unit_mode: short.unit_mode,
+            batch: short.batch,
+            max_reconsume_times: short.max_reconsume_times,
+        }
+    }
+}
+
+header! {
+    /// The answer to all of them (`SendMessageResponseHeader`), with SUCCESS and with the three
+    /// codes that say that the message is stored, but not as safely as it should be:
+    /// FLUSH_DISK_TIMEOUT (10), SLAVE_NOT_AVAILABLE (11), FLUSH_SLAVE_TIMEOUT (12).
+    pub struct SendMessageResponse<'a> {
+        /// [`OffsetMessageId`](crate::message::OffsetMessageId); of a batch, those of its messages
+        /// with commas between them.
+        msg_id: Text<'a> = "msgId",
+        /// The queue that the message is in.
+        queue_id: i32 = "queueId",
+        /// Its place there; of a batch, that of its first message.
+        queue_offset: i64 = "queueOffset",
+        /// The message's unique id. Java gives back the text as it is when it ends the transaction.
+        transaction_id: Option<Text<'a>> = "transactionId",
+        /// The unique id of a batch that is stored as one message.
+        batch_uniq_id: Option<Text<'a>> = "batchUniqId",
+        /// What RECALL_MESSAGE takes, if the message is delayed.
+        recall_handle: Option<Text<'a>> = "recallHandle",
+        /// The broker's region, for tracing.
+        msg_region: Option<Text<'a>> = "MSG_REGION",
+        /// Whether the client is to trace the message; absent means yes.
+        trace_on: Option<bool> = "TRACE_ON",
+    }
+}
+
+header! {
+    /// A message that a consumer wants to have again, or to be a dead letter:
+    /// CONSUMER_SEND_MSG_BACK (`ConsumerSendMsgBackRequestHeader`). The answer has no fields.
+    pub struct ConsumerSendMsgBackRequest<'a> {
+        /// The broker that has stored the message: no other can find it.
+        broker: Option<Text<'a>> = "bname",
+        /// The message's place in that broker's commit log.
+        offset: i64 = "offset",
+        /// The consumer's group.
+        group: Text<'a> = "group",
+        /// Delay by level; 0 for what the broker thinks fit, less than 0 for a dead letter at once.
+        delay_level: i32 = "delayLevel",
+        /// The message's unique id.
+        origin_msg_id: Option<Text<'a>> = "originMsgId",
+        /// Its topic.
+        origin_topic: Option<Text<'a>> = "originTopic",
+        /// A topic of a unit: a notion of Alibaba's.
+        unit_mode: Option<bool> = "unitMode",
+        /// After how many times the message becomes a dead letter.
+        max_reconsume_times: Option<i32> = "maxReconsumeTimes",
+    }
+}
+
+header! {
+    /// Takes back a delayed message: RECALL_MESSAGE (`RecallMessageRequestHeader`).
+    pub struct RecallMessageRequest<'a> {
+        /// The broker that has it.
+        broker: Option<Text<'a>> = "bname",
+        /// The producer's group.
+        producer_group: Option<Text<'a>> = "producerGroup",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// What the broker has answered to the send.
+        recall_handle: Text<'a> = "recallHandle",
+    }
+}
+
+header! {
+    /// The answer to RECALL_MESSAGE (`RecallMessageResponseHeader`).
+    pub struct RecallMessageResponse<'a> {
+        /// The unique id of the message that was taken back.
+        msg_id: Text<'a> = "msgId",
+    }
+}

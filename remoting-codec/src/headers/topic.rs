@@ -1,0 +1,95 @@
+//! GET_ROUTEINFO_BY_TOPIC (105), UPDATE_AND_CREATE_TOPIC (17), QUERY_MESSAGE (12) and
+//! VIEW_MESSAGE_BY_ID (33).
+
+use super::{Text, header};
+
+header! {
+    /// Asks a name server where a topic lives: GET_ROUTEINFO_BY_TOPIC
+    /// (`GetRouteInfoRequestHeader`), answered in the body.
+    pub struct GetRouteInfoRequest<'a> {
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// Whether keys must be in quotes, as JSON has it; clients from 4.9.4 on are answered so in
+        /// any case.
+        accept_standard_json_only: Option<bool> = "acceptStandardJsonOnly",
+        /// Whether only brokers of the client's zone are wanted (`MixAll.ZONE_MODE`).
+        zone_mode: Option<bool> = "__ZONE_MODE",
+        /// The client's zone (`MixAll.ZONE_NAME`).
+        zone_name: Option<Text<'a>> = "__ZONE_NAME",
+    }
+}
+
+header! {
+    /// Makes a topic or changes it: UPDATE_AND_CREATE_TOPIC (`CreateTopicRequestHeader`). The
+    /// answer has no fields.
+    pub struct CreateTopicRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// The topic whose brokers get it.
+        default_topic: Text<'a> = "defaultTopic",
+        /// How many queues can be read.
+        read_queue_nums: i32 = "readQueueNums",
+        /// How many queues can be written to.
+        write_queue_nums: i32 = "writeQueueNums",
+        /// What may be done with it: 4 read, 2 write.
+        perm: i32 = "perm",
+        /// `SINGLE_TAG` or `MULTI_TAG`.
+        topic_filter_type: Text<'a> = "topicFilterType",
+        /// Bits of the topic's (`TopicSysFlag`).
+        topic_sys_flag: Option<i32> = "topicSysFlag",
+        /// Whether its messages are in order. Declared as required, with `false` for absent.
+        order: Option<bool> = "order",
+        /// Its attributes: `+name=value`, with commas between them.
+        attributes: Option<Text<'a>> = "attributes",
+        /// Whether names are taken that brokers keep for themselves.
+        force: Option<bool> = "force",
+    }
+}
+
+header! {
+    /// Searches messages by a key: QUERY_MESSAGE (`QueryMessageRequestHeader`).
+    pub struct QueryMessageRequest<'a> {
+        /// The broker that the request is for.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic.
+        topic: Text<'a> = "topic",
+        /// A key of the messages, or a unique id.
+        key: Text<'a> = "key",
+        /// How many messages are wanted at most.
+        max_num: i32 = "maxNum",
+        /// Stored from then on: milliseconds since 1970.
+        begin_timestamp: i64 = "beginTimestamp",
+        /// Stored until then: milliseconds since 1970.
+        end_timestamp: i64 = "endTimestamp",
+        /// Whether the key is a unique id (`MixAll.UNIQUE_MSG_QUERY_FLAG`).
+        unique_key_query: Option<bool> = "_UNIQUE_KEY_QUERY",
+        /// 5.5: what the key is: `K` a key, `U` a unique id, `T` a tag.
+        index_type: Option<Text<'a>> = "indexType",
+        /// 5.5: where an earlier answer has ended, to go on from there.
+        last_key: Option<Text<'a>> = "lastKey",
+    }
+}
+
+header! {
+    /// The answer to QUERY_MESSAGE (`QueryMessageResponseHeader`): up to where the broker has
+    /// indexed its messages.
+    pub struct QueryMessageResponse {
+        /// When the last one was stored: milliseconds since 1970.
+        index_last_update_timestamp: i64 = "indexLastUpdateTimestamp",
+        /// Its place in the commit log.
+        index_last_update_phyoffset: i64 = "indexLastUpdatePhyoffset",
+    }
+}
+
+header! {
+    /// Asks the broker that has stored a message for it: VIEW_MESSAGE_BY_ID
+    /// (`ViewMessageRequestHeader`), answered in the body.
+    pub struct ViewMessageRequest<'a> {
+        /// The topic; from 5.x on.
+        topic: Option<Text<'a>> = "topic",
+        /// The message's place in the commit log.
+        offset: i64 = "offset",
+    }
+}

@@ -1,0 +1,53 @@
+//! END_TRANSACTION (37) and CHECK_TRANSACTION_STATE (39).
+
+use super::{Text, header};
+
+header! {
+    /// Says what becomes of a half message: END_TRANSACTION (`EndTransactionRequestHeader`),
+    /// one-way from Java. The answer has no fields, and there is none to an outcome that is not
+    /// known.
+    pub struct EndTransactionRequest<'a> {
+        /// The broker that has stored the half message.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic; from 5.3 on. After a check it is that of all half messages.
+        topic: Option<Text<'a>> = "topic",
+        /// The producer's group, which must be that of the half message.
+        producer_group: Text<'a> = "producerGroup",
+        /// The half message's place in its queue: `queueOffset` of the answer to the send.
+        tran_state_table_offset: i64 = "tranStateTableOffset",
+        /// Its place in the commit log: that in `msgId` of the answer to the send.
+        commit_log_offset: i64 = "commitLogOffset",
+        /// [`TransactionType::bits`](crate::message::TransactionType::bits) of the outcome; 0 when
+        /// it is not known.
+        commit_or_rollback: i32 = "commitOrRollback",
+        /// Whether the broker has asked.
+        from_transaction_check: Option<bool> = "fromTransactionCheck",
+        /// The message's unique id. Declared as required, but brokers do not look at it.
+        msg_id: Option<Text<'a>> = "msgId",
+        /// `transactionId` of the answer to the send, as it came.
+        transaction_id: Option<Text<'a>> = "transactionId",
+    }
+}
+
+header! {
+    /// A broker asks a producer what becomes of a half message: CHECK_TRANSACTION_STATE
+    /// (`CheckTransactionStateRequestHeader`), one-way, with [the
+    /// message](crate::message::StoredMessage) in the body. The producer says it by an
+    /// [`EndTransactionRequest`] with the same offsets.
+    pub struct CheckTransactionStateRequest<'a> {
+        /// The broker that asks.
+        broker: Option<Text<'a>> = "bname",
+        /// The topic of all half messages.
+        topic: Option<Text<'a>> = "topic",
+        /// The half message's place in its queue. Each check stores it anew.
+        tran_state_table_offset: i64 = "tranStateTableOffset",
+        /// Its place in the commit log.
+        commit_log_offset: i64 = "commitLogOffset",
+        /// The message's unique id.
+        msg_id: Option<Text<'a>> = "msgId",
+        /// The same from brokers.
+        transaction_id: Option<Text<'a>> = "transactionId",
+        /// The half message's [`OffsetMessageId`](crate::message::OffsetMessageId).
+        offset_msg_id: Option<Text<'a>> = "offsetMsgId",
+    }
+}

@@ -1,0 +1,24 @@
+//! Bytes as upper-case hexadecimal digits (`UtilAll.bytes2string`).
+
+use std::fmt;
+
+/// Writes two digits for each byte.
+pub(super) fn write(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
+}
+
+/// The bytes of as many digits as there are in `N` bytes, in either case.
+pub(super) fn read<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    if pairs.len() != N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let digit = |digit: &u8| char::from(*digit).to_digit(16);
+        *byte = u8::try_from(digit(high)? << 4 | digit(low)?).ok()?;
+    }
+    Some(bytes)
+}
