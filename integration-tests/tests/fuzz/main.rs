@@ -24,6 +24,7 @@ mod frame;
 #[path = "../judge/generate/mod.rs"]
 mod generate;
 mod header;
+mod messages;
 mod mutate;
 mod proxy_header;
 #[path = "../judge/random.rs"]
@@ -69,6 +70,8 @@ const TARGETS: &[Target] = &[
     ext_fields::EXT_FIELDS,
     bodies::ROUTE,
     bodies::BODIES,
+    messages::STORED,
+    messages::TEXTS,
     proxy_header::PROXY_HEADER,
     connection::CONNECTION,
 ];
