@@ -1,8 +1,6 @@
 # Short names for what is done often. `make` alone does nothing that takes long: it lists them.
 
-LISTEN ?= 127.0.0.1:8080
-
-.PHONY: help run test test-abuse test-clients test-faults chaos judge check-compose bench java go haproxy prometheus
+.PHONY: help run fuzz check-dependencies test test-abuse test-clients test-faults chaos judge check-compose bench java go haproxy prometheus
 
 help:
 	@echo "make run                        a RocketMQ cluster, Remora in front of it, a message through it; until Ctrl-C"
@@ -11,20 +9,16 @@ help:
 	@echo "make test-clients               every generation of client: directly, through Remora, through two replicas"
 	@echo "make test-faults                brokers and name servers that are killed, frozen and gone"
 	@echo "make test-abuse                 attacks, each request code and each limit among them, and what others notice of them"
+	@echo "make fuzz                       made-up input for a minute each for all that reads what peers write; SECONDS=n TARGET=name"
+	@echo "make check-dependencies         licences and sources of dependencies, and that none is there twice"
 	@echo "make chaos                      two replicas and two brokers that are killed and frozen for five minutes, and a ledger"
 	@echo "make judge                      ten million headers, beside the decoders of real brokers"
 	@echo "make check-compose              what the compose file runs, as processes, under load"
 	@echo "make bench                      Remora beside its peers; benches/README.md tells of PART and ARGS"
-	@echo "LISTEN=host:port                where Remora listens (default $(LISTEN))"
+	@echo "LISTEN=host:port                where Remora listens with make run (by default a free port of 127.0.0.1 from 8080 on)"
 
-ifdef NAME_SERVER
 run:
-	cargo run --release --package proxy-server --bin remora -- --name-server '$(NAME_SERVER)' --listen '$(LISTEN)'
-else
-run: java
-	cargo build --release --package proxy-server --bin remora
-	cargo run --package integration-tests --bin run-cluster -- '$(LISTEN)'
-endif
+	@integration-tests/scripts/run.sh '$(or $(LISTEN),default)' '$(NAME_SERVER)'
 
 # The newest Java client and 4.9.3, each feature through Remora, and directly where that fails; Go on both ways.
 test: java go haproxy prometheus
@@ -57,6 +51,17 @@ judge: java
 # What the compose file runs, as processes, under load; as root.
 check-compose:
 	deploy/check.sh compose
+
+# Made-up input for as long as that for each target, two at a time. It begins elsewhere each time; SEED=n begins there again.
+# What it finds is kept in integration-tests/tests/fuzz/corpus.
+SECONDS = 60
+fuzz:
+	REMORA_IT_FUZZ_SECONDS=$(SECONDS) REMORA_IT_SEED=$(or $(SEED),$$(date +%s%N)) \
+		cargo test --workspace --test fuzz -- $(if $(TARGET),--exact $(TARGET))
+
+# What CONTRIBUTING says of dependencies.
+check-dependencies:
+	integration-tests/scripts/check-dependencies.sh
 
 # Measurements, each into its section of benches/RESULTS.md.
 PART ?= side-by-side sinks

@@ -1,33 +1,76 @@
 //! `make run`: a real cluster and Remora in front of it, shown to work with one message, until Ctrl-C.
 
 #![allow(
+    clippy::print_stderr,
     clippy::print_stdout,
     reason = "it talks to whoever has typed `make run`"
 )]
 
-use std::{env, net::SocketAddr};
+use std::{
+    env,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::ExitCode,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use integration_tests::{
     delivery::wait_exactly_once,
     java::Java,
-    ports::{free_port, is_free},
     proxy_process::{Remora, remora_binary},
     rocketmq::Cluster,
     scenario::{Environment, Scenario},
-    workspace::Scratch,
+    workspace::{Scratch, target_dir},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-fn main() -> Result<()> {
-    let listen = listen_address()?;
+/// How often the first message is tried: a machine that has just started a cluster may be too busy for the client's patience.
+const GREETINGS: usize = 3;
+
+fn main() -> ExitCode {
+    let begin = || Ok((listen_address()?, Scratch::create("run")?));
+    let (listen, scratch) = match begin() {
+        Ok(begun) => begun,
+        Err::<_, anyhow::Error>(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let logs = Logs::of(scratch.path());
+    match run(listen, scratch, &logs) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}\n\n{logs}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where everybody logs.
+struct Logs(String);
+
+impl Logs {
+    fn of(scratch: &Path) -> Self {
+        Self(format!(
+            "Logs, until the next `make run`, are below {}:\n\
+             \x20 remora/remora.log\n\
+             \x20 broker-a/logs/rocketmqlogs/broker.log\n\
+             \x20 name-server/logs/rocketmqlogs/namesrv.log",
+            scratch.display()
+        ))
+    }
+}
+
+impl std::fmt::Display for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
     let binary = remora_binary()?;
     let java = Java::build()?;
-    let scratch = Scratch::create("run")?;
-    println!(
-        "starting a name server and a broker below {}",
-        scratch.path().display()
-    );
+    println!("starting a name server and a broker, which takes some ten seconds");
     let cluster = Cluster::start(&java, scratch.path(), &["broker-a"])?;
     let name_server = cluster.target().name_server.clone();
     println!("starting remora --name-server {name_server} --listen {listen}");
@@ -37,16 +80,29 @@ fn main() -> Result<()> {
         &name_server,
         listen,
     )?;
+    let admin = remora.admin();
+    // What clients connect to: Remora may listen everywhere.
+    let address = remora.target().name_server.clone();
     let environment = Environment {
         java,
         scratch,
         cluster,
         remora: Some((binary, remora)),
     };
-    greet(&environment)?;
+    println!("sending a message through Remora and consuming it");
+    let topic = greet_patiently(&environment)?;
 
     println!(
-        "\nRemora is at {listen}: make that the name server address of a client. Ctrl-C stops everything."
+        "\n\
+         Remora    {listen}   the name server address of your clients\n\
+         admin     http://{admin}/metrics   also /livez, /readyz, /config\n\
+         RocketMQ  {name_server}   the name server itself; the broker is behind it\n\n\
+         A first command, and what consumes it:\n\
+         \x20 {mqadmin} sendMessage -n {address} -t {topic} -p 'my first message'\n\
+         \x20 {mqadmin} consumeMessage -n {address} -t {topic}\n\n\
+         {logs}\n\n\
+         Ctrl-C stops everything and removes it.",
+        mqadmin = mqadmin_command(),
     );
     wait_for_signal()?;
     println!("\nstopping");
@@ -65,23 +121,44 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The address from the command line, or one beside it when its port is taken.
+/// RocketMQ's own tool as it is typed in a shell.
+fn mqadmin_command() -> String {
+    let class_path = target_dir().join("java/cluster.classpath");
+    format!(
+        "java -cp \"$(cat {})\" org.apache.rocketmq.tools.command.MQAdminStartup",
+        class_path.display()
+    )
+}
+
+/// The address from the command line, which must be free.
 fn listen_address() -> Result<SocketAddr> {
     let text = env::args().nth(1).context("usage: run-cluster HOST:PORT")?;
-    let mut address: SocketAddr = text
+    let address: SocketAddr = text
         .parse()
         .with_context(|| format!("not an address with a port: {text}"))?;
-    if !is_free(address.port()) {
-        let port = free_port()?;
-        println!("port {} is taken; using {port}", address.port());
-        address.set_port(port);
+    if let Err(error) = TcpListener::bind(address) {
+        bail!("cannot listen at {address}: {error}; say where else: make run LISTEN=ADDRESS:PORT");
     }
     Ok(address)
 }
 
+/// Greets until it works; answers with the topic that has been made for it.
+fn greet_patiently(environment: &Environment) -> Result<String> {
+    let mut nth = 1;
+    loop {
+        match greet(environment, &format!("hello-{nth}")) {
+            Err(error) if nth < GREETINGS => {
+                println!("that failed ({error:#}); trying again");
+                nth += 1;
+            }
+            topic => return topic.context("the first message did not get through"),
+        }
+    }
+}
+
 /// Sends a message and receives it, both by the Java client and through Remora.
-fn greet(environment: &Environment) -> Result<()> {
-    let it = Scenario::new("hello", environment);
+fn greet(environment: &Environment, name: &str) -> Result<String> {
+    let it = Scenario::new(name, environment);
     let topic = it.topic()?;
     let consumer = it.push_consumer(&topic).start()?;
     let mut producer = it.producer().start()?;
@@ -102,7 +179,8 @@ fn greet(environment: &Environment) -> Result<()> {
         );
     }
     it.stop([producer, consumer])?;
-    it.finish()
+    it.finish()?;
+    Ok(topic)
 }
 
 /// Waits for Ctrl-C or SIGTERM.
