@@ -8,6 +8,7 @@ pub mod abuse;
 pub mod balancer;
 pub mod compare;
 pub mod connections;
+pub mod corpus;
 pub mod delivery;
 pub mod fake;
 pub mod go;

@@ -15,7 +15,8 @@ mod entrance;
 mod listener;
 mod metrics;
 mod proxy;
-mod proxy_header;
+#[doc(hidden)]
+pub mod proxy_header;
 mod reload;
 mod sessions;
 mod tls;

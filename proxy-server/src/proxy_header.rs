@@ -23,26 +23,30 @@ const BINARY_HEAD: usize = 16;
 
 /// Who talks to whom, as a balancer sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Endpoints {
+pub struct Endpoints {
     /// The client.
-    pub(crate) source: SocketAddr,
+    pub source: SocketAddr,
     /// What the client has connected to.
-    pub(crate) destination: SocketAddr,
+    pub destination: SocketAddr,
 }
 
 /// Why a header cannot be had.
 #[derive(Debug, Error)]
-pub(crate) enum HeaderError {
+pub enum HeaderError {
     /// Something else arrives, or what is no header after all.
     #[error("what arrives does not begin with a PROXY header")]
     Invalid,
+    /// The connection failed, or ended before the header did.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 /// Reads the header, and nothing behind it, however it is cut into pieces. `None` when the balancer speaks for itself, as in
 /// a health check, or does not know the client.
-pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<Endpoints>, HeaderError> {
+///
+/// # Errors
+/// When there is no header, or only part of one.
+pub async fn read(stream: &mut TcpStream) -> Result<Option<Endpoints>, HeaderError> {
     let mut header = Vec::with_capacity(TEXT_MAX);
     loop {
         let more = match missing(&header)? {
@@ -58,6 +62,26 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<Endpoints>, He
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         header.truncate(length + read);
+    }
+}
+
+/// The same for what has arrived so far: the header's endpoints, and how many bytes it has. `None` while some are missing.
+///
+/// # Errors
+/// When it is no header.
+pub fn front(bytes: &[u8]) -> Result<Option<(Option<Endpoints>, usize)>, HeaderError> {
+    let mut length = 0;
+    loop {
+        let (header, rest) = bytes.split_at(length);
+        length += match missing(header)? {
+            Missing::Nothing => return Ok(Some((parse(header)?, length))),
+            Missing::Bytes(more) => more,
+            Missing::Line => line_length(rest, TEXT_MAX.saturating_sub(length)),
+        };
+        if length > bytes.len() {
+            // Of those that are there, some may be wrong.
+            return missing(bytes).map(|_| None);
+        }
     }
 }
 
@@ -103,10 +127,14 @@ async fn line_end(stream: &TcpStream, limit: usize) -> io::Result<usize> {
     let mut ahead = [0; TEXT_MAX];
     let room = ahead.get_mut(..limit).unwrap_or_default();
     let there = stream.peek(room).await?;
-    let ahead = room.get(..there).unwrap_or_default();
+    Ok(line_length(ahead.get(..there).unwrap_or_default(), limit))
+}
+
+/// The same, of the bytes ahead. At the end of the stream one byte is asked for, and found missing.
+fn line_length(ahead: &[u8], limit: usize) -> usize {
+    let ahead = ahead.get(..limit).unwrap_or(ahead);
     let end = ahead.iter().position(|byte| *byte == b'\n');
-    // At the end of the stream one byte is asked for, and found missing.
-    Ok(end.map_or(there.max(1), |end| end + 1))
+    end.map_or(ahead.len().max(1), |end| end + 1)
 }
 
 fn parse(header: &[u8]) -> Result<Option<Endpoints>, HeaderError> {

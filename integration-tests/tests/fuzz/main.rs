@@ -1,0 +1,134 @@
+//! Made-up input for everything here that reads what a peer has written, for as long as `REMORA_IT_FUZZ_SECONDS` says; without
+//! it, each target tries what is in its corpus alone, so that what was found once stays found.
+//!
+//! Each target runs in a process of its own ([`child`]): an input may also end the process, as recursion without a bound does,
+//! or never end. What fails is made shorter and added to the target's corpus, a file with one input in each line.
+//!
+//! Whether brokers' own readers agree with what is read and passed on here, the judge knows (`../judge`); it tries the headers
+//! of these corpora, too.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a target that panics has found something"
+)]
+
+mod bodies;
+mod child;
+mod connection;
+mod ext_fields;
+mod frame;
+#[path = "../judge/generate/mod.rs"]
+mod generate;
+mod header;
+mod mutate;
+mod proxy_header;
+#[path = "../judge/random.rs"]
+mod random;
+mod shorten;
+
+use std::env;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use integration_tests::{corpus, process::mortal};
+use libtest_mimic::{Arguments, Trial};
+
+use crate::random::Random;
+
+/// Tells a process that it is to try this target.
+const CHILD: &str = "REMORA_IT_FUZZ_TARGET";
+
+/// Something that reads what a peer has written.
+#[derive(Clone, Copy)]
+struct Target {
+    /// Its name, and its corpus's.
+    name: &'static str,
+    /// Tries an input, and panics when what should hold does not. Answers what the input has led to: one that leads to something
+    /// new is worth more tries. See [`outcome`].
+    run: fn(&[u8]) -> u64,
+    /// Most bytes of an input.
+    longest: usize,
+    /// What stands in such an input.
+    tokens: &'static [&'static [u8]],
+    /// Inputs beside those of the corpus.
+    seeds: fn() -> Vec<Vec<u8>>,
+    /// Makes an input that is not like any of the others, if there is a way to.
+    generate: Option<fn(&mut Random) -> Vec<u8>>,
+}
+
+/// Whatever reads what a peer has written has a target here.
+const TARGETS: &[Target] = &[
+    frame::FRAME,
+    header::JSON,
+    header::BINARY,
+    ext_fields::EXT_FIELDS,
+    bodies::ROUTE,
+    bodies::BODIES,
+    proxy_header::PROXY_HEADER,
+    connection::CONNECTION,
+];
+
+/// What an input has led to, as a number.
+fn outcome(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn no_seeds() -> Vec<Vec<u8>> {
+    Vec::new()
+}
+
+fn number(name: &str, default: u64) -> Result<u64> {
+    match env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name} is no number")),
+        Err(_) => Ok(default),
+    }
+}
+
+fn main() -> ExitCode {
+    if let Ok(name) = env::var(CHILD) {
+        let target = TARGETS.iter().find(|target| target.name == name);
+        return match target.context("no such target").and_then(child::run) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::from(child::FAILED)
+            }
+        };
+    }
+    let trials = TARGETS.iter().map(|target| {
+        Trial::test(target.name, || {
+            in_a_process_of_its_own(target).map_err(|error| format!("{error:#}").into())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+fn in_a_process_of_its_own(target: &Target) -> Result<()> {
+    let output = mortal(env::current_exe()?)
+        .env(CHILD, target.name)
+        .output()
+        .context("cannot start the target's process")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim();
+    if output.status.success() {
+        if !said.is_empty() {
+            eprintln!("{said}");
+        }
+        return Ok(());
+    }
+    // One that fails has seen to its input itself.
+    ensure!(output.status.code().is_none(), "{said}");
+    let last = child::last_tried(target.name)?;
+    bail!(
+        "{said}\nthe process ended with {} on this input:\n{}",
+        output.status,
+        corpus::keep(target.name, &last)?
+    )
+}
