@@ -1,6 +1,6 @@
 //! Every key that there is, with its default and what it means.
 //!
-//! The example file, the table in the docs and `/config` are made from these types ([`super::document`]).
+//! The example file, the table in the docs and `/config` are made from these types (`super::document`).
 
 use serde::Deserialize;
 
