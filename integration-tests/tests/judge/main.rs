@@ -1,4 +1,5 @@
-//! The judge: the real decoders of brokers beside ours, on made-up headers of both kinds.
+//! The judge: the real decoders of brokers beside ours, on made-up headers of both kinds, on those that
+//! `tests/fuzz` keeps, and on what is made of these.
 //!
 //! - What we pass on, the decoders of all versions read, and read as we do.
 //! - What the newest takes, we take, and read as it does; but for the forms that decision 0010 lists.
@@ -9,15 +10,19 @@
 
 mod brokers;
 mod generate;
+#[path = "../fuzz/mutate.rs"]
+mod mutate;
 mod random;
 
 use std::env;
 
 use anyhow::{Context, Result, bail};
+use integration_tests::corpus;
 use remoting_codec::{CommandView, DecodeError};
 use serde::de::IgnoredAny;
 
 use crate::brokers::{Brokers, Reading, VERSIONS};
+use crate::mutate::mutate;
 use crate::random::Random;
 
 /// Headers that are tried unless more are asked for.
@@ -29,6 +34,9 @@ const SEED: u64 = 1 << 32;
 /// Headers in one batch.
 const BATCH: usize = 2_000;
 
+/// Longest header that is made of those which are kept.
+const LONGEST: usize = 8_192;
+
 /// More than all opaques that a decoder makes up.
 const MADE_UP: i32 = 100_000_000;
 
@@ -37,7 +45,8 @@ const SHOWN: usize = 10;
 
 /// A header, and what we make of it.
 struct Case {
-    seed: u64,
+    /// `None` for one that is kept in a corpus.
+    seed: Option<u64>,
     frame: Vec<u8>,
     ours: Result<Reading, DecodeError>,
     /// What we pass on, under another opaque.
@@ -48,9 +57,16 @@ struct Case {
 const OPAQUE: i32 = -1_234_567_890;
 
 impl Case {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, kept: &[Vec<u8>]) -> Self {
         let mut random = Random(seed);
-        let frame = generate::frame(&mut random);
+        let frame = match random.once_in(3) {
+            true => spoilt(&mut random, kept),
+            false => generate::frame(&mut random),
+        };
+        Self::of(Some(seed), frame)
+    }
+
+    fn of(seed: Option<u64>, frame: Vec<u8>) -> Self {
         let mut whole = (frame.len() as u32).to_be_bytes().to_vec();
         whole.extend_from_slice(&frame);
         let mut passed_on = Vec::new();
@@ -70,8 +86,7 @@ impl Case {
     }
 
     fn header(&self) -> &[u8] {
-        let length = u32::from_be_bytes([0, self.frame[1], self.frame[2], self.frame[3]]);
-        &self.frame[4..4 + length as usize]
+        header_of(&self.frame)
     }
 
     fn is_json(&self) -> bool {
@@ -181,6 +196,38 @@ fn reading(view: &CommandView<'_>) -> Reading {
     }
 }
 
+/// The header of a frame without its length field.
+fn header_of(frame: &[u8]) -> &[u8] {
+    let length = u32::from_be_bytes([0, frame[1], frame[2], frame[3]]);
+    &frame[4..4 + length as usize]
+}
+
+/// A frame without its length field.
+fn frame(kind: u8, header: &[u8]) -> Vec<u8> {
+    let word = u32::from(kind) << 24 | header.len() as u32;
+    [&word.to_be_bytes(), header, b"a body"].concat()
+}
+
+/// The headers that `tests/fuzz` keeps, in frames.
+fn kept_headers() -> Result<Vec<Vec<u8>>> {
+    let mut frames = Vec::new();
+    for (target, kind) in [("json-header", 0), ("binary-header", 1)] {
+        let headers = corpus::read(target)?;
+        frames.extend(headers.iter().map(|header| frame(kind, header)));
+    }
+    Ok(frames)
+}
+
+/// One of those headers, changed in some places.
+fn spoilt(random: &mut Random, kept: &[Vec<u8>]) -> Vec<u8> {
+    let original = &kept[random.below(kept.len())];
+    let other = &kept[random.below(kept.len())];
+    let mut header = header_of(original).to_vec();
+    mutate(random, &mut header, header_of(other), &generate::TOKENS);
+    header.truncate(LONGEST);
+    frame(original[0], &header)
+}
+
 fn number(name: &str, default: u64) -> Result<u64> {
     match env::var(name) {
         Ok(text) => text.parse().with_context(|| format!("{name} is no number")),
@@ -196,12 +243,14 @@ fn headers_are_read_as_brokers_read_them_and_passed_on_so_that_all_do() -> Resul
     let mut brokers = Brokers::start()?;
     let (mut failed, mut taken, mut taken_directly) = (0, 0, 0);
     let mut asked: Option<Vec<Case>> = None;
+    let kept = kept_headers()?;
+    // Those as they are come first.
+    let mut as_they_are = kept.iter().map(|frame| Case::of(None, frame.clone()));
     let mut next = 0;
     while next < headers || asked.is_some() {
         let size = BATCH.min(headers - next);
-        let batch: Vec<Case> = (next..next + size)
-            .map(|nth| Case::new(seed + nth as u64))
-            .collect();
+        let made_up = (next..next + size).map(|nth| Case::new(seed + nth as u64, &kept));
+        let batch: Vec<Case> = as_they_are.by_ref().chain(made_up).collect();
         next += size;
         let mut questions = Vec::new();
         for case in &batch {
@@ -234,7 +283,7 @@ fn headers_are_read_as_brokers_read_them_and_passed_on_so_that_all_do() -> Resul
                     let header = String::from_utf8_lossy(case.header());
                     let on = String::from_utf8_lossy(&case.passed_on);
                     eprintln!(
-                        "seed {}: {why}\n header {header}\n passed on {on:?}\n frame {hex}",
+                        "seed {:?}: {why}\n header {header}\n passed on {on:?}\n frame {hex}",
                         case.seed
                     );
                 }

@@ -26,7 +26,8 @@ pub(crate) fn frame(random: &mut Random) -> Vec<u8> {
     frame
 }
 
-const TOKENS: [&[u8]; 34] = [
+/// What stands in such headers.
+pub(crate) const TOKENS: [&[u8]; 34] = [
     b"{",
     b"}",
     b"[",
