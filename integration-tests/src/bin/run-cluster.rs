@@ -97,9 +97,10 @@ fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
          Remora    {listen}   the name server address of your clients\n\
          admin     http://{admin}/metrics   also /livez, /readyz, /config\n\
          RocketMQ  {name_server}   the name server itself; the broker is behind it\n\n\
-         A first command, and what consumes it:\n\
-         \x20 {mqadmin} sendMessage -n {address} -t {topic} -p 'my first message'\n\
-         \x20 {mqadmin} consumeMessage -n {address} -t {topic}\n\n\
+         First commands, in another shell: RocketMQ's own tool sends a message through Remora and reads all there are.\n\
+         \x20 mqadmin() {{ {mqadmin} \"$@\" -n {address} | grep -v '|-'; }}\n\
+         \x20 mqadmin sendMessage -t {topic} -p 'my first message'\n\
+         \x20 mqadmin consumeMessage -t {topic}\n\n\
          {logs}\n\n\
          Ctrl-C stops everything and removes it.",
         mqadmin = mqadmin_command(),
