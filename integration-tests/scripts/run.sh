@@ -37,13 +37,13 @@ if [[ ! $listen =~ ^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$ ]] || ((10#${listen
     exit 1
 fi
 if is_taken "$listen"; then
-    echo "error: something else listens at $listen; free it, or say where: make run LISTEN=127.0.0.1:18080" >&2
+    echo "error: something else listens at $listen; free it, or say where else: make run LISTEN=ADDRESS:PORT" >&2
     exit 1
 fi
 
 build() {
-    say "building $*; the first time takes about two minutes, and 1 GB below $target"
-    cargo build --locked --profile "$profile" "${packages[@]}"
+    say "building $*; the first time takes about two minutes, and 400 MB below $target"
+    cargo build --locked --no-default-features --profile "$profile" "${packages[@]}"
 }
 
 if [[ -n $name_server ]]; then

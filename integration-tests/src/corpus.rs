@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::workspace::crate_dir;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 fn file(target: &str) -> PathBuf {
     crate_dir().join(format!("tests/fuzz/corpus/{target}.txt"))
@@ -61,6 +61,7 @@ fn unescape(line: &str) -> Result<Vec<u8>> {
             Some(b't') => b'\t',
             Some(b'x') => {
                 let digits: String = rest.by_ref().take(2).map(char::from).collect();
+                ensure!(digits.len() == 2, "an escape that ends early");
                 u8::from_str_radix(&digits, 16).with_context(|| format!("\\x{digits}"))?
             }
             Some(same @ (b'\\' | b'"' | b'\'')) => same,

@@ -8,15 +8,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use proxy_server::{Args, Config, LogFilter, LogFormat, Proxy, Signal, Signals, check, example};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{self, SignalKind};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
 /// Gives memory back to the system a second after it was freed (`.cargo/config.toml` says how), which the C library
 /// does not: decision 0005.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Exit code for what is wrong with flags, variables or the file (`EX_USAGE`).
 const USAGE: u8 = 64;

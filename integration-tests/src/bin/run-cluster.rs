@@ -28,15 +28,16 @@ use tokio::signal::unix::{SignalKind, signal};
 const GREETINGS: usize = 3;
 
 fn main() -> ExitCode {
-    let scratch = match Scratch::create("run") {
-        Ok(scratch) => scratch,
-        Err(error) => {
+    let begin = || Ok((listen_address()?, Scratch::create("run")?));
+    let (listen, scratch) = match begin() {
+        Ok(begun) => begun,
+        Err::<_, anyhow::Error>(error) => {
             eprintln!("error: {error:#}");
             return ExitCode::FAILURE;
         }
     };
     let logs = Logs::of(scratch.path());
-    match run(scratch, &logs) {
+    match run(listen, scratch, &logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}\n\n{logs}");
@@ -66,8 +67,7 @@ impl std::fmt::Display for Logs {
     }
 }
 
-fn run(scratch: Scratch, logs: &Logs) -> Result<()> {
-    let listen = listen_address()?;
+fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
     let binary = remora_binary()?;
     let java = Java::build()?;
     println!("starting a name server and a broker, which takes some ten seconds");
@@ -138,7 +138,7 @@ fn listen_address() -> Result<SocketAddr> {
         .parse()
         .with_context(|| format!("not an address with a port: {text}"))?;
     if let Err(error) = TcpListener::bind(address) {
-        bail!("cannot listen at {address}: {error}; say where: make run LISTEN=127.0.0.1:18080");
+        bail!("cannot listen at {address}: {error}; say where else: make run LISTEN=ADDRESS:PORT");
     }
     Ok(address)
 }

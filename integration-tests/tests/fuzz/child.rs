@@ -36,8 +36,19 @@ const POOL: usize = 4_000;
 /// An input is made from another up to so many times before it is tried what else there is.
 const MADE_AT_ONCE: usize = 32;
 
+/// The stack on which a target runs: an eighth of a worker's, for inputs here are shorter than those that a peer may send.
+const STACK: usize = 256 * 1024;
+
 /// Tries the target on its corpus, and then on what is made of that, until its time is over.
-pub(crate) fn run(target: &Target) -> Result<()> {
+pub(crate) fn run(target: &'static Target) -> Result<()> {
+    let thread = thread::Builder::new().stack_size(STACK);
+    let tries = thread.spawn(|| try_all(target))?;
+    tries
+        .join()
+        .unwrap_or_else(|_| bail!("a fault in the test itself"))
+}
+
+fn try_all(target: &Target) -> Result<()> {
     let time = Duration::from_secs(number("REMORA_IT_FUZZ_SECONDS", 0)?);
     let seed = number("REMORA_IT_SEED", 1)?;
     let mut tries = Tries::new(target)?;

@@ -69,8 +69,11 @@ fn generate(random: &mut Random) -> Vec<u8> {
     input.extend(random.next().to_be_bytes());
     for _ in 0..=random.below(20) {
         // Long frames take time, and what is none ends everything.
-        let kind = random.pick(&[0, 0, 0, 0, 0, 0, 1, 2]);
-        let kind = if random.once_in(40) { 3 } else { kind };
+        let kind = match random.below(40) {
+            0 => 3,
+            1..4 => random.pick(&[1, 2]),
+            _ => 0,
+        };
         input.extend([kind, random.next() as u8, random.next() as u8]);
     }
     input
@@ -118,7 +121,7 @@ impl Script {
         let capacity: usize = [1 << 20, 1, 7, 1_000, 65_536, 100_000][usize::from(kind % 6)];
         Some(Self {
             // Byte by byte, much takes long.
-            capacity: capacity.max(stream.len() / 500),
+            capacity: capacity.max(stream.len() / 150),
             waits_for_turns: kind & 0x40 == 0,
             turn: if kind & 0x20 == 0 { usize::MAX } else { 3 },
             pauses: if kind & 0x80 == 0 { 50 } else { 2 },
@@ -273,7 +276,7 @@ async fn peer(far: DuplexStream, script: &Script, length: usize, is_spoilt: bool
         // Pieces of a few bytes throughout, or of more.
         let most = random
             .pick(&[1, 5, 9, 100, 5_000, 70_000, 300_000])
-            .max(rest.len() / 500);
+            .max(rest.len() / 150);
         while !rest.is_empty() {
             let (piece, more) = rest.split_at(rest.len().min(1 + random.below(most)));
             rest = more;

@@ -1,0 +1,63 @@
+//! Folders and files of this crate name each other in one direction only: what stands on a floor may name what stands below.
+
+#![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the ground up. Inside a folder, files may name each other.
+const FLOORS: &[&[&str]] = &[
+    &["error", "notice", "table"],
+    &["metrics", "settings"],
+    &["answers"],
+    &["session"],
+    &["relay"],
+    &["consume", "produce", "topic"],
+    &["admin_relay", "member"],
+    &["dispatch"],
+    &["client"],
+    &["lib"],
+];
+
+fn floor(name: &str) -> usize {
+    let floor = FLOORS.iter().position(|names| names.contains(&name));
+    floor.unwrap_or_else(|| panic!("{name} stands on no floor"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .collect()
+}
+
+/// The names behind `crate::` in what is code.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let names = code.flat_map(|line| line.split("crate::").skip(1));
+    names.map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+    })
+}
+
+#[test]
+fn arrows_point_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut up = Vec::new();
+    for file in files(&source) {
+        let inside = file.strip_prefix(&source).unwrap();
+        let first = inside.components().next().unwrap().as_os_str();
+        let own = Path::new(first).file_stem().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        for name in named(&text).filter(|name| !name.is_empty() && *name != own) {
+            if floor(name) >= floor(own) {
+                up.push(format!("{} names {name}", inside.display()));
+            }
+        }
+    }
+    assert!(up.is_empty(), "{up:#?}");
+}
