@@ -32,10 +32,9 @@ impl ResponseCode {
     pub const PULL_RETRY_IMMEDIATELY: Self = Self(20);
     /// Too much: slow down. Clients before 4.9.8 and 5.0 do not know it.
     pub const FLOW_CONTROL: Self = Self(215);
-    /// Leave this connection and ask again on another. Clients before 5.2 do not know it.
-    /// POP has waited for nothing.
+    /// A POP has waited for nothing.
     pub const POLLING_TIMEOUT: Self = Self(210);
-    /// The client is to connect anew.
+    /// Leave this connection and ask again on another. Clients before 5.2 do not know it.
     pub const GO_AWAY: Self = Self(1500);
 }
 

@@ -154,3 +154,28 @@ async fn many_small_holders_of_an_address_go_before_others() -> Result<()> {
     assert_eq!(other.call(&send(3, "both", "broker-a")).await?.code, 0);
     Ok(())
 }
+
+/// A broker gives a client ten seconds to answer what another client asks it.
+#[tokio::test]
+async fn questions_to_other_clients_have_the_time_that_brokers_give() -> Result<()> {
+    let world = World::start().await?;
+    world.name_server.add_topic("%RETRY%g", &["broker-a"]);
+    let late = Reply::Late(Duration::from_secs(8), success());
+    let codes = [
+        RequestCode::GET_CONSUMER_RUNNING_INFO,
+        RequestCode::CONSUME_MESSAGE_DIRECTLY,
+    ];
+    let mut clients = Vec::new();
+    for code in codes {
+        world.a.on(code, late.clone());
+        let mut client = world.proxy.client().await?;
+        let fields = [("consumerGroup", "g"), ("clientId", "c")];
+        client.send(&request(code, 1, &fields)).await?;
+        clients.push(client);
+    }
+    for mut client in clients {
+        let answer = timeout(Duration::from_secs(12), client.receive()).await??;
+        assert_eq!((answer.opaque, answer.code), (1, 0), "{answer:?}");
+    }
+    Ok(())
+}

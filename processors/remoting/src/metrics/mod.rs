@@ -99,7 +99,7 @@ pub const RESULTS: &[(ResponseCode, &str)] = &[
     (ResponseCode(206), "CONSUMER_NOT_ONLINE"),
     (ResponseCode(209), "POLLING_FULL"),
     (ResponseCode(210), "POLLING_TIMEOUT"),
-    (ResponseCode(215), "FLOW_CONTROL"),
+    (ResponseCode::FLOW_CONTROL, "FLOW_CONTROL"),
     (ResponseCode(1500), "GO_AWAY"),
 ];
 
