@@ -1,6 +1,9 @@
 //! Folders and files of this crate name each other in one direction only: what stands on a floor may name what stands below.
 
-#![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a file that cannot be read fails the test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +28,9 @@ fn floor(name: &str) -> usize {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| match path.is_dir() {
             true => files(&path),
@@ -36,7 +41,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// The names behind `crate::` in what is code.
 fn named(text: &str) -> impl Iterator<Item = &str> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     let names = code.flat_map(|line| line.split("crate::").skip(1));
     names.map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
