@@ -9,7 +9,7 @@ use route_cache::UpstreamConfig;
 use tracing::{info, warn};
 
 use crate::args::Args;
-use crate::config::Config;
+use crate::config::{Config, check_filter};
 
 /// Sets the filter of the log.
 type Setter = dyn Fn(&str) -> Result<(), String> + Send + Sync;
@@ -53,6 +53,7 @@ impl LogFilter {
     /// # Errors
     /// When it is none, with what is wrong.
     pub fn set(&self, filter: &str) -> Result<(), String> {
+        check_filter(filter)?;
         (self.0.set)(filter)?;
         filter.clone_into(&mut self.0.now.lock());
         Ok(())

@@ -350,6 +350,9 @@ async fn figures_say_what_was_done() -> Result<()> {
         "le=\"3000.0\"",
     ];
     assert_eq!(value("rocketmq_rpc_latency_bucket{", &latency)?, 6.0);
+    // Without it, Prometheus computes no quantile.
+    let all = ["request_code=\"send_message_v2\"", "le=\"+Inf\""];
+    assert_eq!(value("rocketmq_rpc_latency_bucket{", &all)?, 6.0);
     assert_eq!(
         value(
             "rocketmq_proxy_broker_duration_seconds_count{",

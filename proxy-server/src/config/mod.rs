@@ -388,7 +388,7 @@ fn workers(file: &File) -> Result<usize, ConfigError> {
 
 fn log(file: &File) -> Result<LogConfig, ConfigError> {
     let filter = file.log.clone();
-    if EnvFilter::try_new(&filter).is_err() {
+    if check_filter(&filter).is_err() {
         let allowed = "a list of directives such as info or remora=debug,info";
         return Err(ConfigError::value("log", &filter, allowed));
     }
@@ -402,6 +402,28 @@ fn log(file: &File) -> Result<LogConfig, ConfigError> {
         }
     };
     Ok(LogConfig { filter, format })
+}
+
+/// Checks the directives of a log filter. A word that is no level would be taken for the name of a target: a typing error would
+/// silence the log.
+///
+/// # Errors
+/// When it is none, with what is wrong.
+pub(crate) fn check_filter(filter: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+    for directive in filter.split(',').map(str::trim) {
+        let is_word = !directive.is_empty() && !directive.contains(['=', '[']);
+        if is_word
+            && !LEVELS
+                .iter()
+                .any(|level| level.eq_ignore_ascii_case(directive))
+        {
+            let levels = LEVELS.join(", ");
+            return Err(format!("{directive} is no level: one of {levels}"));
+        }
+    }
+    Ok(())
 }
 
 fn socket_address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {

@@ -118,6 +118,7 @@ fn a_refusal_names_key_value_and_what_is_allowed() {
             "name_servers = [\"a:1\"]\nlog = \"a=b=c\"",
             "log: \"a=b=c\"",
         ),
+        ("name_servers = [\"a:1\"]\nlog = \"loud\"", "log: \"loud\""),
         (
             "name_servers = [\"a:1\"]\n[[listener]]\nbind = \"localhost\"",
             "listener.bind: \"localhost\"",

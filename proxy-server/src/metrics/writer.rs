@@ -91,7 +91,7 @@ impl Writer<'_, '_> {
                     }
                 }
                 let above = value.counts.last().copied().unwrap_or_default();
-                buckets.push((f64::MAX, pending + above));
+                buckets.push((f64::INFINITY, pending + above));
                 let count = value.counts.iter().sum();
                 out.encode_histogram::<LabelSet>(value.sum as f64 / scale, count, &buckets, None)
             },
