@@ -1,5 +1,6 @@
 //! The task of a connection.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
@@ -119,6 +120,11 @@ pub trait FrameHandler {
     /// Whether the frames of this turn have made so much work that others must have theirs first.
     fn is_turn_over(&self) -> bool {
         false
+    }
+
+    /// What may be written before the handler allows more, and wakes the outbox; none, where the peer sets the pace.
+    fn write_credit(&self) -> Option<&Cell<usize>> {
+        None
     }
 
     /// Whether the connection waits for its next turn behind others of its kind. One that many share does not: what waits
@@ -248,7 +254,7 @@ impl Inbox {
             };
         }
         for _ in 0..READS_MAX {
-            let written = self.write(cx, stream, outbox)?;
+            let written = self.write(cx, stream, outbox, handler)?;
             match outbox.ending() {
                 Ending::Open => {}
                 Ending::Finishing => {
@@ -278,7 +284,7 @@ impl Inbox {
             }
             if !handler.is_ready() {
                 // What was handed on may have filled the outbox since the last write, and nothing else wakes this task for it.
-                let written = self.write(cx, stream, outbox)?;
+                let written = self.write(cx, stream, outbox, handler)?;
                 if handler.is_ready() {
                     continue;
                 }
@@ -299,7 +305,7 @@ impl Inbox {
                 // Frames were handed on since the last write; what they made us say goes now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
                     outbox.set_partial(!self.partial.is_empty() || self.passed_over > 0);
-                    if self.write(cx, stream, outbox)? == Poll::Ready(Written::Part) {
+                    if self.write(cx, stream, outbox, handler)? == Poll::Ready(Written::Part) {
                         break;
                     }
                     outbox.register(cx);
@@ -309,7 +315,7 @@ impl Inbox {
             }
         }
         // What the turn has left to be written goes now.
-        let _ = self.write(cx, stream, outbox)?;
+        let _ = self.write(cx, stream, outbox, handler)?;
         if waits_for_turns {
             outbox.register(cx);
             buffers.turns().wait(&self.turn, cx);
@@ -349,13 +355,26 @@ impl Inbox {
         }
     }
 
-    fn write<S: AsyncWrite + Unpin>(
+    fn write<S: AsyncWrite + Unpin, H: FrameHandler>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
         outbox: &Outbox,
+        handler: &H,
     ) -> Poll<io::Result<Written>> {
-        let written = outbox.poll_write(cx, stream, &mut self.room);
+        let written = match handler.write_credit() {
+            None => outbox.poll_write(cx, stream, &mut self.room),
+            Some(credit) => {
+                let mut room = credit.get();
+                let written = outbox.poll_write(cx, stream, &mut room);
+                credit.set(room);
+                match written {
+                    // More credit wakes the task, as more room with the peer would.
+                    Poll::Ready(Ok(Written::Part)) => Poll::Pending,
+                    written => written,
+                }
+            }
+        };
         self.is_unwritable |= matches!(written, Poll::Ready(Err(_)));
         written
     }

@@ -70,6 +70,8 @@ pub struct Connection {
     health: Health,
     /// Bytes that had arrived when its health was looked at.
     received: Cell<u64>,
+    /// What may be written until the next tick, of a connection that is paced.
+    credit: Option<Cell<usize>>,
     /// Bytes that had been written then.
     written: Cell<u64>,
     metrics: Arc<BrokerMetrics>,
@@ -90,12 +92,25 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Bytes that go over a paced connection with each tick: some 7,500 polls a second.
+const PACE: usize = 96 * 1024;
+
 impl Connection {
     pub(crate) fn new(
         peer: Rc<str>,
         context: Rc<Context>,
         push_target: Option<Weak<dyn PushTarget>>,
         breaker: Option<Rc<Breaker>>,
+    ) -> Rc<Self> {
+        Self::with_credit(peer, context, push_target, breaker, None)
+    }
+
+    fn with_credit(
+        peer: Rc<str>,
+        context: Rc<Context>,
+        push_target: Option<Weak<dyn PushTarget>>,
+        breaker: Option<Rc<Breaker>>,
+        credit: Option<Cell<usize>>,
     ) -> Rc<Self> {
         let metrics = match peer.strip_prefix(BROKER_PREFIX) {
             Some(name) => context.metrics(name),
@@ -111,6 +126,7 @@ impl Connection {
             budget,
             health: Health::default(),
             received: Cell::new(0),
+            credit,
             written: Cell::new(0),
             peer,
             outbox: Outbox::new(context.buffers.clone(), meter),
@@ -127,6 +143,17 @@ impl Connection {
             breaker,
             this: this.clone(),
         })
+    }
+
+    /// One over which no more than [`PACE`] goes with each tick: thousands of requests at once would hold up others' in the
+    /// broker, which reads its connections with a few threads.
+    pub(crate) fn paced(
+        peer: Rc<str>,
+        context: Rc<Context>,
+        breaker: Option<Rc<Breaker>>,
+    ) -> Rc<Self> {
+        let credit = Some(Cell::new(PACE));
+        Self::with_credit(peer, context, None, breaker, credit)
     }
 
     /// Connects and runs the connection until it ends. `false` when it was never established, or was
@@ -446,6 +473,11 @@ impl Connection {
     /// Answers what is over its time, and looks after the connection's health. False when there is nothing to wait for any
     /// more.
     pub(super) fn tick(&self) -> bool {
+        if let Some(credit) = &self.credit
+            && credit.replace(PACE) == 0
+        {
+            self.outbox.wake();
+        }
         self.expire();
         // A lane looks after itself: what is said there may wait at a busy broker for half a minute.
         if self.push_target.is_none() && self.established.get() && !self.outbox.is_closed() {
@@ -538,6 +570,10 @@ impl FrameHandler for Connection {
     }
 
     /// What one client may make a broker answer must not cost all others their connection.
+    fn write_credit(&self) -> Option<&Cell<usize>> {
+        self.credit.as_ref()
+    }
+
     fn passes_over(&self) -> bool {
         true
     }

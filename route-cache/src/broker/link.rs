@@ -67,7 +67,7 @@ impl Broker {
             requests: Link::new(label.clone(), context.clone()),
             pulls: Link::new(label.clone(), context.clone()),
             bulk: Link::new(label.clone(), context.clone()),
-            crowd: Link::new(label.clone(), context.clone()),
+            crowd: Link::paced(label.clone(), context.clone()),
             label,
             replicas: RefCell::default(),
             context: context.clone(),
@@ -171,6 +171,7 @@ struct Link {
     trouble: Rc<RefCell<Trouble>>,
     used: Rc<Cell<bool>>,
     breaker: RefCell<Option<Rc<Breaker>>>,
+    is_paced: bool,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +189,15 @@ impl Link {
             trouble: Rc::default(),
             used: Rc::default(),
             breaker: RefCell::default(),
+            is_paced: false,
+        }
+    }
+
+    /// One whose requests are written a few at a time.
+    fn paced(label: Rc<str>, context: Rc<Context>) -> Self {
+        Self {
+            is_paced: true,
+            ..Self::new(label, context)
         }
     }
 
@@ -212,12 +222,11 @@ impl Link {
                 reason: format!("{address} could not be reached a moment ago").into(),
             });
         }
-        let connection = Connection::new(
-            self.label.clone(),
-            self.context.clone(),
-            None,
-            Some(breaker.clone()),
-        );
+        let (label, context) = (self.label.clone(), self.context.clone());
+        let connection = match self.is_paced {
+            true => Connection::paced(label, context, Some(breaker.clone())),
+            false => Connection::new(label, context, None, Some(breaker.clone())),
+        };
         self.spawn(connection.clone(), address.clone(), breaker);
         *current = Some((address.clone(), connection.clone()));
         Ok(connection)
