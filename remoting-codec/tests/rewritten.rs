@@ -386,3 +386,22 @@ fn the_cost_of_a_header_is_linear() {
         Language::GO
     );
 }
+
+#[test]
+fn exponents_and_names_that_readers_differ_on_are_refused() {
+    for (header, is_read) in [
+        (r#"{"code":1e-2147483648,'opaque':1}"#, false),
+        (r#"{"code":1e-7,'opaque':1}"#, true),
+        (
+            "{'opaque':1,\"extFields\":{\"b\":{\"consu\0merGroup\":1}}}",
+            false,
+        ),
+        (
+            r#"{'opaque':1,"extFields":{"b":{"consumerGroup":1}}}"#,
+            true,
+        ),
+    ] {
+        let frame = frame(0, header.as_bytes(), b"");
+        assert_eq!(CommandView::decode(&frame).is_ok(), is_read, "{header}");
+    }
+}

@@ -62,8 +62,8 @@ fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError
             let mut members: Vec<(Units, Value<'a>)> = Vec::new();
             let mut places = HashMap::new();
             source.object(|source, key| {
-                // Refers to another part of the header, here and there.
-                if key.iter().copied().eq("$ref".encode_utf16()) {
+                // The first is another name to some readers; the second refers to another part of the header, to some.
+                if key.contains(&0) || key.iter().copied().eq("$ref".encode_utf16()) {
                     return Err(source.ambiguous());
                 }
                 let value = read(source, depth + 1)?;

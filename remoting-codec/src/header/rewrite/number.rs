@@ -4,7 +4,7 @@
 const MAX_DIGITS: usize = 38;
 
 /// Greatest exponent that fastjson2 takes.
-const MAX_EXPONENT: i32 = 2047;
+const MAX_EXPONENT: u32 = 2047;
 
 /// A number as it was written, but for a plus and superfluous zeros in front.
 pub(super) struct Number<'a> {
@@ -22,7 +22,7 @@ impl<'a> Number<'a> {
         let (digits, exponent) = match unsigned.split_once(['e', 'E']) {
             Some((digits, exponent)) => {
                 let exponent: i32 = exponent.parse().ok()?;
-                (exponent.abs() <= MAX_EXPONENT).then_some((digits, exponent))?
+                (exponent.unsigned_abs() <= MAX_EXPONENT).then_some((digits, exponent))?
             }
             None => (unsigned, 0),
         };
