@@ -37,6 +37,14 @@ pub struct Address {
 }
 
 impl Address {
+    pub(crate) fn new(key: AddressKey) -> Self {
+        Self {
+            key,
+            look_ups: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
+            holders: Rc::default(),
+        }
+    }
+
     /// The accounts of its clients.
     #[must_use]
     pub fn holders(&self) -> &Rc<Group> {
@@ -56,27 +64,30 @@ impl Address {
     }
 }
 
-/// The addresses that a worker's clients come from.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses(RefCell<HashMap<AddressKey, Weak<Address>>>);
+/// Something for each address, for as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct ByAddress<T>(RefCell<HashMap<AddressKey, Weak<T>>>);
 
-impl Addresses {
-    pub(crate) fn of(&self, key: AddressKey) -> Rc<Address> {
+impl<T> Default for ByAddress<T> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<T> ByAddress<T> {
+    /// That of the address, made if there is none.
+    pub(crate) fn of(&self, key: AddressKey, make: impl FnOnce() -> T) -> Rc<T> {
         let mut all = self.0.borrow_mut();
         if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        // Those that nobody comes from any more go before the table would grow.
+        // What nobody holds any more goes before the table would grow.
         if all.len() == all.capacity() {
-            all.retain(|_, address| address.strong_count() > 0);
+            all.retain(|_, held| held.strong_count() > 0);
         }
-        let address = Rc::new(Address {
-            key,
-            look_ups: Arc::new(Semaphore::new(LOOK_UPS_MAX)),
-            holders: Rc::default(),
-        });
-        all.insert(key, Rc::downgrade(&address));
-        address
+        let new = Rc::new(make());
+        all.insert(key, Rc::downgrade(&new));
+        new
     }
 }
 
@@ -98,13 +109,13 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_addresses_does_not_grow() {
-        let addresses = Addresses::default();
-        let stays = addresses.of(IpAddr::from([10, 0, 0, 1]).into());
+        let addresses = ByAddress::default();
+        let of = |address: IpAddr| addresses.of(address.into(), || ());
+        let stays = of([10, 0, 0, 1].into());
         for nth in 0..100_000_u32 {
-            addresses.of(IpAddr::from(nth.to_be_bytes()).into());
+            of(nth.to_be_bytes().into());
         }
         assert!(addresses.0.borrow().len() < 100);
-        let again = addresses.of(IpAddr::from([10, 0, 0, 1]).into());
-        assert!(Rc::ptr_eq(&stays, &again));
+        assert!(Rc::ptr_eq(&stays, &of([10, 0, 0, 1].into())));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use crate::address::{Address, AddressKey, Addresses};
+use crate::address::{Address, AddressKey, ByAddress};
 use crate::broker::{Broker, BrokerTable, Context, Lane, PushTarget, Registration};
 use crate::clock::Clock;
 use crate::config::UpstreamConfig;
@@ -24,7 +24,7 @@ pub struct Upstream {
     brokers: RefCell<HashMap<Rc<str>, Rc<Broker>>>,
     /// The table's epoch that `brokers` agrees with.
     epoch: Cell<u64>,
-    addresses: Addresses,
+    addresses: ByAddress<Address>,
 }
 
 impl Upstream {
@@ -44,7 +44,7 @@ impl Upstream {
             routes,
             brokers: RefCell::default(),
             epoch: Cell::new(0),
-            addresses: Addresses::default(),
+            addresses: ByAddress::default(),
         })
     }
 
@@ -77,7 +77,7 @@ impl Upstream {
     /// What the clients of an address share.
     #[must_use]
     pub fn address(&self, key: AddressKey) -> Rc<Address> {
-        self.addresses.of(key)
+        self.addresses.of(key, || Address::new(key))
     }
 
     /// The worker's clock.

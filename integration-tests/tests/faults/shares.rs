@@ -179,3 +179,35 @@ async fn questions_to_other_clients_have_the_time_that_brokers_give() -> Result<
     }
     Ok(())
 }
+
+/// What a client with many polls has left behind is written a little at a time, and then its connection ends.
+#[tokio::test]
+async fn the_connection_for_many_polls_ends_when_their_client_has_gone() -> Result<()> {
+    let world = World::with("workers = 1\n").await?;
+    world.a.on(RequestCode::PULL_MESSAGE, Reply::Silence);
+    let fields = [
+        ("bname", "broker-a"),
+        ("topic", "both"),
+        ("consumerGroup", "g"),
+        ("sysFlag", "2"),
+        ("suspendTimeoutMillis", "600000"),
+        ("queueId", "0"),
+        ("queueOffset", "0"),
+    ];
+    let polls: Vec<u8> = (0..14_000)
+        .flat_map(|opaque| request(RequestCode::PULL_MESSAGE, opaque, &fields).to_bytes())
+        .collect();
+    let mut client = world.proxy.client().await?;
+    client.send_bytes(&polls).await?;
+    // Those beyond what every client may have outstanding go another way than the first.
+    world
+        .a
+        .wait_received(RequestCode::PULL_MESSAGE, 1_000)
+        .await?;
+    let pulls = world.a.received(RequestCode::PULL_MESSAGE);
+    let crowd = pulls.last().context("a pull")?.connection;
+    ensure!(pulls.first().is_some_and(|first| first.connection != crowd));
+    drop(client);
+    timeout(Duration::from_secs(20), world.a.wait_closed(crowd)).await??;
+    Ok(())
+}

@@ -7,10 +7,9 @@
 //! budget at once, though the broker may still answer it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-use crate::address::AddressKey;
+use crate::address::{AddressKey, ByAddress};
 
 /// Long polls that may be outstanding, for each request that may.
 const POLLS_PER_REQUEST: usize = 4;
@@ -25,7 +24,7 @@ const LEAST_POLLS: usize = 256;
 pub struct Budget {
     requests: Use,
     polls: Use,
-    by_address: RefCell<HashMap<AddressKey, Weak<ByAddress>>>,
+    by_address: ByAddress<Parts>,
 }
 
 #[derive(Debug)]
@@ -47,12 +46,12 @@ struct Part {
 
 /// What the clients of one address have outstanding at one broker.
 #[derive(Debug, Default)]
-struct ByAddress {
+struct Parts {
     requests: Part,
     polls: Part,
 }
 
-impl ByAddress {
+impl Parts {
     fn of(&self, is_poll: bool) -> &Part {
         match is_poll {
             true => &self.polls,
@@ -123,21 +122,8 @@ impl Budget {
         Self {
             requests: Use::new(requests, LEAST_REQUESTS),
             polls: Use::new(requests.saturating_mul(POLLS_PER_REQUEST), LEAST_POLLS),
-            by_address: RefCell::default(),
+            by_address: ByAddress::default(),
         }
-    }
-
-    fn of_address(&self, key: AddressKey) -> Rc<ByAddress> {
-        let mut all = self.by_address.borrow_mut();
-        if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
-            return known;
-        }
-        if all.len() == all.capacity() {
-            all.retain(|_, address| address.strong_count() > 0);
-        }
-        let new = Rc::<ByAddress>::default();
-        all.insert(key, Rc::downgrade(&new));
-        new
     }
 
     /// Requests that are outstanding, long polls not among them.
@@ -175,7 +161,7 @@ pub struct Outstanding {
 #[derive(Debug)]
 struct Own {
     budget: Rc<Budget>,
-    address: Rc<ByAddress>,
+    address: Rc<Parts>,
     requests: Cell<usize>,
     polls: Cell<usize>,
 }
@@ -210,7 +196,7 @@ impl Outstanding {
                 let at = u16::try_from(all.len()).ok()?;
                 all.push(Own {
                     budget: budget.clone(),
-                    address: budget.of_address(self.address),
+                    address: budget.by_address.of(self.address, Parts::default),
                     requests: Cell::new(0),
                     polls: Cell::new(0),
                 });

@@ -485,6 +485,8 @@ impl Connection {
         }
         let is_busy = !self.outbox.is_closed() && self.health.is_waiting();
         let is_busy = is_busy || !self.pending.borrow().is_done();
+        // Only a tick gives a paced connection credit: also for what is left to write before it ends.
+        let is_busy = is_busy || (self.credit.is_some() && !self.outbox.is_empty());
         self.is_listed.set(is_busy);
         is_busy
     }
@@ -569,11 +571,11 @@ impl FrameHandler for Connection {
         self.push_target.is_some()
     }
 
-    /// What one client may make a broker answer must not cost all others their connection.
     fn write_credit(&self) -> Option<&Cell<usize>> {
         self.credit.as_ref()
     }
 
+    /// What one client may make a broker answer must not cost all others their connection.
     fn passes_over(&self) -> bool {
         true
     }
