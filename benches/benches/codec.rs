@@ -34,7 +34,7 @@ fn send(serialize_type: SerializeType) -> Vec<u8> {
         ("n", "broker-a"),
     ];
     let mut command = RemotingCommand {
-        opaque: 4711,
+        opaque: 4711.into(),
         serialize_type,
         ..RemotingCommand::request(RequestCode::SEND_MESSAGE_V2)
     };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use benches::requests::send;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use remoting_codec::{
-    CommandView, DecodeError, FieldKind, FieldSpec, Fields, FrameLimits, RemotingCommand,
+    CommandView, DecodeError, FieldKind, FieldSpec, Fields, FrameLimits, Opaque, RemotingCommand,
     ResponseCode, SerializeType,
 };
 use remoting_transport::{Buffers, Frame, FrameHandler, Outbox, pump};
@@ -42,7 +42,8 @@ impl FrameHandler for Relay {
         if !view.is_response() {
             let _ = black_box(Fields::read(view.ext_fields(), FIELDS));
         }
-        self.to.push_relayed(&frame, &view, view.opaque() ^ 1);
+        self.to
+            .push_relayed(&frame, &view, Opaque(view.opaque().0 ^ 1));
         Ok(())
     }
 }

@@ -170,7 +170,7 @@ async fn take_requests(
             let mut pending = upstream.pending.lock();
             pending.last = pending.last.wrapping_add(1);
             let opaque = pending.last;
-            let waiting = (outbox.clone(), view.opaque());
+            let waiting = (outbox.clone(), view.opaque().0);
             pending.by_opaque.insert(opaque, waiting);
             drop(pending);
             upstream.outbox.push(&view, opaque);
@@ -190,7 +190,7 @@ async fn take_answers(upstream: Arc<Upstream>, mut read: OwnedReadHalf) -> Resul
         }
         inbox.take_in(buffer.get(..bytes).unwrap_or_default(), |frame| {
             let view = CommandView::decode(frame)?;
-            let waiting = upstream.pending.lock().by_opaque.remove(&view.opaque());
+            let waiting = upstream.pending.lock().by_opaque.remove(&view.opaque().0);
             if let Some((client, opaque)) = waiting {
                 client.push(&view, opaque);
             }

@@ -24,7 +24,7 @@ impl Template {
     /// When its opaque cannot be found.
     pub fn new(command: &RemotingCommand) -> Result<Self> {
         let command = RemotingCommand {
-            opaque: FIRST_OPAQUE,
+            opaque: FIRST_OPAQUE.into(),
             ..command.clone()
         };
         let frame = command.to_bytes().to_vec();
@@ -82,11 +82,11 @@ mod tests {
             for opaque in [FIRST_OPAQUE, 1_234_567_890, i32::MAX] {
                 let frame = template.under(opaque);
                 let expected = RemotingCommand {
-                    opaque,
+                    opaque: opaque.into(),
                     ..command.clone()
                 };
                 assert_eq!(frame, expected.to_bytes());
-                assert_eq!(CommandView::decode(frame).unwrap().opaque(), opaque);
+                assert_eq!(CommandView::decode(frame).unwrap().opaque().0, opaque);
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::error::DecodeError;
 use crate::frame::{FRAME_PREFIX, SerializeType};
 use crate::header::{binary, json};
 use crate::headers::Header;
+use crate::opaque::Opaque;
 use crate::request_code::RequestCode;
 use crate::response_code::ResponseCode;
 use crate::version::{Language, Version};
@@ -22,8 +23,8 @@ pub struct RemotingCommand {
     pub language: Language,
     /// The sender's version.
     pub version: Version,
-    /// What ties a response to its request.
-    pub opaque: i32,
+    /// What ties a response to its request. That of a request in Remora's own name is replaced when it is sent upstream.
+    pub opaque: Opaque,
     /// [`FLAG_RESPONSE`], [`FLAG_ONEWAY`].
     pub flag: i32,
     /// What the sender adds in words.
@@ -46,7 +47,7 @@ impl RemotingCommand {
             code: code.0,
             language: Language::JAVA,
             version: Version::V5_5_0,
-            opaque: 0,
+            opaque: Opaque::default(),
             flag: 0,
             remark: None,
             ext_fields: Vec::new(),
@@ -57,10 +58,14 @@ impl RemotingCommand {
 
     /// A response in Remora's own name to a request with that opaque and serialization.
     #[must_use]
-    pub fn response(code: ResponseCode, opaque: i32, serialize_type: SerializeType) -> Self {
+    pub fn response(
+        code: ResponseCode,
+        opaque: impl Into<Opaque>,
+        serialize_type: SerializeType,
+    ) -> Self {
         Self {
             code: code.0,
-            opaque,
+            opaque: opaque.into(),
             flag: FLAG_RESPONSE,
             serialize_type,
             ..Self::request(RequestCode(0))

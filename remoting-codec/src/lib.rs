@@ -33,6 +33,7 @@ mod frame;
 mod header;
 pub mod headers;
 pub mod message;
+mod opaque;
 mod request_code;
 mod response_code;
 mod version;
@@ -48,7 +49,8 @@ pub use frame::{
     DEFAULT_FRAME_LIMIT, DEFAULT_HEADER_LIMIT, FRAME_PREFIX, FrameLimits, MAX_HEADER_LIMIT,
     SerializeType, UPSTREAM_HEADER_LIMIT, frame_length, head_length,
 };
+pub use opaque::{Opaque, UpstreamOpaque};
 pub use request_code::RequestCode;
 pub use response_code::ResponseCode;
 pub use version::{Language, Version};
-pub use view::{CommandView, FLAG_ONEWAY, FLAG_RESPONSE};
+pub use view::{CommandView, FLAG_ONEWAY, FLAG_RESPONSE, UpstreamView};

@@ -1,6 +1,7 @@
 //! A frame where it lies.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::error::{DecodeError, FrameError};
@@ -9,6 +10,7 @@ use crate::frame::{DEFAULT_FRAME_LIMIT, FRAME_PREFIX, SerializeType, header_leng
 use crate::header::json::LONGEST_OPAQUE;
 use crate::header::rewrite::rewrite;
 use crate::header::{Head, Span, binary, json, text};
+use crate::opaque::{Opaque, UpstreamOpaque};
 use crate::request_code::RequestCode;
 use crate::version::{Language, Version};
 
@@ -19,15 +21,21 @@ pub const FLAG_ONEWAY: i32 = 2;
 
 /// A whole frame, borrowed, with the head of its header read. One whose header is not in the canonical form, the one that
 /// clients write, has that form of it beside the frame; whoever asks does not notice.
+///
+/// `O` is the side of the connection over which the frame came: the type of its opaque.
 #[derive(Clone, Debug)]
-pub struct CommandView<'a> {
+pub struct CommandView<'a, O = Opaque> {
     frame: &'a [u8],
     /// In canonical form: part of the frame, unless it had to be written anew.
     header: Cow<'a, [u8]>,
     body: Span,
     serialize_type: SerializeType,
     head: Head,
+    side: PhantomData<O>,
 }
+
+/// A frame from a broker or a name server.
+pub type UpstreamView<'a> = CommandView<'a, UpstreamOpaque>;
 
 impl<'a> CommandView<'a> {
     /// Reads the head of a whole frame (see [`crate::frame_length`]) and makes sure that the header is well formed throughout.
@@ -41,12 +49,24 @@ impl<'a> CommandView<'a> {
         view.read_header()?;
         Ok(view)
     }
+}
+
+impl<'a> CommandView<'a, UpstreamOpaque> {
+    /// As [`CommandView::decode`], for an answer that a broker or a name server has given to a call.
+    ///
+    /// # Errors
+    /// As [`CommandView::decode`].
+    pub fn decode_answer(frame: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut view = Self::undecoded(frame)?;
+        view.read_header()?;
+        Ok(view)
+    }
 
     /// The same for a frame from a broker or a name server, which are trusted to write JSON: of an answer of theirs in the usual
     /// form, nothing is looked at but what is in the head. Its ext fields are looked for when someone asks for them.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode).
+    /// As [`CommandView::decode`].
     #[inline]
     pub fn decode_upstream(frame: &'a [u8]) -> Result<Self, DecodeError> {
         let mut view = Self::undecoded(frame)?;
@@ -59,7 +79,9 @@ impl<'a> CommandView<'a> {
         view.read_header()?;
         Ok(view)
     }
+}
 
+impl<'a, O> CommandView<'a, O> {
     #[inline]
     fn undecoded(frame: &'a [u8]) -> Result<Self, FrameError> {
         let (prefix, rest) = frame
@@ -78,6 +100,7 @@ impl<'a> CommandView<'a> {
             body: Span::new(FRAME_PREFIX + header.len(), frame.len()),
             serialize_type: SerializeType::from_byte(serialize_type)?,
             head: Head::new(header.len()),
+            side: PhantomData,
         })
     }
 
@@ -167,8 +190,11 @@ impl<'a> CommandView<'a> {
 
     /// What ties a response to its request, within one connection and direction.
     #[must_use]
-    pub fn opaque(&self) -> i32 {
-        self.head.opaque
+    pub fn opaque(&self) -> O
+    where
+        O: From<i32>,
+    {
+        self.head.opaque.into()
     }
 
     /// The flag's bits, known ones and others.
@@ -237,7 +263,8 @@ impl<'a> CommandView<'a> {
     /// Writes everything before the body under another opaque, and otherwise as it came if the header is
     /// [canonical](Self::is_canonical). With the body after it, that is the same command.
     #[inline]
-    pub fn encode_head_with_opaque(&self, opaque: i32, out: &mut Vec<u8>) {
+    pub fn encode_head_with_opaque(&self, opaque: impl Into<i32>, out: &mut Vec<u8>) {
+        let opaque = opaque.into();
         let mut number = itoa::Buffer::new();
         let binary;
         let text: &[u8] = match self.serialize_type {

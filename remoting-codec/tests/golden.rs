@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bytes::Bytes;
 use remoting_codec::{
-    CommandView, FieldKind, FieldSpec, Fields, FrameLimits, Language, RemotingCommand, RequestCode,
-    SerializeType, Version,
+    CommandView, FieldKind, FieldSpec, Fields, FrameLimits, Language, Opaque, RemotingCommand,
+    RequestCode, SerializeType, Version,
     body::{
         ClientConfig, ClusterInfo, ConsumerList, Heartbeat, LockBatch, LockBatchResponse,
         MessageModel, MessageQueue, TopicRouteData,
@@ -152,7 +152,7 @@ fn every_frame_is_read_as_java_reads_it() {
             ext_fields,
             flag: view.flag(),
             language: view.language().name().to_owned(),
-            opaque: view.opaque(),
+            opaque: view.opaque().0,
             remark: view.remark().into_owned(),
             version: view.version().0,
         };
@@ -173,7 +173,7 @@ fn another_opaque_and_back_leaves_every_frame_as_it_was() {
             let length = frame_length(&patched, FrameLimits::default());
             assert_eq!(length, Ok(Some(patched.len())), "{file}");
             let mut expected = RemotingCommand::decode(&frame).unwrap();
-            expected.opaque = opaque;
+            expected.opaque = Opaque(opaque);
             let decoded = RemotingCommand::decode(&patched).unwrap();
             assert_eq!(decoded, expected, "{file}");
             assert_eq!(with_opaque(&patched, java.opaque), frame, "{file}");
@@ -215,7 +215,7 @@ fn the_vectors_of_the_protocol_document() {
     json.extend_from_slice(br#"{"code":105,"extFields":{"topic":"T"},"flag":0,"language":"JAVA","opaque":7,"serializeTypeCurrentRPC":"JSON","version":479}"#);
     let mut request =
         RemotingCommand::request(RequestCode::GET_ROUTEINFO_BY_TOPIC).with_field("topic", "T");
-    request.opaque = 7;
+    request.opaque = Opaque(7);
     request.version = Version(479);
     assert_eq!(request.to_bytes(), json);
     assert_eq!(RemotingCommand::decode(&json.into()), Ok(request.clone()));

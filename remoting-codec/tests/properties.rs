@@ -13,7 +13,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use remoting_codec::{
     CommandView, DEFAULT_FRAME_LIMIT, DEFAULT_HEADER_LIMIT, FieldKind, FieldSpec, Fields,
-    FrameLimits, Language, RemotingCommand, SerializeType, Version, body, frame_length,
+    FrameLimits, Language, Opaque, RemotingCommand, SerializeType, Version, body, frame_length,
 };
 
 const LIMIT: FrameLimits = FrameLimits {
@@ -115,7 +115,7 @@ fn command() -> impl Strategy<Value = RemotingCommand> {
             },
             language: Language(language),
             version: Version(narrow(version)),
-            opaque,
+            opaque: Opaque(opaque),
             flag,
             remark: remark.map(Into::into),
             // A header that is written anew has each name once.
@@ -231,7 +231,7 @@ fn read_everything(frame: &[u8], opaque: i32) {
     view.encode_head_with_opaque(opaque, &mut patched);
     patched.extend_from_slice(view.body());
     let again = CommandView::decode(&patched).unwrap();
-    assert_eq!(again.opaque(), opaque);
+    assert_eq!(again.opaque(), Opaque(opaque));
     assert_eq!(again.code(), view.code());
     assert_eq!(again.flag(), view.flag());
     assert_eq!(again.language(), view.language());
@@ -319,7 +319,7 @@ proptest! {
         patched.extend_from_slice(view.body());
         prop_assert_eq!(frame_length(&patched, LIMIT), Ok(Some(patched.len())));
         let decoded = RemotingCommand::decode(&patched.clone().into()).unwrap();
-        let expected = RemotingCommand { opaque, ..command.clone() };
+        let expected = RemotingCommand { opaque: Opaque(opaque), ..command.clone() };
         prop_assert_eq!(decoded, expected);
         let mut back = Vec::new();
         let view = CommandView::decode(&patched).unwrap();

@@ -30,7 +30,7 @@ fn rewritten(frame: &[u8]) -> (String, Vec<u8>) {
     out.extend_from_slice(view.body());
     assert!(out.len() <= view.longest());
     let again = CommandView::decode(&out).unwrap();
-    assert_eq!(again.opaque(), 9);
+    assert_eq!(again.opaque().0, 9);
     assert_eq!((again.code(), again.flag()), (view.code(), view.flag()));
     assert_eq!(again.body(), view.body());
     (header, out)
@@ -136,7 +136,7 @@ fn numbers_of_the_head_are_read_in_all_spellings() {
         let header = format!(r#"{{"code":{text},"flag":{text},"opaque":{text},"version":{text}}}"#);
         let frame = frame(0, header.as_bytes(), b"");
         let view = CommandView::decode(&frame).unwrap();
-        let read = (view.code(), view.flag(), view.opaque(), view.version());
+        let read = (view.code(), view.flag(), view.opaque().0, view.version());
         assert_eq!(read, (number, number, number, Version(number)), "{text}");
         assert!(json(&header).contains(&format!(r#""code":{number},"flag":{number},"#)));
     }

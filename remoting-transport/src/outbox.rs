@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand};
+use remoting_codec::{CommandView, Opaque, RemotingCommand, UpstreamOpaque};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
@@ -38,8 +39,10 @@ const GATHER_MAX: usize = 16;
 /// Anybody on the connection's worker may put frames in; its own task takes them out. It does not
 /// bound itself: whoever puts something in looks at [`Outbox::len`] first, and knows what to do when
 /// that is too much.
+///
+/// `O` is the side of the connection: the type of the opaques under which frames are written to it.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct Outbox<O = Opaque> {
     buffers: Rc<Buffers>,
     meter: Arc<Meter>,
     account: Rc<Account>,
@@ -48,6 +51,7 @@ pub struct Outbox {
     partial: Cell<bool>,
     /// Bytes that have arrived since the beginning.
     received: Cell<u64>,
+    side: PhantomData<O>,
 }
 
 #[derive(Debug, Default)]
@@ -121,9 +125,28 @@ impl Piece {
 }
 
 impl Outbox {
-    /// An empty outbox of a connection on the worker whose buffers these are, counted by `meter`.
+    /// An empty outbox of a client's connection on the worker whose buffers these are, counted by `meter`.
     #[must_use]
     pub fn new(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
+        Self::empty(buffers, meter)
+    }
+
+    /// Puts in a command of our own.
+    pub fn push(&self, command: &RemotingCommand) {
+        self.append(|out| command.encode(out));
+    }
+}
+
+impl Outbox<UpstreamOpaque> {
+    /// The same of a connection to a broker or a name server.
+    #[must_use]
+    pub fn upstream(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
+        Self::empty(buffers, meter)
+    }
+}
+
+impl<O> Outbox<O> {
+    fn empty(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
         Self {
             account: buffers.account(),
             buffers,
@@ -131,6 +154,7 @@ impl Outbox {
             partial: Cell::new(false),
             received: Cell::new(0),
             inner: RefCell::default(),
+            side: PhantomData,
         }
     }
 
@@ -153,11 +177,6 @@ impl Outbox {
         self.received.get()
     }
 
-    /// Puts in a command of our own.
-    pub fn push(&self, command: &RemotingCommand) {
-        self.append(|out| command.encode(out));
-    }
-
     /// Puts in a whole frame as it is.
     pub fn push_bytes(&self, frame: &[u8]) {
         self.append(|out| out.extend_from_slice(frame));
@@ -165,7 +184,10 @@ impl Outbox {
 
     /// Puts in a command that came from another connection, under another opaque. A large body is
     /// shared, all else copied.
-    pub fn push_relayed(&self, frame: &Frame<'_>, view: &CommandView<'_>, opaque: i32) {
+    pub fn push_relayed<F>(&self, frame: &Frame<'_>, view: &CommandView<'_, F>, opaque: O)
+    where
+        O: Into<i32>,
+    {
         match frame.shared() {
             Some(shared) if view.body().len() >= SHARE_MIN => {
                 self.append(|out| view.encode_head_with_opaque(opaque, out));
@@ -185,13 +207,15 @@ impl Outbox {
     }
 
     /// The same for a command that is charged to the connection which it came from while it waits.
-    pub fn push_forwarded(
+    pub fn push_forwarded<F>(
         &self,
         frame: &Frame<'_>,
-        view: &CommandView<'_>,
-        opaque: i32,
+        view: &CommandView<'_, F>,
+        opaque: O,
         from: &Rc<Account>,
-    ) {
+    ) where
+        O: Into<i32>,
+    {
         let before = self.len();
         self.push_relayed(frame, view, opaque);
         let mut inner = self.inner.borrow_mut();
@@ -380,7 +404,7 @@ impl Outbox {
     }
 }
 
-impl Drop for Outbox {
+impl<O> Drop for Outbox<O> {
     fn drop(&mut self) {
         self.discard();
     }
@@ -531,7 +555,7 @@ mod tests {
             .to_bytes();
         let view = CommandView::decode(&frame).unwrap();
         for _ in 0..10 {
-            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
         }
         let in_all = outbox.len();
         assert_eq!(sender.held() + outbox.account().held(), in_all);
@@ -544,7 +568,7 @@ mod tests {
         assert!(written.is_ok() && read.is_ok());
         assert_eq!((sender.held(), outbox.account().held()), (0, 0));
         for _ in 0..10 {
-            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
         }
         outbox.close();
         assert_eq!((sender.held(), outbox.account().held()), (0, 0));
@@ -562,8 +586,8 @@ mod tests {
         let view = CommandView::decode(&frame).unwrap();
         let mut read = vec![0; 1 << 20];
         for room in [150_000, 101_000, 7, 199_999, 60_000] {
-            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
-            outbox.push_forwarded(&Frame::of(&frame), &view, 1, &sender);
+            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
+            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
             for mut room in [room, usize::MAX] {
                 poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near, &mut room)))
                     .await

@@ -150,9 +150,9 @@ pub enum PumpError {
 ///
 /// # Errors
 /// When the connection ends in any other way than by being closed, here or there.
-pub async fn pump<S, H>(
+pub async fn pump<S, H, O>(
     stream: &mut S,
-    outbox: &Outbox,
+    outbox: &Outbox<O>,
     buffers: &Buffers,
     limits: FrameLimits,
     handler: &H,
@@ -223,11 +223,11 @@ struct Inbox {
 }
 
 impl Inbox {
-    fn poll<S, H>(
+    fn poll<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
-        outbox: &Outbox,
+        outbox: &Outbox<O>,
         buffers: &Buffers,
         handler: &H,
     ) -> Poll<Result<(), PumpError>>
@@ -327,11 +327,11 @@ impl Inbox {
 
     /// Reads a little of what the handler does not take now, and puts it by, so that the end of the stream is noticed: a peer
     /// that is gone may have left what keeps the handler from taking more.
-    fn read_ahead<S, H>(
+    fn read_ahead<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
-        outbox: &Outbox,
+        outbox: &Outbox<O>,
         handler: &H,
     ) where
         S: AsyncRead + Unpin,
@@ -355,11 +355,11 @@ impl Inbox {
         }
     }
 
-    fn write<S: AsyncWrite + Unpin, H: FrameHandler>(
+    fn write<S: AsyncWrite + Unpin, H: FrameHandler, O>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
-        outbox: &Outbox,
+        outbox: &Outbox<O>,
         handler: &H,
     ) -> Poll<io::Result<Written>> {
         let written = match handler.write_credit() {
@@ -381,11 +381,11 @@ impl Inbox {
 
     /// Hands on some of what the peer said before it stopped to take anything: a client that stops says how far it has
     /// consumed, and closes with answers unread; a broker's answers may be ahead of its end. True when that was all.
-    fn hear_out<S, H>(
+    fn hear_out<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
-        outbox: &Outbox,
+        outbox: &Outbox<O>,
         buffers: &Buffers,
         handler: &H,
     ) -> bool
@@ -413,11 +413,11 @@ impl Inbox {
     }
 
     /// Reads once and hands on what is whole; false at the end of the stream.
-    fn poll_read<S, H>(
+    fn poll_read<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
-        outbox: &Outbox,
+        outbox: &Outbox<O>,
         buffers: &Buffers,
         handler: &H,
     ) -> Poll<Result<bool, PumpError>>
@@ -569,7 +569,11 @@ impl Inbox {
 }
 
 /// Pending, and woken when something changes, unless everything is written.
-fn written_or_registered(written: Poll<Written>, outbox: &Outbox, cx: &Context<'_>) -> Poll<()> {
+fn written_or_registered<O>(
+    written: Poll<Written>,
+    outbox: &Outbox<O>,
+    cx: &Context<'_>,
+) -> Poll<()> {
     let written = written.map(drop);
     if written.is_pending() {
         outbox.register(cx);

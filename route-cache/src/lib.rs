@@ -25,8 +25,8 @@ mod upstream;
 
 pub use address::{Address, AddressKey};
 pub use broker::{
-    Broker, BrokerAddresses, BrokerTable, Budget, Class, Connection, Lane, Origin, Outstanding,
-    PushTarget, Registration, RelayTarget, Slot, Ticket, Verdict,
+    Broker, BrokerAddresses, BrokerTable, Budget, Class, Connection, Lane, Origin, Outcome,
+    Outstanding, PushTarget, Registration, RelayTarget, Slot, Ticket, Verdict,
 };
 pub use clock::{Clock, Deadline, Moment, TICK};
 pub use config::{RouteConfig, UpstreamConfig};

@@ -56,15 +56,18 @@ fn relay(frame: &[u8], opaque: i32, fields: bool, out: &mut Vec<u8>) -> Result<(
     let length = frame_length(frame, FrameLimits::default())?;
     let frame = length.and_then(|length| frame.get(..length));
     let frame = frame.context("a whole frame")?;
-    let view = match fields {
-        true => CommandView::decode(frame)?,
-        false => CommandView::decode_upstream(frame)?,
-    };
     if fields {
+        let view = CommandView::decode(frame)?;
         let fields = Fields::read(view.ext_fields(), FIELDS)?;
         ensure!(black_box(fields).value(0).is_some(), "the broker is named");
+        pass_on(&view, opaque, out);
+    } else {
+        pass_on(&CommandView::decode_upstream(frame)?, opaque, out);
     }
+    Ok(())
+}
+
+fn pass_on<O>(view: &CommandView<'_, O>, opaque: i32, out: &mut Vec<u8>) {
     view.encode_head_with_opaque(opaque, out);
     out.extend_from_slice(view.body());
-    Ok(())
 }

@@ -164,7 +164,7 @@ impl Connection {
     /// Whose answer a frame is: its place, its opaque, and how long its body is.
     fn check(&self, frame: &[u8]) -> Result<(usize, i32, usize)> {
         let view = CommandView::decode(frame)?;
-        let opaque = view.opaque();
+        let opaque = view.opaque().0;
         let place = (opaque.wrapping_sub(FIRST_OPAQUE) as usize) % PLACES;
         let known = self.places.get(place);
         ensure!(

@@ -109,14 +109,14 @@ impl Capture {
     fn ask(&mut self, request: RemotingCommand) -> Result<(Bytes, Bytes)> {
         self.opaque += 1;
         let request = RemotingCommand {
-            opaque: self.opaque,
+            opaque: self.opaque.into(),
             ..request
         };
         self.connection.send(&request)?;
         loop {
             let frame = self.connection.receive_frame()?;
             let view = CommandView::decode(&frame)?;
-            if view.is_response() && view.opaque() == self.opaque {
+            if view.is_response() && view.opaque().0 == self.opaque {
                 return Ok((request.to_bytes(), frame.clone()));
             }
         }

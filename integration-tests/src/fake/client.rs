@@ -111,7 +111,7 @@ pub fn request(code: RequestCode, opaque: i32, fields: &[(&'static str, &str)]) 
         .iter()
         .map(|(name, value)| ((*name).into(), (*value).to_owned().into()));
     RemotingCommand {
-        opaque,
+        opaque: opaque.into(),
         ext_fields: fields.collect(),
         ..RemotingCommand::request(code)
     }

@@ -112,7 +112,7 @@ fn ask_in_vain(remora: SocketAddr, topic: &str, broker: &str) -> Result<()> {
         };
         ensure!(
             answer.code == ResponseCode::SYSTEM_BUSY.0
-                && (answer.opaque == 0) == (nth == 0)
+                && (answer.opaque.0 == 0) == (nth == 0)
                 && (deadline..=deadline + LATE_MS).contains(&took),
             "after {took} ms: {answer:?}"
         );

@@ -103,7 +103,7 @@ pub(crate) fn with(
     fields: &[(&'static str, &str)],
 ) -> RemotingCommand {
     let request = RemotingCommand {
-        opaque,
+        opaque: opaque.into(),
         ..RemotingCommand::request(code)
     };
     fields.iter().fold(request, |request, (name, value)| {

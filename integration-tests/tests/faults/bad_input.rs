@@ -86,7 +86,7 @@ async fn odd_headers_go_on_in_the_form_that_clients_write() -> Result<()> {
         frame.push(b'x');
         client.send_bytes(&frame).await?;
         let answer = client.receive().await?;
-        assert_eq!((answer.code, answer.opaque), (0, 7), "{head}");
+        assert_eq!((answer.code, answer.opaque.0), (0, 7), "{head}");
         let answer = bystander.call(&send(2, "both", "broker-a")).await?;
         assert_eq!(answer.code, 0, "{head}");
     }

@@ -27,7 +27,7 @@ async fn what_is_outstanding_is_answered_when_the_broker_goes() -> Result<()> {
     world.a.stop().await;
     let answer = client.receive().await?;
     assert_eq!(
-        (answer.opaque, answer.code),
+        (answer.opaque.0, answer.code),
         (1, ResponseCode::SERVICE_NOT_AVAILABLE.0)
     );
     assert!(begun.elapsed() < Duration::from_millis(500));

@@ -45,7 +45,7 @@ async fn a_half_message_waits_until_its_producer_is_known() -> Result<()> {
         .filter(|(name, _)| name != "a")
         .cloned();
     let other = RemotingCommand {
-        opaque: 2,
+        opaque: 2.into(),
         ext_fields: other.collect(),
         ..half.clone()
     };
@@ -139,7 +139,8 @@ async fn a_requester_is_known_to_every_master_and_stays_so() -> Result<()> {
     assert_eq!(
         world.b.wait_received(RequestCode(0), 1).await?[0]
             .command
-            .opaque,
+            .opaque
+            .0,
         9
     );
     Ok(())

@@ -202,7 +202,7 @@ async fn plain_and_tls_come_to_one_port() -> Result<()> {
             client.send(&message).await?;
         }
         for opaque in 0..200 {
-            assert_eq!(client.receive().await?.opaque, opaque);
+            assert_eq!(client.receive().await?.opaque.0, opaque);
         }
     }
     Ok(())

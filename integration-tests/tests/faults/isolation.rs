@@ -131,7 +131,7 @@ async fn many_requests_that_nobody_answers_cost_no_one_else_an_answer() -> Resul
     let mut odd = world.proxy.client().await?;
     odd.send_bytes(&many).await?;
     let answer = good.receive().await?;
-    assert_eq!((answer.opaque, answer.code), (2, 0), "{answer:?}");
+    assert_eq!((answer.opaque.0, answer.code), (2, 0), "{answer:?}");
     world.a.on(SEND, Reply::Mirror);
     assert_eq!(good.call(&send(3)).await?.code, 0);
     Ok(())
@@ -221,7 +221,7 @@ async fn a_dead_connection_under_polls_is_replaced() -> Result<()> {
     client.send(&pull(3)).await?;
     let mut codes = vec![client.receive().await?, client.receive().await?];
     assert!(begun.elapsed() < Duration::from_secs(10));
-    codes.sort_by_key(|answer| answer.opaque);
+    codes.sort_by_key(|answer| answer.opaque.0);
     let last = client.call(&pull(4)).await?;
     assert_eq!(last.code, 0, "{codes:?}");
     Ok(())
@@ -247,7 +247,7 @@ async fn polls_alone_on_a_dead_connection_come_back_to_be_asked_again() -> Resul
         begun.elapsed()
     );
     assert_eq!(
-        (answer.opaque, answer.code),
+        (answer.opaque.0, answer.code),
         (2, ResponseCode::PULL_NOT_FOUND.0)
     );
     assert_eq!(answer.field("nextBeginOffset"), Some("77"));

@@ -218,7 +218,7 @@ async fn what_a_broker_says_reaches_the_client_whose_lane_it_is() -> Result<()> 
     }
     for broker in [&world.a, &world.b] {
         let answer = broker.wait_received(RequestCode(0), 1).await?;
-        assert_eq!(answer[0].command.opaque, 7);
+        assert_eq!(answer[0].command.opaque.0, 7);
         assert_eq!(answer[0].command.body, broker.name());
     }
     assert!(other.hears_nothing_for(Duration::from_millis(100)).await?);
@@ -358,7 +358,7 @@ async fn a_member_is_listed_once() -> Result<()> {
         let list = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
         world.a.on(code, Reply::Command(list.with_body(listed)));
         let answer = client.call(&ask).await?;
-        assert_eq!((answer.opaque, &*answer.body), (2, wanted.as_bytes()));
+        assert_eq!((answer.opaque.0, &*answer.body), (2, wanted.as_bytes()));
     }
     Ok(())
 }

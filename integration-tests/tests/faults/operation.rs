@@ -63,7 +63,7 @@ async fn a_drain_tells_new_clients_and_ends_old_ones_behind_an_answer() -> Resul
     // The long poll is answered empty, and with that nothing is outstanding.
     let nothing = old.receive().await?;
     assert_eq!(
-        (nothing.code, nothing.opaque),
+        (nothing.code, nothing.opaque.0),
         (ResponseCode::PULL_NOT_FOUND.0, 2)
     );
     wait_closed(&mut old, Duration::from_secs(3)).await?;
@@ -211,7 +211,7 @@ async fn a_client_with_its_share_outstanding_at_a_broker_is_refused_and_no_other
     }
     let refused = greedy.receive().await?;
     assert_eq!(
-        (refused.opaque, refused.code),
+        (refused.opaque.0, refused.code),
         (32, ResponseCode::SYSTEM_BUSY.0)
     );
     assert_eq!(greedy.call(&send(98, "both", "broker-b")).await?.code, 0);

@@ -50,7 +50,7 @@ async fn a_request_reaches_the_broker_that_it_names_as_it_came() -> Result<()> {
         assert_ne!(arrived.opaque, sent.opaque);
         assert_eq!(
             RemotingCommand {
-                opaque: -7,
+                opaque: (-7).into(),
                 ..arrived.clone()
             },
             sent

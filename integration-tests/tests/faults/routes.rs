@@ -196,7 +196,7 @@ async fn what_a_name_server_does_not_answer_costs_others_nothing() -> Result<()>
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
     assert!(begun.elapsed() > Duration::from_millis(3500));
-    assert_eq!(client.receive().await?.opaque, 2);
+    assert_eq!(client.receive().await?.opaque.0, 2);
     assert_eq!(world.name_server.connections(), connections);
     let refused = world.name_server.refused();
     for code in [RequestCode::GET_KV_CONFIG, RequestCode::PUT_KV_CONFIG] {

@@ -41,7 +41,7 @@ async fn an_answer_that_is_too_long_ends_nobody_elses_requests() -> Result<()> {
     let remark = refused.remark.context("a remark")?;
     ensure!(remark.contains("limits.frame_bytes"), "{remark}");
     let answer = good.receive().await?;
-    assert_eq!((answer.opaque, answer.code), (2, 0));
+    assert_eq!((answer.opaque.0, answer.code), (2, 0));
     world.a.on(SEND, Reply::Mirror);
     assert_eq!(good.call(&send(4, "both", "broker-a")).await?.code, 0);
     let sends = world.a.received(SEND);
@@ -149,7 +149,7 @@ async fn many_small_holders_of_an_address_go_before_others() -> Result<()> {
     ensure!(ended.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
     good.send_bytes(rest).await?;
     let answer = timeout(Duration::from_secs(5), good.receive()).await??;
-    assert_eq!((answer.opaque, answer.code), (2, 0));
+    assert_eq!((answer.opaque.0, answer.code), (2, 0));
     let mut other = RawClient::connect(world.proxy.address()).await?;
     assert_eq!(other.call(&send(3, "both", "broker-a")).await?.code, 0);
     Ok(())
@@ -175,7 +175,7 @@ async fn questions_to_other_clients_have_the_time_that_brokers_give() -> Result<
     }
     for mut client in clients {
         let answer = timeout(Duration::from_secs(12), client.receive()).await??;
-        assert_eq!((answer.opaque, answer.code), (1, 0), "{answer:?}");
+        assert_eq!((answer.opaque.0, answer.code), (1, 0), "{answer:?}");
     }
     Ok(())
 }

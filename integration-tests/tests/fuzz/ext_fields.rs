@@ -117,7 +117,7 @@ fn run(input: &[u8]) -> u64 {
 }
 
 /// That the declared fields are what is expected; answers which of them are there.
-fn assert_declared(view: &CommandView<'_>, expected: &BTreeMap<String, String>) -> u32 {
+fn assert_declared<O>(view: &CommandView<'_, O>, expected: &BTreeMap<String, String>) -> u32 {
     let value = |spec: &FieldSpec| expected.get(spec.name).filter(|value| !value.is_empty());
     let wrong = SPECS.iter().find(|spec| match (spec.kind, value(spec)) {
         (FieldKind::Int, Some(value)) => value.parse::<i32>().is_err(),

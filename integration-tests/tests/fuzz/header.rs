@@ -168,7 +168,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(view: &CommandView<'_>) -> Self {
+    fn of<O: From<i32> + Into<i32>>(view: &CommandView<'_, O>) -> Self {
         let mut ext_fields = Vec::new();
         view.ext_fields().visit(|name, value| {
             ext_fields.push((name.to_owned(), value.text().into_owned()));
@@ -176,7 +176,7 @@ impl Reading {
         Self {
             code: view.code(),
             flag: view.flag(),
-            opaque: view.opaque(),
+            opaque: view.opaque().into(),
             version: view.version().0,
             language: view.language().0,
             remark: view.remark().into_owned(),
@@ -220,7 +220,7 @@ fn run(header: &[u8], kind: SerializeType) -> u64 {
     let reading = Reading::of(&view);
     if view.is_canonical() {
         assert_eq!(
-            passed_on(&view, view.opaque()),
+            passed_on(&view, view.opaque().0),
             frame,
             "it goes on as it came"
         );

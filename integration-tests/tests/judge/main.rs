@@ -187,7 +187,7 @@ fn reading(view: &CommandView<'_>) -> Reading {
     Reading {
         code: view.code(),
         flag: view.flag(),
-        opaque: view.opaque(),
+        opaque: view.opaque().0,
         version: view.version().0,
         language: i32::from(view.language().0),
         remark: view.remark().into_owned(),

@@ -135,7 +135,7 @@ pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
     out.extend_from_slice(&(command.code as i16).to_be_bytes());
     out.push(command.language.0);
     out.extend_from_slice(&(command.version.0 as i16).to_be_bytes());
-    out.extend_from_slice(&command.opaque.to_be_bytes());
+    out.extend_from_slice(&command.opaque.0.to_be_bytes());
     out.extend_from_slice(&command.flag.to_be_bytes());
     let remark = command.remark.as_deref().unwrap_or_default();
     out.extend_from_slice(&(remark.len() as i32).to_be_bytes());

@@ -171,7 +171,7 @@ pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
     writer.end(
         command.flag,
         command.language,
-        command.opaque,
+        command.opaque.0,
         remark,
         command.version,
     );

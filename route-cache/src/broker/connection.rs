@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use remoting_codec::{
     CommandView, DecodeError, FLAG_ONEWAY, FrameLimits, RemotingCommand, ResponseCode,
+    UpstreamOpaque, UpstreamView,
 };
 use remoting_transport::{Account, Frame, FrameHandler, Outbox, PumpError, pump, say_farewell};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -42,7 +43,7 @@ pub(super) const BROKER_PREFIX: &str = "broker ";
 /// Whoever gets what a broker asks of its own accord.
 pub trait PushTarget {
     /// The broker asks for something.
-    fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &CommandView<'_>);
+    fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &UpstreamView<'_>);
 }
 
 /// A connection to a broker or name server, many requests at a time.
@@ -53,7 +54,7 @@ pub struct Connection {
     /// Whom it leads to, for what is said about it: "broker broker-a".
     peer: Rc<str>,
     context: Rc<Context>,
-    outbox: Outbox,
+    outbox: Outbox<UpstreamOpaque>,
     pending: RefCell<Pending>,
     push_target: Option<Weak<dyn PushTarget>>,
     established: Cell<bool>,
@@ -129,7 +130,7 @@ impl Connection {
             credit,
             written: Cell::new(0),
             peer,
-            outbox: Outbox::new(context.buffers.clone(), meter),
+            outbox: Outbox::upstream(context.buffers.clone(), meter),
             context,
             pending: RefCell::default(),
             push_target,
@@ -281,7 +282,8 @@ impl Connection {
     ) -> Result<(), UpstreamError> {
         self.admit(view.longest(), from.forwarded())?;
         // Brokers do not answer: the opaque only has to be one that no pending request has.
-        self.outbox.push_forwarded(frame, view, 0, from);
+        self.outbox
+            .push_forwarded(frame, view, UpstreamOpaque(0), from);
         // Where nothing else is asked, a probe finds out whether what is sent arrives anywhere.
         self.watch();
         Ok(())
@@ -294,7 +296,8 @@ impl Connection {
     pub(crate) fn tell(&self, request: &Bytes) -> Result<(), UpstreamError> {
         let view = CommandView::decode(request).map_err(|_| UpstreamError::TooLong)?;
         self.admit(view.longest(), 0)?;
-        self.outbox.push_relayed(&Frame::of(request), &view, 0);
+        self.outbox
+            .push_relayed(&Frame::of(request), &view, UpstreamOpaque(0));
         self.watch();
         Ok(())
     }
@@ -304,7 +307,7 @@ impl Connection {
         &self,
         frame: &Frame<'_>,
         view: &CommandView<'_>,
-        opaque: i32,
+        opaque: UpstreamOpaque,
         from: &Rc<Account>,
     ) {
         if self.admit(view.longest(), from.forwarded()).is_ok() {
@@ -420,7 +423,7 @@ impl Connection {
 
     /// Takes out what an answer is for, and since when it was awaited, unless that was given up.
     #[inline]
-    fn take_pending(&self, opaque: i32) -> Option<(Option<Instant>, Completion)> {
+    fn take_pending(&self, opaque: UpstreamOpaque) -> Option<(Option<Instant>, Completion)> {
         let removed = self.pending.borrow_mut().remove(opaque);
         if let Some((Some(_), _)) = removed {
             self.metrics.outstanding.add(-1);
@@ -450,7 +453,11 @@ impl Connection {
         Ok(())
     }
 
-    fn insert(&self, deadline: Deadline, completion: Completion) -> Result<i32, UpstreamError> {
+    fn insert(
+        &self,
+        deadline: Deadline,
+        completion: Completion,
+    ) -> Result<UpstreamOpaque, UpstreamError> {
         if self.outbox.is_closed() {
             return Err(UpstreamError::Closed(self.peer.clone()));
         }
@@ -581,7 +588,7 @@ impl FrameHandler for Connection {
     }
 
     fn on_long_frame(&self, head: &[u8], length: u64) -> Result<(), DecodeError> {
-        let view = CommandView::decode_upstream(head)?;
+        let view = UpstreamView::decode_upstream(head)?;
         self.note_heard();
         if view.is_response()
             && let Some((sent, completion)) = self.take_pending(view.opaque())
@@ -601,7 +608,7 @@ impl FrameHandler for Connection {
     }
 
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
-        let view = CommandView::decode_upstream(frame.bytes())?;
+        let view = UpstreamView::decode_upstream(frame.bytes())?;
         self.note_heard();
         if !view.is_response() {
             let target = self.push_target.as_ref().and_then(Weak::upgrade);

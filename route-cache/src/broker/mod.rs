@@ -19,7 +19,7 @@ pub use budget::{Budget, Outstanding, Slot};
 pub use connection::{Connection, PushTarget};
 pub use lane::Lane;
 pub use link::{Broker, Class};
-pub use pending::{Origin, RelayTarget, Ticket};
+pub use pending::{Origin, Outcome, RelayTarget, Ticket};
 pub use registration::{Registration, Verdict};
 pub use table::{BrokerAddresses, BrokerTable};
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RequestCode, SerializeType};
+use remoting_codec::{Opaque, RequestCode, SerializeType, UpstreamOpaque, UpstreamView};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -24,31 +24,44 @@ const OUTSTANDING_MAX: usize = 1 << INDEX_BITS;
 /// Most slots that are looked at for what is over its time in one tick.
 const LOOK_MAX: usize = 32 * 1024;
 
-/// Whoever a relayed request came from.
+/// The sender of a relayed request. One that stands before another forwards all outcomes that it does not use up itself, so
+/// nothing here has a default.
 pub trait RelayTarget {
-    /// The answer has come.
-    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>);
-    /// No answer will come.
-    fn on_failure(&self, origin: Origin, error: UpstreamError);
-    /// Whether an answer that comes after [`Self::on_failure`] means anything.
-    fn wants_late(&self) -> bool {
-        false
-    }
-    /// Whether the request does not need its answer any more: the client has gone, or is to go and this is a long poll.
-    fn gives_up(&self, _origin: &Origin) -> bool {
-        false
-    }
-    /// The request was given up.
-    fn on_given_up(&self, _origin: Origin) {}
-    /// That answer has come; only if it was wanted.
-    fn on_late(&self, _frame: Frame<'_>, _view: &CommandView<'_>) {}
+    /// How the request ended. A [late](Outcome::Late) answer may follow on a failure or on having been given up.
+    fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>);
+    /// Whether the request does not need its answer any more: the client has left, or must leave and this is a long poll.
+    fn gives_up(&self, origin: &Origin) -> bool;
+    /// Whether a [late](Outcome::Late) answer is of any use.
+    fn wants_late(&self) -> bool;
+}
+
+/// How a relayed request ended.
+pub enum Outcome<'a> {
+    /// The broker answered.
+    Answered {
+        /// The answer.
+        frame: Frame<'a>,
+        /// The same.
+        view: &'a UpstreamView<'a>,
+    },
+    /// No answer will be relayed.
+    Failed(UpstreamError),
+    /// The request [was given up](RelayTarget::gives_up), or is a long poll of a connection that has ended.
+    GivenUp,
+    /// The broker answered after the request had failed or was given up; only if that [is wanted](RelayTarget::wants_late).
+    Late {
+        /// The answer.
+        frame: Frame<'a>,
+        /// The same.
+        view: &'a UpstreamView<'a>,
+    },
 }
 
 /// What must be known of a relayed request to answer it.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The opaque that its sender gave it.
-    pub opaque: i32,
+    pub opaque: Opaque,
     /// What it asks for.
     pub code: RequestCode,
     /// How its sender writes headers.
@@ -62,8 +75,8 @@ pub struct Origin {
 pub struct Ticket {
     /// When the request was read.
     pub begun: Instant,
-    /// A number.
-    pub note: i64,
+    /// The offset that a pull asks for; 0 otherwise.
+    pub offset: i64,
     /// What the request is counted as.
     pub tag: u64,
     /// Which of its client's uses it belongs to.
@@ -81,16 +94,18 @@ pub(crate) enum Completion {
     /// It is relayed.
     Relay(Rc<dyn RelayTarget>, Origin),
     /// It comes too late to be relayed.
-    Late(Rc<dyn RelayTarget>),
+    Late(Rc<dyn RelayTarget>, Origin),
 }
 
 impl Completion {
-    pub(crate) fn answer(self, frame: Frame<'_>, view: &CommandView<'_>) {
+    pub(crate) fn answer(self, frame: Frame<'_>, view: &UpstreamView<'_>) {
         match self {
             // Whoever asked may have stopped waiting.
             Self::Call(caller) => drop(caller.send(Ok(frame.to_owned()))),
-            Self::Relay(target, origin) => target.on_answer(origin, frame, view),
-            Self::Late(target) => target.on_late(frame, view),
+            Self::Relay(target, origin) => {
+                target.on_outcome(origin, Outcome::Answered { frame, view });
+            }
+            Self::Late(target, origin) => target.on_outcome(origin, Outcome::Late { frame, view }),
             Self::Probe => {}
         }
     }
@@ -104,7 +119,7 @@ impl Completion {
                 RequestCode::GET_CONSUMER_RUNNING_INFO | RequestCode::CONSUME_MESSAGE_DIRECTLY
             ),
             Self::Call(_) | Self::Probe => true,
-            Self::Late(_) => false,
+            Self::Late(..) => false,
         }
     }
 
@@ -114,15 +129,15 @@ impl Completion {
 
     pub(crate) fn give_up(self) {
         if let Self::Relay(target, origin) = self {
-            target.on_given_up(origin);
+            target.on_outcome(origin, Outcome::GivenUp);
         }
     }
 
     pub(crate) fn fail(self, error: UpstreamError) {
         match self {
             Self::Call(caller) => drop(caller.send(Err(error))),
-            Self::Relay(target, origin) => target.on_failure(origin, error),
-            Self::Late(_) | Self::Probe => {}
+            Self::Relay(target, origin) => target.on_outcome(origin, Outcome::Failed(error)),
+            Self::Late(..) | Self::Probe => {}
         }
     }
 }
@@ -151,7 +166,7 @@ struct Entry {
 #[derive(Default)]
 enum State {
     /// Over its time, and its answer may still come; to whom that matters.
-    Abandoned(Option<Rc<dyn RelayTarget>>),
+    Abandoned(Option<(Rc<dyn RelayTarget>, Origin)>),
     #[default]
     Free,
     /// Until when, and since when.
@@ -165,7 +180,7 @@ impl Pending {
         deadline: Deadline,
         now: Instant,
         completion: Completion,
-    ) -> Option<i32> {
+    ) -> Option<UpstreamOpaque> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < OUTSTANDING_MAX => {
@@ -177,12 +192,16 @@ impl Pending {
         let slot = self.slots.get_mut(index as usize)?;
         slot.uses = slot.uses % USES_MAX + 1;
         slot.state = State::Waiting(deadline, now, completion);
-        Some(((slot.uses << INDEX_BITS) | index) as i32)
+        Some(UpstreamOpaque(((slot.uses << INDEX_BITS) | index) as i32))
     }
 
     /// Takes out whom an answer is for, and since when it was waited for, unless that was given up; nobody, if it was never
     /// asked for.
-    pub(crate) fn remove(&mut self, opaque: i32) -> Option<(Option<Instant>, Completion)> {
+    pub(crate) fn remove(
+        &mut self,
+        opaque: UpstreamOpaque,
+    ) -> Option<(Option<Instant>, Completion)> {
+        let UpstreamOpaque(opaque) = opaque;
         let index = opaque as u32 & INDEX_MASK;
         let slot = self.slots.get_mut(index as usize)?;
         if opaque < 0 || slot.uses != opaque as u32 >> INDEX_BITS {
@@ -192,7 +211,7 @@ impl Pending {
             State::Free => return None,
             State::Abandoned(target) => {
                 self.abandoned -= 1;
-                target.map(|target| (None, Completion::Late(target)))
+                target.map(|(target, origin)| (None, Completion::Late(target, origin)))
             }
             State::Waiting(_, since, completion) => Some((Some(since), completion)),
         };
@@ -241,7 +260,9 @@ impl Pending {
                 continue;
             }
             let late = match completion {
-                Completion::Relay(target, _) if target.wants_late() => Some(target.clone()),
+                Completion::Relay(target, origin) if target.wants_late() => {
+                    Some((target.clone(), *origin))
+                }
                 _ => None,
             };
             let abandoned = State::Abandoned(late);
@@ -393,7 +414,7 @@ mod tests {
             call().0,
         );
         for opaque in [0, -1, i32::MIN, i32::MAX, 1, 2 << 20] {
-            assert!(pending.remove(opaque).is_none());
+            assert!(pending.remove(UpstreamOpaque(opaque)).is_none());
         }
         assert_eq!(pending.len(), 1);
     }

@@ -7,9 +7,11 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode, ResponseCode};
+use remoting_codec::{
+    CommandView, Fields, RemotingCommand, RequestCode, ResponseCode, UpstreamView,
+};
 use remoting_transport::Frame;
-use route_cache::{Connection, Origin, RelayTarget, Upstream, UpstreamError};
+use route_cache::{Connection, Origin, Outcome, RelayTarget, Upstream};
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -113,20 +115,22 @@ struct Pop {
 }
 
 impl RelayTarget for Pop {
-    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
+    fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>) {
         let session = self.session.upgrade();
         let is_taken = |session: &Rc<Session>| !session.is_closed() && session.has_room();
-        if !session.as_ref().is_some_and(is_taken) && view.code() == ResponseCode::SUCCESS.0 {
+        let is_lost = match &outcome {
+            Outcome::Answered { .. } => !session.as_ref().is_some_and(is_taken),
+            Outcome::Late { .. } => true,
+            Outcome::Failed(_) | Outcome::GivenUp => false,
+        };
+        if let Outcome::Answered { view, .. } | Outcome::Late { view, .. } = &outcome
+            && is_lost
+            && view.code() == ResponseCode::SUCCESS.0
+        {
             self.give_back(view);
         }
         if let Some(session) = session {
-            session.on_answer(origin, frame, view);
-        }
-    }
-
-    fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        if let Some(session) = self.session.upgrade() {
-            session.on_failure(origin, error);
+            session.on_outcome(origin, outcome);
         }
     }
 
@@ -135,20 +139,8 @@ impl RelayTarget for Pop {
         session.is_none_or(|session| session.gives_up(origin))
     }
 
-    fn on_given_up(&self, origin: Origin) {
-        if let Some(session) = self.session.upgrade() {
-            session.on_given_up(origin);
-        }
-    }
-
     fn wants_late(&self) -> bool {
         true
-    }
-
-    fn on_late(&self, _frame: Frame<'_>, view: &CommandView<'_>) {
-        if view.code() == ResponseCode::SUCCESS.0 {
-            self.give_back(view);
-        }
     }
 }
 
@@ -163,7 +155,7 @@ fn refusal(frame: &Bytes) -> Option<String> {
 
 impl Pop {
     /// Makes every message of an answer visible again.
-    fn give_back(&self, view: &CommandView<'_>) {
+    fn give_back(&self, view: &UpstreamView<'_>) {
         for receipt in self.receipts(view) {
             let connection = self.connection.clone();
             let receipt = self.upstream.config().signed(receipt).to_bytes();
@@ -182,7 +174,7 @@ impl Pop {
 
     /// The requests that do it, out of the answer's header (`ExtraInfoUtil` in the reference): where in
     /// each queue the hand-out began, and which messages it has.
-    fn receipts(&self, view: &CommandView<'_>) -> Vec<RemotingCommand> {
+    fn receipts(&self, view: &UpstreamView<'_>) -> Vec<RemotingCommand> {
         let ext_fields = view.ext_fields();
         let text = |name| {
             ext_fields

@@ -75,7 +75,7 @@ fn on_connection(
         .and_then(|offset| offset.long());
     let offset = offset.unwrap_or_default();
     let counted = Counted {
-        note: offset,
+        offset,
         tag: session
             .metrics
             .tag_pull(fields.value(TOPIC), fields.value(pull_field::GROUP)),

@@ -6,9 +6,8 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{CommandView, Fields};
-use remoting_transport::Frame;
-use route_cache::{Broker, Connection, Origin, RelayTarget, UpstreamError};
+use remoting_codec::Fields;
+use route_cache::{Broker, Connection, Origin, Outcome, RelayTarget};
 
 use crate::session::Session;
 use crate::session::moved::Queue;
@@ -54,25 +53,26 @@ pub(crate) struct Pull {
 }
 
 impl RelayTarget for Pull {
-    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        let suggestion = view.ext_fields().value(SUGGESTION).and_then(|id| id.long());
-        self.session
-            .moved
-            .suggest(&self.queue, suggestion.unwrap_or_default());
-        self.session.on_answer(origin, frame, view);
-    }
-
-    fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        // Back to the master, which may be fine.
-        self.session.moved.suggest(&self.queue, 0);
-        self.session.on_failure(origin, error);
+    fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>) {
+        match &outcome {
+            Outcome::Answered { view, .. } => {
+                let suggestion = view.ext_fields().value(SUGGESTION).and_then(|id| id.long());
+                self.session
+                    .moved
+                    .suggest(&self.queue, suggestion.unwrap_or_default());
+            }
+            // Back to the master, which may be fine.
+            Outcome::Failed(_) => self.session.moved.suggest(&self.queue, 0),
+            Outcome::GivenUp | Outcome::Late { .. } => {}
+        }
+        self.session.on_outcome(origin, outcome);
     }
 
     fn gives_up(&self, origin: &Origin) -> bool {
         self.session.gives_up(origin)
     }
 
-    fn on_given_up(&self, origin: Origin) {
-        self.session.on_given_up(origin);
+    fn wants_late(&self) -> bool {
+        self.session.wants_late()
     }
 }

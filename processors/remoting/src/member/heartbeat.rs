@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use futures_util::future::join_all;
 use remoting_codec::body::Heartbeat;
-use remoting_codec::{CommandView, RemotingCommand, ResponseCode, Version};
+use remoting_codec::{CommandView, Opaque, RemotingCommand, ResponseCode, Version};
 use route_cache::rate::{PerSecond, shown};
 use route_cache::{UpstreamError, Verdict};
 use tokio::task::yield_now;
@@ -128,7 +128,7 @@ fn summary(verdicts: Vec<Result<Verdict, UpstreamError>>) -> Result<RemotingComm
     }
     match (refusal, trouble) {
         (Some(refusal), _) => {
-            let (opaque, serialize_type) = (0, remoting_codec::SerializeType::Json);
+            let (opaque, serialize_type) = (Opaque::default(), remoting_codec::SerializeType::Json);
             let code = ResponseCode(refusal.code);
             let response = RemotingCommand::response(code, opaque, serialize_type);
             Ok(response.with_remark(String::from(refusal.remark)))
@@ -144,6 +144,6 @@ fn success(version: Version) -> RemotingCommand {
     let serialize_type = remoting_codec::SerializeType::Json;
     RemotingCommand {
         version,
-        ..RemotingCommand::response(ResponseCode::SUCCESS, 0, serialize_type)
+        ..RemotingCommand::response(ResponseCode::SUCCESS, Opaque::default(), serialize_type)
     }
 }

@@ -11,9 +11,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use remoting_codec::{CommandView, Fields, RequestCode};
-use remoting_transport::{Frame, Held};
-use route_cache::{Connection, MOCK_PREFIX, Origin, RelayTarget, UpstreamError};
+use remoting_codec::{Fields, RequestCode};
+use remoting_transport::Held;
+use route_cache::{Connection, MOCK_PREFIX, Origin, Outcome, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
 use crate::produce::introduction;
@@ -121,28 +121,25 @@ pub(crate) struct Undecided {
 }
 
 impl RelayTarget for Undecided {
+    fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>) {
+        match outcome {
+            Outcome::Failed(error) if is_unsent_upstream(&error) => {
+                self.session.end_of(&origin);
+                let (request, begun) = (self.request.clone(), origin.ticket.begun);
+                self.session
+                    .spawn_since(request, begun, |session, request| {
+                        send(session, request, error.into())
+                    });
+            }
+            outcome => self.session.on_outcome(origin, outcome),
+        }
+    }
+
     fn gives_up(&self, origin: &Origin) -> bool {
         self.session.gives_up(origin)
     }
 
-    fn on_given_up(&self, origin: Origin) {
-        self.session.on_given_up(origin);
-    }
-
-    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
-        self.session.on_answer(origin, frame, view);
-    }
-
-    fn on_failure(&self, origin: Origin, error: UpstreamError) {
-        if !is_unsent_upstream(&error) {
-            self.session.on_failure(origin, error);
-            return;
-        }
-        self.session.end_of(&origin);
-        let (request, begun) = (self.request.clone(), origin.ticket.begun);
-        self.session
-            .spawn_since(request, begun, |session, request| {
-                send(session, request, error.into())
-            });
+    fn wants_late(&self) -> bool {
+        self.session.wants_late()
     }
 }

@@ -121,7 +121,7 @@ pub(crate) fn give(
     };
     let connection = broker.connection(class, row.needs_master)?;
     let counted = Counted {
-        note: 0,
+        offset: 0,
         tag: tag(session, fields, view),
         is_bulk,
     };

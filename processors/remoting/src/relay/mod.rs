@@ -77,8 +77,8 @@ pub(crate) fn on_connection(
 /// What comes back with an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counted {
-    /// A number for whoever gets the answer.
-    pub(crate) note: i64,
+    /// The offset that a pull asks for; 0 otherwise.
+    pub(crate) offset: i64,
     /// What the request is counted as.
     pub(crate) tag: Tag,
     /// Whether it goes over the connection for large requests.
@@ -108,7 +108,7 @@ pub(crate) fn for_target<T: RelayTarget + 'static>(
     };
     let ticket = Ticket {
         begun: session.begun(),
-        note: counted.note,
+        offset: counted.offset,
         tag: counted.tag.0,
         slot,
         is_bulk: counted.is_bulk,

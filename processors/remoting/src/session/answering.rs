@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
+use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode, UpstreamView};
 use remoting_transport::Frame;
-use route_cache::{Connection, Origin, PushTarget, RelayTarget, UpstreamError};
+use route_cache::{Connection, Origin, Outcome, PushTarget, RelayTarget, UpstreamError};
 
 use super::{Session, pushes};
 use crate::answers;
@@ -20,7 +20,7 @@ impl Session {
         answer: &Bytes,
     ) -> Result<(), ProcessError> {
         if !view.is_oneway() {
-            let answered = CommandView::decode(answer)?;
+            let answered = UpstreamView::decode_answer(answer)?;
             self.count_passed_on(view.request_code(), answered.code());
             self.outbox()
                 .push_relayed(&Frame::of(answer), &answered, view.opaque());
@@ -30,7 +30,26 @@ impl Session {
 }
 
 impl RelayTarget for Session {
-    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &CommandView<'_>) {
+    fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>) {
+        match outcome {
+            Outcome::Answered { frame, view } => self.on_answer(origin, frame, view),
+            Outcome::Failed(error) => self.on_failure(origin, error),
+            Outcome::GivenUp => self.on_given_up(origin),
+            Outcome::Late { .. } => {}
+        }
+    }
+
+    fn gives_up(&self, origin: &Origin) -> bool {
+        self.is_closed() || (self.gives_up_polls() && origin.code.is_long_poll())
+    }
+
+    fn wants_late(&self) -> bool {
+        false
+    }
+}
+
+impl Session {
+    fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &UpstreamView<'_>) {
         self.end_of(&origin);
         let now = self.upstream.buffers().now();
         let time = now.saturating_duration_since(origin.ticket.begun);
@@ -50,7 +69,7 @@ impl RelayTarget for Session {
             // There is no room for a body. What was pulled can be pulled again.
             let again = Some(view)
                 .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
-                .map(|view| answers::ask_again(view, origin.ticket.note));
+                .map(|view| answers::ask_again(view, origin.ticket.offset));
             let busy = || {
                 let busy = ResponseCode::SYSTEM_BUSY;
                 RemotingCommand::response(busy, origin.opaque, origin.serialize_type)
@@ -69,10 +88,6 @@ impl RelayTarget for Session {
             self.close();
         }
         self.leave_behind_answer();
-    }
-
-    fn gives_up(&self, origin: &Origin) -> bool {
-        self.is_closed() || (self.gives_up_polls() && origin.code.is_long_poll())
     }
 
     fn on_given_up(&self, origin: Origin) {
@@ -94,7 +109,7 @@ impl RelayTarget for Session {
 }
 
 impl PushTarget for Session {
-    fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &CommandView<'_>) {
+    fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &UpstreamView<'_>) {
         if !self.is_closed() && !self.is_congested() {
             pushes::on_push(self, from, &frame, view);
         }

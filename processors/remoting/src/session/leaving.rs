@@ -212,7 +212,7 @@ impl Session {
         let offset = view.ext_fields().value("queueOffset");
         let ticket = Ticket {
             begun: self.begun(),
-            note: offset.and_then(|offset| offset.long()).unwrap_or_default(),
+            offset: offset.and_then(|offset| offset.long()).unwrap_or_default(),
             tag: 0,
             slot: Slot::default(),
             is_bulk: false,

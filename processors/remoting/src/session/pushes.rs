@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, RequestCode};
+use remoting_codec::{
+    CommandView, Opaque, RemotingCommand, RequestCode, UpstreamOpaque, UpstreamView,
+};
 use remoting_transport::Frame;
 use route_cache::Connection;
 
@@ -22,17 +24,17 @@ const WAITING_MAX: usize = 256;
 /// The questions that wait for the client's answer.
 #[derive(Debug, Default)]
 pub(crate) struct Pushes {
-    last: i32,
+    last: Opaque,
     waiting: VecDeque<Push>,
 }
 
 #[derive(Debug)]
 struct Push {
     /// Towards the client: each broker counts for itself, so two may have used the same.
-    opaque: i32,
+    opaque: Opaque,
     from: Rc<Connection>,
     /// The opaque that the broker gave it.
-    origin: i32,
+    origin: UpstreamOpaque,
 }
 
 /// Passes on what a broker asks.
@@ -40,10 +42,10 @@ pub(crate) fn on_push(
     session: &Session,
     from: &Rc<Connection>,
     frame: &Frame<'_>,
-    view: &CommandView<'_>,
+    view: &UpstreamView<'_>,
 ) {
     let mut pushes = session.pushes.borrow_mut();
-    pushes.last = pushes.last.wrapping_add(1) & i32::MAX;
+    pushes.last = Opaque(pushes.last.0.wrapping_add(1) & i32::MAX);
     let opaque = pushes.last;
     if !view.is_oneway() {
         if pushes.waiting.len() == WAITING_MAX {
@@ -72,7 +74,7 @@ pub(crate) fn on_push(
 fn check_with_broker_name(
     from: &Connection,
     frame: &Frame<'_>,
-    view: &CommandView<'_>,
+    view: &UpstreamView<'_>,
 ) -> Option<Bytes> {
     if view.request_code() != RequestCode::CHECK_TRANSACTION_STATE
         || view.ext_fields().value(BROKER_NAME).is_some()

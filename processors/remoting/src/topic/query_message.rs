@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode, SerializeType};
+use remoting_codec::{CommandView, Fields, Opaque, RemotingCommand, ResponseCode, SerializeType};
 use remoting_transport::Held;
 use route_cache::{Broker, UpstreamError};
 use tokio::sync::oneshot;
@@ -207,7 +207,11 @@ fn join(answers: &[Result<Bytes, UpstreamError>], limit: usize) -> Result<Answer
         return Ok(nothing.unwrap_or_else(|| Answer::Failed(none())));
     }
     // Whoever is answered puts its own opaque and form of header in.
-    let mut joined = RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json);
+    let mut joined = RemotingCommand::response(
+        ResponseCode::SUCCESS,
+        Opaque::default(),
+        SerializeType::Json,
+    );
     for (name, latest) in INDEXED.iter().zip(indexed) {
         joined = joined.with_field(*name, latest.to_string());
     }
