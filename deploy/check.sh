@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Checks what an operator takes: the rules and their tests, the dashboard, the chart and what it renders, the compose file; then
-# starts the rendered container as a process. Needs a built remora (REMORA_BIN, or it is built); installs the rest below target.
+# Checks everything in deploy: the rules and their tests, the dashboard, the chart and its
+# manifests, the compose file. Then starts the chart's container as a process. Uses REMORA_BIN, or
+# builds remora; installs its tools below target.
 #   check.sh          all of that
-#   check.sh compose  what the compose file runs, as processes, under load: a minute, as root, with a JDK and Maven
+#   check.sh compose  runs the compose file's services as processes, under load: a minute, as root, with a JDK and Maven
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null

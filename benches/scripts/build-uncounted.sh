@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds Remora without its figures, beside the usual build, and prints where it is. For measuring what figures cost.
+# Builds Remora without metrics, beside the usual build, and prints the path of the binary. For
+# measuring the cost of metrics.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

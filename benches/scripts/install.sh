@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Makes sure that these of Debian's packages are there, each given as COMMAND or as COMMAND=PACKAGE. Installs what is
-# absent when this runs as root; otherwise says what to install.
+# Installs those of these Debian packages that are missing, as root; otherwise prints what to
+# install. Each is given as COMMAND or as COMMAND=PACKAGE.
 set -euo pipefail
 
 packages=()
 for wanted in "$@"; do
-    # Debian keeps daemons out of a user's path.
+    # Debian installs daemons outside of users' PATH.
     PATH=$PATH:/usr/sbin command -v "${wanted%%=*}" >/dev/null || packages+=("${wanted##*=}")
 done
 if [[ ${#packages[@]} -eq 0 ]]; then
     exit 0
 fi
 if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    echo "the measurements need more than is there; install: ${packages[*]}" >&2
+    echo "the measurements need these Debian packages; install: ${packages[*]}" >&2
     exit 1
 fi
 

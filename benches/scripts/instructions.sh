@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Counts the instructions of the hot path (src/bin/hot-path.rs) per request with callgrind, and fails when they have grown
-# by more than the tolerance over those in instructions.txt. A count is the same on a busy machine.
+# Counts the instructions of the hot path (src/bin/hot-path.rs) per request with callgrind. Fails if
+# they exceed those in instructions.txt by more than the tolerance. The count does not depend on how
+# busy the machine is.
 #   instructions.sh           compares
-#   instructions.sh --accept  writes the counts down as those to compare with
+#   instructions.sh --accept  writes the counts into instructions.txt
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,7 +19,7 @@ target=${CARGO_TARGET_DIR:-$here/../target}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# All instructions of a run with so many requests.
+# All instructions of a run with $2 requests of kind $1.
 count() {
     valgrind --tool=callgrind --callgrind-out-file="$work/out" "$target/release/hot-path" "$1" "$2" >"$work/log" 2>&1 || {
         cat "$work/log" >&2
@@ -29,7 +30,7 @@ count() {
 
 status=0
 for kind in json binary; do
-    # What two runs share is the start, which is of no interest.
+    # The difference of two runs does not contain the start.
     first=$(count "$kind" "$few")
     second=$(count "$kind" "$many")
     now=$(((second - first) / (many - few)))
@@ -45,7 +46,7 @@ for kind in json binary; do
         grown = change > tolerance
         printf "%s: %d instructions per request, %+.1f %% against %d%s\n", kind, now, change, before,
             grown ? ": more than " tolerance " %" : ""
-        if (change < -tolerance) print kind ": fewer; --accept writes that down"
+        if (change < -tolerance) print kind ": fewer; --accept writes the new count"
         exit grown
     }' || status=1
 done

@@ -1,6 +1,6 @@
-"""Renders the chart with every file of values, and looks at what comes out: check_chart.py HELM OUT.
+"""Renders the chart with every file of values and checks the manifests: check_chart.py HELM OUT.
 
-What is rendered for the newest Kubernetes is left below OUT, by the values' names."""
+Manifests for the newest Kubernetes are left below OUT, under the names of the values files."""
 
 import json
 import pathlib
@@ -14,14 +14,15 @@ import manifests
 
 DEPLOY = pathlib.Path(__file__).resolve().parent.parent
 CHART = DEPLOY / "helm/remora"
-# The oldest that the chart allows, the last that cannot sleep before it stops a container, the first that can, the newest.
+# The oldest that the chart allows, the last without the preStop action sleep, the first with it,
+# the newest.
 VERSIONS = ["1.27", "1.29", "1.30", "1.37"]
-# Kinds that must come of everything.
+# Kinds that the values with everything enabled must render.
 ALL = {
     "Certificate", "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "NetworkPolicy", "Pod", "PodDisruptionBudget",
     "PrometheusRule", "Service", "ServiceAccount", "ServiceMonitor",
 }
-# What of the configuration file the chart sets itself.
+# Keys of the configuration file that the chart sets itself, or must not set.
 OWN = re.compile(r"name_servers|admin|node_id|(listener|broker_listener|tls|tls\.certificate|upstream_tls|credentials)\..*")
 
 
@@ -32,7 +33,7 @@ def main():
     rendered = {path.stem: render(helm, path, out) for path in values}
     every = rendered["load-balancer"]
     kinds = {document["kind"] for document in every.documents}
-    assert kinds == ALL, f"not what everything is: {kinds ^ ALL}"
+    assert kinds == ALL, f"load-balancer.yaml renders other kinds: {kinds ^ ALL}"
     assert rendered["node-port"].all("PodMonitor")
     check_files_of_chart(every, out)
     check_package(helm, values[0], out)
@@ -41,11 +42,11 @@ def main():
     assert refused
     for path in refused:
         refuse(helm, path)
-    print(f"chart: {len(values)} files of values on Kubernetes {', '.join(VERSIONS)}; {len(refused)} refused as they should be")
+    print(f"chart: {len(values)} files of values on Kubernetes {', '.join(VERSIONS)}; {len(refused)} refused, as expected")
 
 
 def run(*command):
-    """Runs it and returns what it prints; a failure is one here, too."""
+    """Runs a command and returns its output; exits if the command fails."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"failed: {' '.join(str(part) for part in command)}\n{done.stdout}{done.stderr}")
@@ -53,12 +54,12 @@ def run(*command):
 
 
 def template(helm, chart, values, version):
-    """The command that renders."""
+    """The command that renders the chart."""
     return [helm, "template", "test", chart, "--namespace", "mq", "--kube-version", version, "--values", values]
 
 
 def render(helm, path, out):
-    """Renders for every version, and checks each."""
+    """Renders for every version of Kubernetes, and checks each."""
     for version in VERSIONS:
         text = run(*template(helm, CHART, path, version))
         rendered = manifests.Rendered(text)
@@ -72,7 +73,7 @@ def render(helm, path, out):
 
 
 def check_files_of_chart(rendered, out):
-    """Rules and dashboard are those of deploy/prometheus and deploy/grafana."""
+    """The rendered rules and dashboard equal those of deploy/prometheus and deploy/grafana."""
     groups = rendered.one("PrometheusRule")["spec"]["groups"]
     sources = [yaml.safe_load((DEPLOY / f"prometheus/{name}.rules.yaml").read_text()) for name in ("recording", "alerts")]
     assert groups == [group for source in sources for group in source["groups"]], "the rules differ"
@@ -83,13 +84,13 @@ def check_files_of_chart(rendered, out):
 
 
 def check_package(helm, values, out):
-    """A package has in it what are links here, and renders the same."""
+    """A package contains the targets of the links in files, and renders the same."""
     run(helm, "package", CHART, "--destination", out)
     (package,) = out.glob("remora-*.tgz")
     everything = CHART / "ci/load-balancer.yaml"
     for path in (values, everything):
         plain, packed = (run(*template(helm, chart, path, VERSIONS[-1])) for chart in (CHART, package))
-        assert plain == packed, "the package renders something else"
+        assert plain == packed, "the package and the chart render differently"
 
 
 def check_keys():
@@ -107,12 +108,12 @@ def check_keys():
 
 
 def refuse(helm, path):
-    """The first line says what is answered to these values."""
+    """Helm refuses the values with the text in their first line."""
     words = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     command = [str(part) for part in template(helm, CHART, path, VERSIONS[-1])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode, f"{path.name} is not refused"
-    assert words in done.stderr, f"{path.name} is refused otherwise:\n{done.stderr}"
+    assert done.returncode, f"{path.name} was not refused"
+    assert words in done.stderr, f"{path.name} was refused for another reason:\n{done.stderr}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Looks at what Prometheus and Grafana get: check_dashboard.py OUT. Leaves every expression of the dashboard below OUT as
-a rule, for promtool, and prints nothing when all is well."""
+"""Checks rules and dashboard: check_dashboard.py OUT. Leaves every expression of the dashboard below OUT as a rule, for
+promtool, and prints nothing on success."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ import sys
 import yaml
 
 DEPLOY = pathlib.Path(__file__).resolve().parent.parent
-# What Grafana puts in before it asks.
+# Values for the variables that Grafana replaces before it asks.
 VARIABLES = {"__rate_interval": "1m", "namespace": ".*", "cluster": ".*", "node_id": ".*"}
 METRIC = re.compile(r"(?<![:\w])(?:rocketmq|process)_[a-z_]+(?![:\w])")
 
@@ -27,8 +27,8 @@ def main():
 
 
 def check_import(dashboard):
-    """Nothing has to be chosen or filled in when the dashboard is imported."""
-    assert "__inputs" not in dashboard and "id" not in dashboard, "it was exported to be shared, and asks when it is imported"
+    """Importing the dashboard asks for nothing."""
+    assert "__inputs" not in dashboard and "id" not in dashboard, "exported for sharing: importing it asks for a data source"
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
     assert variables["datasource"]["query"] == "prometheus"
     source = {"type": "prometheus", "uid": "${datasource}"}
@@ -45,7 +45,7 @@ def check_import(dashboard):
     for panel in panels:
         place = panel["gridPos"]
         cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
-        assert not taken & cells and place["x"] + place["w"] <= 24, f"{panel['title']} lies on another panel"
+        assert not taken & cells and place["x"] + place["w"] <= 24, f"{panel['title']} overlaps another panel"
         taken |= cells
 
 
@@ -57,7 +57,7 @@ def put_in(expression):
 
 
 def check_runbook():
-    """Every alert has a section in the runbook, and says where; its threshold is a line of its own."""
+    """Every alert has a section in the runbook and names it; its threshold is a line of its own."""
     sections = set(re.findall(r"^#+ (Remora\w+)$", (DEPLOY / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     (group,) = yaml.safe_load((DEPLOY / "prometheus/alerts.rules.yaml").read_text(encoding="utf-8"))["groups"]
     tests = (DEPLOY / "prometheus/alerts.test.yaml").read_text(encoding="utf-8")
@@ -69,12 +69,12 @@ def check_runbook():
         assert set(rule["annotations"]) == {"summary", "description", "runbook"}, name
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}, name
         assert re.match(r"[<>] ", rule["expr"].rstrip().splitlines()[-1]), f"{name} has no threshold"
-        assert name in tests, f"no test has {name}"
+        assert name in tests, f"{name} has no test"
     assert sections == alerts, f"the runbook and the alerts differ in {sections ^ alerts}"
 
 
 def check_codes():
-    """Codes and results by which rules and dashboard select have the names that Remora gives them."""
+    """Remora has the codes and results that rules and dashboard select."""
     source = DEPLOY.parent / "remoting-codec/src"
     known = {
         "code": set(re.findall(r"^    \d+ ([A-Z_0-9]+)$", (source / "request_code.rs").read_text(), re.MULTILINE)),
@@ -87,7 +87,7 @@ def check_codes():
 
 
 def check_metrics():
-    """Remora's source has every metric that is asked for, under the name by which it is exposed."""
+    """Remora's source has every metric that rules and dashboard use, under its exposed name."""
     source = "".join(path.read_text(encoding="utf-8") for path in (DEPLOY.parent / "proxy-server/src").rglob("*.rs"))
     families = set(re.findall(r'"((?:rocketmq|process)_[a-z_]+)"', source))
     known = families | {name + end for name in families for end in ("_total", "_bucket", "_count", "_sum")}
@@ -96,7 +96,7 @@ def check_metrics():
 
 
 def expressions():
-    """All that rules and dashboard ask Prometheus."""
+    """All expressions of rules and dashboard."""
     files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (DEPLOY / "prometheus").glob("*.rules.yaml")]
     texts = [rule["expr"] for file in files for group in file["groups"] for rule in group["rules"]]
     dashboard = json.loads((DEPLOY / "grafana/remora.json").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""Looks at the Dockerfile and the compose file, of which no image can be made here: check_docker.py COMPOSE REMORA.
+"""Checks the Dockerfile and the compose file without building an image: check_docker.py COMPOSE REMORA.
 
-The compose file is read by Compose's own parser, every file that it mounts is there, Prometheus' configuration is valid where
-the container has it, and the commands that it and the image give Remora are ones that Remora takes."""
+Compose's own parser accepts the compose file, every file that it mounts exists, Prometheus' configuration is valid where the
+container has it, and Remora accepts its arguments in the compose file and in the image."""
 
 import json
 import pathlib
@@ -24,13 +24,13 @@ def main():
     assert set(services) == {"name-server", "broker", "remora", "prometheus", "grafana"}
     for name, service in services.items():
         for volume in service.get("volumes", []):
-            assert pathlib.Path(volume["source"]).exists(), f"{name} mounts {volume['source']}, which is not there"
+            assert pathlib.Path(volume["source"]).exists(), f"{name} mounts {volume['source']}, which does not exist"
             assert volume["read_only"]
         for port in service.get("ports", []):
             assert port["host_ip"] == "127.0.0.1", f"{name} can be reached from other machines"
 
     build = "cargo build --release --locked --package proxy-server --bin remora"
-    assert build in (DOCKER / "Dockerfile").read_text(encoding="utf-8"), "the image's binary is built differently"
+    assert build in (DOCKER / "Dockerfile").read_text(encoding="utf-8"), "the image's binary is not built by this command"
     image = dockerfile()
     assert image["USER"] == "65532:65532"
     assert image["ENTRYPOINT"] == ["/usr/local/bin/remora"]
@@ -38,7 +38,7 @@ def main():
     health = image["HEALTHCHECK"][-1]
     for arguments in (image["CMD"], services["remora"]["command"]):
         admin = arguments[arguments.index("--admin") + 1]
-        assert health.split("/")[2].split(":")[1] == admin.split(":")[1], f"asks {health}, which is at {admin}"
+        assert health.split("/")[2].split(":")[1] == admin.split(":")[1], f"the health check asks {health}, the admin listener is at {admin}"
         check_config(remora, arguments)
     check_prometheus(services)
     print("docker: the compose file, what it mounts, and the commands")
@@ -54,7 +54,7 @@ def dockerfile():
 
 
 def check_config(remora, arguments):
-    """Remora takes these arguments."""
+    """Remora accepts these arguments."""
     environment = {"REMORA_NAME_SERVER": "name-server:9876"}
     command = [remora, *arguments, "--check-config"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -62,7 +62,7 @@ def check_config(remora, arguments):
 
 
 def check_prometheus(services):
-    """Prometheus' configuration with its rules, laid out as in the container."""
+    """promtool accepts Prometheus' configuration and rules, laid out as in the container."""
     with tempfile.TemporaryDirectory() as directory:
         for volume in services["prometheus"]["volumes"]:
             at = pathlib.Path(directory + volume["target"])
@@ -74,9 +74,9 @@ def check_prometheus(services):
         config.write_text(text, encoding="utf-8")
         done = subprocess.run(["promtool", "check", "config", config], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert done.stdout.count("rules found") == 2, f"not all rules are found:\n{done.stdout}"
+        assert done.stdout.count("rules found") == 2, f"not all rules were found:\n{done.stdout}"
         jobs = [job["job_name"] for job in yaml.safe_load(text)["scrape_configs"]]
-        assert jobs == ["remora"], "the rules select by the name remora"
+        assert jobs == ["remora"], "the rules select by the job name remora"
 
 
 if __name__ == "__main__":

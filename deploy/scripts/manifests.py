@@ -1,4 +1,4 @@
-"""What must hold of what the chart renders, beside what Kubernetes' schemas say."""
+"""Checks of rendered manifests, beyond Kubernetes' schemas."""
 
 import json
 import tomllib
@@ -6,7 +6,7 @@ import tomllib
 import kubernetes_validate
 import yaml
 
-# Kubernetes has no schema for these; their fields are looked at below.
+# Kubernetes has no schemas for these; their fields are checked below.
 CUSTOM = {"Certificate", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
 
 
@@ -28,18 +28,18 @@ class Rendered:
 
     @property
     def pod(self):
-        """The replicas' template."""
+        """The replicas' pod template."""
         return self.one("Deployment")["spec"]["template"]
 
     @property
     def container(self):
-        """Their only container."""
+        """The pod's only container."""
         (container,) = self.pod["spec"]["containers"]
         return container
 
     @property
     def ports(self):
-        """Its ports by name."""
+        """The container's ports by name."""
         return {port["name"]: port["containerPort"] for port in self.container["ports"]}
 
     @property
@@ -54,7 +54,7 @@ class Rendered:
 
 
 def check(rendered, version):
-    """All of it, against the schemas of one version of Kubernetes."""
+    """Checks all manifests, against the schemas of one version of Kubernetes."""
     for document in rendered.documents:
         if document["kind"] not in CUSTOM:
             check_schema(document, version)
@@ -67,17 +67,17 @@ def check(rendered, version):
 
 
 def check_schema(document, version):
-    """Kubernetes' schema for the document; strictly, so that what it does not know is an error."""
+    """The document fits Kubernetes' schema; strictly, so that unknown fields are errors."""
     try:
         kubernetes_validate.validate(document, version, strict=True)
     except kubernetes_validate.ValidationError as error:
-        # Its text has the whole schema in it.
+        # The error's own text contains the whole schema.
         where = f"{document['kind']} {document['metadata']['name']}, {'.'.join(str(part) for part in error.path)}"
         raise AssertionError(f"{where}: {error.message}") from None
 
 
 def check_security(rendered):
-    """No root, no capabilities, nothing written, and no token of Kubernetes' API; the tests' pods too."""
+    """No root, no capabilities, no writable file and no token of Kubernetes' API, in the tests' pods as well."""
     pods = [rendered.pod["spec"], *(pod["spec"] for pod in rendered.all("Pod"))]
     for pod in pods:
         assert pod["automountServiceAccountToken"] is False
@@ -97,29 +97,29 @@ def check_security(rendered):
 
 
 def check_drain(rendered, version):
-    """The kubelet waits longer than the process takes, and no replica goes before another has come."""
+    """The kubelet waits longer than the process takes, and no replica ends before its successor is ready."""
     spec = rendered.one("Deployment")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     sleep = rendered.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     if sleep:
-        assert int(version.split(".")[1]) >= 30, "preStop sleeps, which this version cannot"
+        assert int(version.split(".")[1]) >= 30, "this version has no preStop sleep"
     drain = rendered.config["drain"]
     deadline = sleep + drain["deadline_ms"] / 1000
     grace = rendered.pod["spec"]["terminationGracePeriodSeconds"]
     assert grace > deadline, f"killed after {grace} s, takes {deadline} s"
     assert drain["wait_ms"] + drain["time_ms"] <= drain["deadline_ms"]
-    # Balancers must have noticed before new clients are refused.
+    # Balancers must notice before new clients are refused.
     probe = rendered.container["readinessProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] * 1000 <= drain["wait_ms"] or sleep
 
 
 def selects(selector, labels):
-    """Whether labels are selected."""
+    """Whether the selector selects pods with these labels."""
     return selector.items() <= labels.items()
 
 
 def check_selectors(rendered):
-    """Everything that selects pods selects the replicas and nothing else; ports that are named are there."""
+    """Every selector selects the replicas and nothing else; every named port exists."""
     labels = rendered.pod["metadata"]["labels"]
     others = [pod["metadata"]["labels"] for pod in rendered.all("Pod")]
     selectors = [service["spec"]["selector"] for service in rendered.all("Service")]
@@ -147,7 +147,7 @@ def check_selectors(rendered):
 
 
 def check_listeners(rendered):
-    """Every listener is a port of the container, tells clients an address, and that address leads back to it."""
+    """Every listener is a port of the container and has an advertised address that leads back to it."""
     config = rendered.config
     listeners = config["listener"] + config.get("broker_listener", [])
     bound = {int(config["admin"].rsplit(":", 1)[1])}
@@ -155,17 +155,17 @@ def check_listeners(rendered):
     for listener in listeners:
         port = int(listener["bind"].rsplit(":", 1)[1])
         bound.add(port)
-        host, told = listener["advertise"].rsplit(":", 1)
+        host, advertised = listener["advertise"].rsplit(":", 1)
         ways = reachable[port]
-        assert host and int(told) in ways, f"{listener['advertise']} leads to {ways}, not to {port}"
+        assert host and int(advertised) in ways, f"{listener['advertise']} leads to {ways}, not to {port}"
         if listener.get("vip"):
             bound.add(port - 2)
-            assert int(told) - 2 in reachable[port - 2], "the VIP channel leads nowhere"
+            assert int(advertised) - 2 in reachable[port - 2], "the VIP channel leads nowhere"
     assert bound == set(rendered.ports.values()), f"{bound} are bound, {rendered.ports} are ports of the container"
 
 
 def reachable_addresses(rendered):
-    """By port of the container, the ports at which a Service can be reached from where its clients are."""
+    """By port of the container, the ports at which clients reach it through a Service."""
     reachable = {}
     for service in rendered.all("Service"):
         for port in service["spec"]["ports"]:
@@ -175,12 +175,12 @@ def reachable_addresses(rendered):
 
 
 def check_files(rendered):
-    """Every file that the configuration names is mounted, and the configuration is where the process looks for it."""
+    """Every file that the configuration names is mounted, and so is the configuration."""
     mounts = {mount["mountPath"]: mount["name"] for mount in rendered.container["volumeMounts"]}
-    assert len(mounts) == len(rendered.container["volumeMounts"]), "two volumes at one place"
+    assert len(mounts) == len(rendered.container["volumeMounts"]), "two volumes have the same path"
     volumes = {volume["name"] for volume in rendered.pod["spec"]["volumes"]}
     assert set(mounts.values()) == volumes, f"{mounts} against {volumes}"
-    assert all("subPath" not in mount for mount in rendered.container["volumeMounts"]), "what is renewed would not arrive"
+    assert all("subPath" not in mount for mount in rendered.container["volumeMounts"]), "a renewed certificate would not reach the pod"
     for path in [rendered.container["args"][-1], *files(rendered.config)]:
         assert path.rsplit("/", 1)[0] in mounts, f"{path} is not mounted"
 
@@ -201,7 +201,7 @@ def check_custom(rendered):
         assert set(monitor["spec"]) == {"selector", "endpoints"}
         selector = monitor["spec"]["selector"]["matchLabels"]
         (service,) = [s for s in services if selects(selector, s["metadata"]["labels"])]
-        assert service["spec"]["publishNotReadyAddresses"], "replicas that drain would not be seen"
+        assert service["spec"]["publishNotReadyAddresses"], "draining replicas would not be scraped"
         check_endpoints(monitor["spec"]["endpoints"], {port["name"] for port in service["spec"]["ports"]})
     for monitor in rendered.all("PodMonitor"):
         assert set(monitor["spec"]) == {"selector", "podMetricsEndpoints"}
@@ -212,12 +212,12 @@ def check_custom(rendered):
         assert set(spec["issuerRef"]) == {"name", "kind", "group"} and all(spec["issuerRef"].values())
         assert f"/etc/remora/tls/{spec['secretName']}/tls.crt" == rendered.config["tls"]["certificate"][0]["certificate"]
         names = set(spec["dnsNames"]) | set(spec.get("ipAddresses", []))
-        told = {listener["advertise"].rsplit(":", 1)[0].strip("[]") for listener in rendered.config["listener"]}
-        assert told <= names, f"clients are told {told}, the certificate is for {names}"
+        advertised = {listener["advertise"].rsplit(":", 1)[0].strip("[]") for listener in rendered.config["listener"]}
+        assert advertised <= names, f"{advertised} are advertised, the certificate is for {names}"
 
 
 def check_endpoints(endpoints, ports):
-    """Where Prometheus scrapes: a port that is there, and under the job's name that the rules select by."""
+    """Prometheus scrapes a port that exists, under the job name that the rules select."""
     (endpoint,) = endpoints
     assert set(endpoint) == {"port", "path", "interval", "relabelings"}, endpoint
     assert endpoint["port"] in ports

@@ -1,9 +1,8 @@
-"""Runs what the compose file runs, without containers: run_compose.py REMORA CLASSPATH, as root.
+"""Runs the compose file's services without containers: run_compose.py REMORA CLASSPATH, as root.
 
-The services' commands are started as processes with the files that are mounted, in a network of their own where the services'
-names lead to them; Grafana is not among them. Then RocketMQ's load generators send and consume through Remora, the route that
-`helm test` asks for is asked for, and Prometheus, scraping as it does there, is asked for every expression of the dashboard and of
-the rules: each must have data."""
+The commands of all services except Grafana's run as processes with the mounted files, in a network namespace where the services'
+names resolve. RocketMQ's load generators send and consume through Remora. The route that `helm test` asks for must contain Remora's
+address, and Prometheus must have data for every expression of dashboard and rules."""
 
 import contextlib
 import json
@@ -24,29 +23,29 @@ import check_dashboard
 
 DOCKER = pathlib.Path(__file__).resolve().parent.parent / "docker"
 INSIDE = "REMORA_COMPOSE_INSIDE"
-# RocketMQ's scripts and what they start.
+# RocketMQ's scripts, and the classes that they start.
 MAIN = {
     "mqnamesrv": "org.apache.rocketmq.namesrv.NamesrvStartup",
     "mqbroker": "org.apache.rocketmq.broker.BrokerStartup",
     "mqadmin": "org.apache.rocketmq.tools.command.MQAdminStartup",
 }
 OPENED = ["java.base/java.nio", "java.base/sun.nio.ch"]
-# There is no TLS in the compose file.
+# The compose file has no TLS.
 WITHOUT_DATA = re.compile("certificate_expiry")
 PROMETHEUS = "http://localhost:9090"
 
 
 class Stack:
-    """Processes that end with this one."""
+    """Processes that are stopped together."""
 
     def __init__(self, home, remora, class_path):
         self.home, self.remora, self.class_path = home, remora, class_path
         self.processes = {}
-        # What was answered last to whoever asked for one.
+        # The last answer to a look-up of a route.
         self.route = ""
 
     def java(self, *arguments, options=()):
-        """A command of Java, with what it writes below this stack's folder."""
+        """A command of Java that writes its files below this stack's folder."""
         opened = [f"--add-{how}={package}=ALL-UNNAMED" for package in OPENED for how in ("opens", "exports")]
         return ["java", *opened, f"-Duser.home={self.home}", *options, "-cp", self.class_path, *arguments]
 
@@ -57,7 +56,7 @@ class Stack:
         self.processes[name] = subprocess.Popen(command, cwd=self.home, env=environment, stdout=log, stderr=log)
 
     def stop(self):
-        """Ends all, and shows what they said if one had ended before."""
+        """Ends all processes, and prints the output of those that had ended before."""
         ended = [name for name, process in self.processes.items() if process.poll() is not None]
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
@@ -70,7 +69,7 @@ class Stack:
 
 
 def main():
-    assert os.geteuid() == 0, "a network of its own takes root"
+    assert os.geteuid() == 0, "run this as root: it makes a network namespace"
     if INSIDE not in os.environ:
         command = ["unshare", "--net", "--mount", sys.executable, *sys.argv]
         sys.exit(subprocess.run(command, env={**os.environ, INSIDE: "1"}, check=False).returncode)
@@ -88,7 +87,7 @@ def main():
 
 
 def make_network(services, home):
-    """Services find each other by their names."""
+    """Makes the services' names resolve."""
     hosts = home / "hosts"
     hosts.write_text(f"127.0.0.1 localhost {os.uname().nodename} {' '.join(services)}\n", encoding="utf-8")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -96,7 +95,7 @@ def make_network(services, home):
 
 
 def start_all(stack, services):
-    """Every service but Grafana."""
+    """Starts every service except Grafana."""
     mounted = {}
     for service in services.values():
         for volume in service.get("volumes", []):
@@ -116,28 +115,28 @@ def start_all(stack, services):
 
 
 def check_all(stack):
-    """From the first route to the last figure."""
-    wait("route", 120, lambda: route_is_told(stack), lambda: stack.route[-2000:])
+    """Checks the route, the messages, and the metrics."""
+    wait("route", 120, lambda: route_is_right(stack), lambda: stack.route[-2000:])
     load = "org.apache.rocketmq.example.benchmark"
     for name, arguments in (("Producer", ["-w", "4", "-s", "1024"]), ("Consumer", ["-g", "benchmark_consumer", "-p", "false"])):
         command = [f"{load}.{name}", "-t", "BenchmarkTest", "-n", "localhost:8080", *arguments]
         stack.start(name, stack.java(*command, options=["-Xmx256m"]))
     wait("scrapes under load", 90, lambda: query("min_over_time(rocketmq_proxy_up[1m]) and on() (sum(rate(rocketmq_messages_out_total[1m])) > 0)"))
     expressions = [check_dashboard.put_in(text) for text in check_dashboard.expressions()]
-    # What is before the threshold of an alert has data when all is well.
+    # The part of an alert before its threshold has data in normal operation.
     expressions = [re.sub(r"\n[<>] .*\s*$", "", text) for text in expressions]
     expressions = [text for text in expressions if not WITHOUT_DATA.search(text)]
     wait("data for every expression", 90, lambda: not [text for text in expressions if not query(text)], lambda: missing(expressions))
     firing = [alert["metric"]["alertname"] for alert in query('ALERTS{alertstate="firing"}')]
-    assert not firing, f"all is well, and yet: {firing}"
+    assert not firing, f"alerts fire in normal operation: {firing}"
     for group in ask("/api/v1/rules")["groups"]:
         for rule in group["rules"]:
             assert rule["health"] == "ok", f"{rule['name']}: {rule.get('lastError')}"
     print(f"compose file as processes: a route, messages, and data for {len(expressions)} expressions")
 
 
-def route_is_told(stack):
-    """What the test of the chart asks: whoever wants a route is told Remora's address."""
+def route_is_right(stack):
+    """Whether a route contains Remora's address: the check of the chart's test."""
     options = ["-Xmx128m"]
     command = stack.java(MAIN["mqadmin"], "topicRoute", "-n", "localhost:8080", "-t", "SELF_TEST_TOPIC", options=options)
     done = subprocess.run(command, cwd=stack.home, capture_output=True, text=True, check=False)
@@ -146,24 +145,24 @@ def route_is_told(stack):
 
 
 def ask(path):
-    """What Prometheus answers."""
+    """The data of Prometheus' answer."""
     with contextlib.suppress(OSError), urllib.request.urlopen(PROMETHEUS + path, timeout=5) as answer:
         return json.load(answer)["data"]
     return {"result": [], "groups": []}
 
 
 def query(expression):
-    """What an expression has come to."""
+    """The value of an expression."""
     return ask("/api/v1/query?" + urllib.parse.urlencode({"query": expression}))["result"]
 
 
 def missing(expressions):
-    """Those without data."""
+    """The expressions without data."""
     return "\n".join(text for text in expressions if not query(text))
 
 
 def wait(what, seconds, done, otherwise=lambda: ""):
-    """Until it is done."""
+    """Waits until `done` is true."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, f"no {what} after {seconds} s\n{otherwise()}"

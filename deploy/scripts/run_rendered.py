@@ -1,8 +1,8 @@
-"""Starts what the chart renders as a process, as Kubernetes would: run_rendered.py REMORA HELM OUT.
+"""Starts the chart's container as a process, as Kubernetes would: run_rendered.py REMORA HELM OUT.
 
-The command, its variables, its user and its files are those of the container; Kubernetes' probes are asked; then it gets
-SIGTERM and must end with 0 within its grace period. Two things are not the container's: files that belong below /etc/remora
-are elsewhere, and ports are chosen to be free. A name server stands beside it that knows no broker."""
+Command, variables, user and files are the container's. The probes must succeed. Then the process gets SIGTERM and must end with 0
+within its grace period. Two things differ: files of /etc/remora are below a temporary folder, and ports are chosen to be free. The
+name server is a fake without brokers."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ class NameServer(socketserver.BaseRequestHandler):
                 self.request.sendall(struct.pack(">ii", 4 + len(head) + len(body), len(head)) + head + body)
 
     def take(self, length):
-        """So many bytes."""
+        """Reads `length` bytes."""
         taken = b""
         while len(taken) < length:
             more = self.request.recv(length - len(taken))
@@ -55,7 +55,7 @@ class NameServer(socketserver.BaseRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Threads that do not keep the process."""
+    """A server whose threads do not keep the process alive."""
 
     daemon_threads = True
 
@@ -72,7 +72,7 @@ def main():
 
 
 def every_values_file(remora, out):
-    """Remora takes the configuration of every rendered release."""
+    """Remora accepts the configuration of every rendered release."""
     files = sorted(path for path in out.glob("*.yaml") if not path.name.endswith(".rules.yaml"))
     assert files, f"nothing rendered in {out}"
     for path in files:
@@ -84,7 +84,7 @@ def every_values_file(remora, out):
 
 
 def free_ports(number):
-    """Ports on which nobody listens."""
+    """Free ports."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [taken.getsockname()[1] for taken in sockets]
     for taken in sockets:
@@ -93,7 +93,7 @@ def free_ports(number):
 
 
 def render(helm, name, name_server):
-    """The release with free ports and a short drain."""
+    """Renders a release with free ports and a short drain."""
     clients, external, admin, first, second = free_ports(5)
     flags = {
         "nameServers": [f"127.0.0.1:{name_server}"],
@@ -118,7 +118,7 @@ def prepare(remora, rendered, etc):
     """Puts files where the container has them, but below `etc`; returns its command and its variables."""
     etc.chmod(0o755)
     pod = rendered.pod["spec"]
-    # The image's user may not get to where the binary was built.
+    # The image's user may not be allowed to read the build folder.
     binary = etc / "remora"
     shutil.copy(remora, binary)
     config = pathlib.Path(rendered.container["args"][-1])
@@ -141,7 +141,7 @@ def prepare(remora, rendered, etc):
 
 
 def make_certificates(paths):
-    """A certificate with its key in each directory that is to have one; what else there is gets some words."""
+    """Writes a certificate and its key into each directory that needs them, and some text into the other files."""
     for directory in sorted({path.parent for path in paths}):
         wanted = {path.name for path in paths if path.parent == directory}
         if wanted & {"tls.crt", "ca.crt"}:
@@ -154,7 +154,7 @@ def make_certificates(paths):
 
 
 def start(remora, rendered, etc):
-    """Starts it, asks its probes, and stops it."""
+    """Starts the process, asks its probes, and stops it."""
     command, environment = prepare(remora, rendered, etc)
     with open(etc / "log", "w+", encoding="utf-8") as log:
         process = subprocess.Popen(command, env=environment, cwd="/", stdout=log, stderr=log)
@@ -175,7 +175,7 @@ def start(remora, rendered, etc):
 
 
 def ask(rendered, path):
-    """The status and the body that the admin listener answers."""
+    """Status and body of the admin listener's answer."""
     address = f"http://127.0.0.1:{rendered.ports['admin']}{path}"
     try:
         with urllib.request.urlopen(address, timeout=2) as answer:
@@ -187,12 +187,12 @@ def ask(rendered, path):
 
 
 def wait(rendered, probe, status, process):
-    """Until the probe has this status."""
+    """Waits until the probe has this status."""
     get = rendered.container[probe]["httpGet"]
     assert get["port"] == "admin"
     end = time.monotonic() + 10
     while (answer := ask(rendered, get["path"]))[0] != status:
-        assert process.poll() is None, "it has ended"
+        assert process.poll() is None, "the process has ended"
         assert time.monotonic() < end, f"{probe} is not {status}: {answer}"
         time.sleep(0.05)
 
@@ -205,13 +205,13 @@ def check_ports(rendered, pid):
 
 
 def check_metrics(rendered):
-    """The page that Prometheus scrapes."""
+    """The metrics are served."""
     status, text = ask(rendered, "/metrics")
     assert status == 200 and "\nrocketmq_proxy_up{" in text, f"/metrics: {status} {text}"
 
 
 def check_health(command, rendered):
-    """What the image's health check and `helm test` run."""
+    """Runs the command of the image's health check and of `helm test`."""
     for path, code in (("/readyz", 0), ("/nowhere", 1)):
         address = f"http://127.0.0.1:{rendered.ports['admin']}{path}"
         done = subprocess.run([*command, "--health", address], capture_output=True, text=True, check=False)
@@ -219,13 +219,13 @@ def check_health(command, rendered):
 
 
 def stop(rendered, process):
-    """Readiness goes down at once, clients are accepted a while longer, and the end is in time and clean."""
-    begun = time.monotonic()
+    """On SIGTERM readiness goes down at once, clients are still accepted, and the process ends in time with 0."""
+    started = time.monotonic()
     process.send_signal(signal.SIGTERM)
     wait(rendered, "readinessProbe", 503, process)
     socket.create_connection(("127.0.0.1", rendered.ports["clients"]), timeout=1).close()
     code = process.wait(timeout=rendered.pod["spec"]["terminationGracePeriodSeconds"])
-    print(f"rendered container: ready, then ended with {code} {time.monotonic() - begun:.1f} s after SIGTERM")
+    print(f"rendered container: ready, then ended with {code} {time.monotonic() - started:.1f} s after SIGTERM")
     assert code == 0
 
 

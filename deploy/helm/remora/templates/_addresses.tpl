@@ -1,5 +1,5 @@
-{{/* What clients are told. It is the same for all replicas, and always set: what a pod sees of its own address is nobody
-else's business. */}}
+{{/* The advertised addresses. They are the same for all replicas and always set: clients outside the cluster cannot reach
+the address that a pod sees as its own. */}}
 
 {{- define "remora.internalHost" -}}
 {{ include "remora.fullname" . }}.{{ .Release.Namespace }}.svc
@@ -13,7 +13,7 @@ else's business. */}}
 {{- end }}
 {{- end }}
 
-{{/* As it is written before a port. */}}
+{{/* The host as it is written before a port. */}}
 {{- define "remora.externalHost" -}}
 {{- $host := .Values.external.host }}
 {{- if contains ":" $host }}[{{ $host }}]{{ else }}{{ $host }}{{ end }}
@@ -26,7 +26,7 @@ else's business. */}}
 {{- end }}
 {{- end }}
 
-{{/* A list of the broker, of `broker` in `root`. */}}
+{{/* The advertised address of `broker`, an item of brokers; `root` is the chart's context. */}}
 {{- define "remora.brokerAddress" -}}
 {{- $external := .root.Values.external }}
 {{- if and $external.enabled $external.brokerPorts -}}
@@ -39,39 +39,39 @@ else's business. */}}
 {{- end }}
 {{- end }}
 
-{{/* Refuses what would leave clients with an address that leads nowhere, or pods that cannot start. */}}
+{{/* Refuses values with which clients would get an address that they cannot reach, or pods could not start. */}}
 {{- define "remora.check" -}}
 {{- $external := .Values.external }}
 {{- $tls := .Values.tls }}
 {{- if not .Values.nameServers }}
-{{- fail "nameServers is not set: host:port of every name server, as [\"ns-0.rocketmq:9876\"]" }}
+{{- fail "nameServers is not set: host:port of every name server, such as [\"ns-0.rocketmq:9876\"]" }}
 {{- end }}
 {{- if $external.enabled }}
 {{- if not $external.host }}
-{{- fail "external.host is not set: clients outside are told it as the address of every broker, and the chart cannot know it. Set the name (or address) by which they reach the load balancer or the nodes, without a port" }}
+{{- fail "external.host is not set: it is advertised to clients outside as the address of every broker, and the chart cannot know it. Set the name (or address) by which they reach the load balancer or the nodes, without a port" }}
 {{- end }}
 {{- if eq $external.type "NodePort" }}
 {{- if not $external.nodePort }}
-{{- fail "external.nodePort is not set: clients are told the port before it could be drawn; choose one of the nodes' range, as 30080" }}
+{{- fail "external.nodePort is not set: it is advertised, so Kubernetes cannot choose it; choose one of the nodes' range, such as 30080" }}
 {{- end }}
 {{- range .Values.brokers }}
 {{- if not .nodePort }}
-{{- fail (printf "brokers: %s has no nodePort: clients are told the port before it could be drawn; choose one of the nodes' range" .name) }}
+{{- fail (printf "brokers: %s has no nodePort: it is advertised, so Kubernetes cannot choose it; choose one of the nodes' range" .name) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and $external.proxyProtocol (not .Values.config.proxy_protocol_from) }}
-{{- fail "external.proxyProtocol is set, but config.proxy_protocol_from is empty: list the networks of the load balancer, as [\"10.0.0.0/8\"]; nobody else's headers are believed" }}
+{{- fail "external.proxyProtocol is set, but config.proxy_protocol_from is empty: list the networks of the load balancer, such as [\"10.0.0.0/8\"]; headers from other sources are not trusted" }}
 {{- end }}
 {{- end }}
 {{- if and (ne (include "remora.mode" $tls.mode) "off") (not $tls.certificates) (not $tls.certManager.enabled) }}
 {{- fail "tls.mode is set, but there is no certificate: list secrets in tls.certificates, or enable tls.certManager" }}
 {{- end }}
 {{- if and $tls.certManager.enabled (not $tls.certManager.issuerRef.name) }}
-{{- fail "tls.certManager.issuerRef.name is not set: the Issuer or ClusterIssuer that is to sign" }}
+{{- fail "tls.certManager.issuerRef.name is not set: name the Issuer or ClusterIssuer that signs the certificate" }}
 {{- end }}
 {{- if and (ne $tls.clientAuth "none") (not $tls.clientCaSecret) }}
-{{- fail "tls.clientAuth is set, but tls.clientCaSecret is not: the secret whose ca.crt has signed clients' certificates" }}
+{{- fail "tls.clientAuth is set, but tls.clientCaSecret is not: name the secret with the authority of clients' certificates (ca.crt)" }}
 {{- end }}
 {{- with .Values.config.drain }}
 {{- if gt (add (int64 .wait_ms) (int64 .time_ms)) (int64 .deadline_ms) }}

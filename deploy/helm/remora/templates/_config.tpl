@@ -1,4 +1,4 @@
-{{/* A value as TOML has it. What JSON escapes, TOML reads; numbers come as floats from YAML and are whole. */}}
+{{/* A value in TOML. TOML reads JSON's escapes. YAML's numbers arrive as floats; all of them are whole here. */}}
 {{- define "remora.toml.value" -}}
 {{- if kindIs "slice" . -}}
 [{{ range $i, $item := . }}{{ if $i }}, {{ end }}{{ include "remora.toml.value" $item }}{{ end }}]
@@ -9,7 +9,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The keys of a table that are set, but no tables in it. */}}
+{{/* The keys of a table that are set, without the tables in it. */}}
 {{- define "remora.toml.keys" -}}
 {{- range $key, $value := . }}
 {{- if not (or (kindIs "map" $value) (kindIs "invalid" $value)) }}
@@ -23,7 +23,7 @@
 name_servers = {{ include "remora.toml.value" .Values.nameServers }}
 admin = "{{ $.Values.bindAddress }}:{{ int64 .Values.admin.port }}"
 {{- include "remora.toml.keys" .Values.config }}
-{{- /* What asks for a route at a broker's own port is told the first listener for other brokers. */}}
+{{- /* Order matters: routes that are asked for at a broker's own port contain the first listener for other brokers. */}}
 {{- if and .Values.external.enabled .Values.external.brokerPorts }}
 {{- include "remora.toml.external" . }}
 {{- end }}
@@ -70,7 +70,7 @@ proxy_protocol = true
 {{- end }}
 {{- end }}
 
-{{/* Both directions of TLS. */}}
+{{/* TLS to clients, and to brokers and name servers. */}}
 {{- define "remora.toml.tls" }}
 {{- if ne (include "remora.mode" .Values.tls.mode) "off" }}
 
@@ -102,7 +102,7 @@ key = "/etc/remora/tls/{{ . }}/tls.key"
 {{- end }}
 {{- end }}
 
-{{/* Names of the secrets with certificates for clients, the first first. */}}
+{{/* Names of the secrets with certificates for clients. The first is the default certificate. */}}
 {{- define "remora.certificates" -}}
 {{- $secrets := list }}
 {{- if .Values.tls.certManager.enabled }}

@@ -21,13 +21,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ include "remora.release" . }}
 {{- end }}
 
-{{/* What all that belongs to the release has. */}}
+{{/* Labels of everything in the release. */}}
 {{- define "remora.release" -}}
 app.kubernetes.io/name: {{ include "remora.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What the replicas have, and nothing else. */}}
+{{/* Labels of the replicas, and of nothing else. */}}
 {{- define "remora.selector" -}}
 {{ include "remora.release" . }}
 app.kubernetes.io/component: proxy
@@ -56,7 +56,7 @@ app.kubernetes.io/component: proxy
 {{- if kindIs "bool" . }}{{ ternary "on" "off" . }}{{ else }}{{ . }}{{ end }}
 {{- end }}
 
-{{/* How long a pod may take to go: what the kubelet waits, what the process allows itself, and a margin. */}}
+{{/* How long a pod may take to end, in seconds: the kubelet's wait, the process's deadline, and a margin. */}}
 {{- define "remora.gracePeriod" -}}
 {{- $drain := .Values.config.drain }}
 {{- add (int64 .Values.preStopSeconds) (div (add (int64 $drain.deadline_ms) 999) 1000) 5 }}
