@@ -334,7 +334,7 @@ fn broker(
 ) -> Result<Server> {
     // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
     let first = free_ports(4)?;
-    let (port, replica_port) = (first + 2, first + 3);
+    let port = first + 2;
     fs::create_dir_all(home)?;
     let config = home.join("broker.conf");
     fs::write(
@@ -348,7 +348,7 @@ fn broker(
              bindAddress={bind}\n\
              namesrvAddr={name_server}\n\
              listenPort={port}\n\
-             haListenPort={replica_port}\n\
+             haListenPort={replication_port}\n\
              storePathRootDir={store}\n\
              storePathCommitLog={store}/commitlog\n\
              {BROKER_SETTINGS}{settings}",
@@ -358,6 +358,7 @@ fn broker(
             } else {
                 Ipv4Addr::UNSPECIFIED
             },
+            replication_port = port + 1,
             store = home.join("store").display(),
         ),
     )?;

@@ -3,7 +3,7 @@
 #![allow(
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "it talks to whoever has typed `make run`"
+    reason = "it talks to the user who has typed `make run`"
 )]
 
 use std::{
@@ -17,20 +17,24 @@ use anyhow::{Context, Result, bail};
 use integration_tests::{
     delivery::wait_exactly_once,
     java::Java,
+    ports::lone_port,
     proxy_process::{Remora, remora_binary},
-    rocketmq::Cluster,
+    rocketmq::{Cluster, Layout},
     scenario::{Environment, Scenario},
     workspace::{Scratch, target_dir},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The only broker.
+const BROKER: &str = "broker-a";
+
 /// How often the first message is tried: a machine that has just started a cluster may be too busy for the client's patience.
 const GREETINGS: usize = 3;
 
 fn main() -> ExitCode {
-    let begin = || Ok((listen_address()?, Scratch::create("run")?));
-    let (listen, scratch) = match begin() {
-        Ok(begun) => begun,
+    let prepare = || Ok((listen_address()?, Scratch::create("run")?));
+    let (listen, scratch) = match prepare() {
+        Ok(prepared) => prepared,
         Err::<_, anyhow::Error>(error) => {
             eprintln!("error: {error:#}");
             return ExitCode::FAILURE;
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Where everybody logs.
+/// Where the processes log.
 struct Logs(String);
 
 impl Logs {
@@ -71,18 +75,13 @@ fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
     let binary = remora_binary()?;
     let java = Java::build()?;
     println!("starting a name server and a broker, which takes some ten seconds");
-    let cluster = Cluster::start(&java, scratch.path(), &["broker-a"])?;
+    let layout = Layout {
+        loopback_only: true,
+        ..Layout::default()
+    };
+    let cluster = Cluster::start_as(&java, scratch.path(), &[BROKER], layout)?;
     let name_server = cluster.target().name_server.clone();
-    println!("starting remora --name-server {name_server} --listen {listen}");
-    let remora = Remora::start_at(
-        &binary,
-        &scratch.path().join("remora"),
-        &name_server,
-        listen,
-    )?;
-    let admin = remora.admin();
-    // What clients connect to: Remora may listen everywhere.
-    let address = remora.target().name_server.clone();
+    let remora = start_remora(&binary, &scratch, &name_server, listen)?;
     let environment = Environment {
         java,
         scratch,
@@ -91,20 +90,8 @@ fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
     };
     println!("sending a message through Remora and consuming it");
     let topic = greet_patiently(&environment)?;
-
-    println!(
-        "\n\
-         Remora    {listen}   the name server address of your clients\n\
-         admin     http://{admin}/metrics   also /livez, /readyz, /config\n\
-         RocketMQ  {name_server}   the name server itself; the broker is behind it\n\n\
-         First commands, in another shell: RocketMQ's own tool sends a message through Remora and reads all there are.\n\
-         \x20 mqadmin() {{ {mqadmin} \"$@\" -n {address} | grep -v '|-'; }}\n\
-         \x20 mqadmin sendMessage -t {topic} -p 'my first message'\n\
-         \x20 mqadmin consumeMessage -t {topic}\n\n\
-         {logs}\n\n\
-         Ctrl-C stops everything and removes it.",
-        mqadmin = mqadmin_command(),
-    );
+    println!("\n{}", first_steps(&environment, listen, &topic));
+    println!("\n{logs}\n\nCtrl-C stops everything and removes it.");
     wait_for_signal()?;
     println!("\nstopping");
     let Environment {
@@ -114,12 +101,93 @@ fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
         ..
     } = environment;
     if let Some((_, remora)) = remora {
-        // Whoever plays with a cluster may well cause a warning.
+        // A user who tries things may well cause a warning.
         remora.stop(&[""])?;
     }
     cluster.stop()?;
     scratch.remove();
     Ok(())
+}
+
+/// Starts Remora. Where only this machine reaches it, it relays administrative requests too, which takes a port for the
+/// broker that routes name to every client.
+fn start_remora(
+    binary: &Path,
+    scratch: &Scratch,
+    name_server: &str,
+    listen: SocketAddr,
+) -> Result<Remora> {
+    let mut brokers = Vec::new();
+    let mut arguments = Vec::new();
+    if listen.ip().is_loopback() {
+        brokers.push((BROKER, lone_port()?));
+        arguments = vec!["--admin-relay=true", "--broker-addresses=always"];
+    }
+    println!(
+        "starting remora --name-server {name_server} --listen {listen} {}",
+        arguments.join(" ")
+    );
+    let dir = scratch.path().join("remora");
+    Remora::start_with(binary, &dir, name_server, listen, &brokers, &arguments)
+}
+
+/// What listens where, and what to try first.
+fn first_steps(environment: &Environment, listen: SocketAddr, topic: &str) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| {
+        text.push_str(line);
+        text.push('\n');
+    };
+    let cluster = &environment.cluster;
+    let name_server = &cluster.target().name_server;
+    // What clients connect to: Remora may listen on all addresses.
+    let mut address = listen.to_string();
+    line(&format!(
+        "Remora    {listen}   the name-server address for your clients"
+    ));
+    if let Some((_, remora)) = &environment.remora {
+        remora.target().name_server.clone_into(&mut address);
+        let admin = remora.admin();
+        line(&format!(
+            "admin     http://{admin}/metrics   also /livez, /readyz, /config, /log"
+        ));
+    }
+    line(&format!(
+        "RocketMQ  {name_server}   the name server itself; the broker is behind it"
+    ));
+    for broker in cluster.brokers() {
+        line(&format!(
+            "          They listen on 127.0.0.1 only, except the broker's replication port {}:\n          \
+             RocketMQ has no setting for its address. It may be reached from outside.",
+            broker.replication_port()
+        ));
+    }
+    line("");
+    line(
+        "In another shell: RocketMQ's own tool sends a message through Remora and reads all messages of a topic.",
+    );
+    line(&format!(
+        "  mqadmin() {{ {} \"$@\" -n {address} | grep -v '|-'; }}",
+        mqadmin_command()
+    ));
+    line(&format!(
+        "  mqadmin sendMessage -t {topic} -p 'my first message'"
+    ));
+    line(&format!("  mqadmin consumeMessage -t {topic}"));
+    if listen.ip().is_loopback() {
+        line("  mqadmin clusterList");
+        line(
+            "Administrative commands such as the last work because only this machine reaches Remora, so it was\n\
+             started with admin_relay, and with a port for the broker. Both are off by default.",
+        );
+    } else {
+        line(
+            "Commands that do what clients do work, such as topicRoute and queryMsgByKey. Administrative ones, such as\n\
+             clusterList, need admin_relay, which is off because other machines may reach Remora at this address.",
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 /// RocketMQ's own tool as it is typed in a shell.
@@ -138,7 +206,7 @@ fn listen_address() -> Result<SocketAddr> {
         .parse()
         .with_context(|| format!("not an address with a port: {text}"))?;
     if let Err(error) = TcpListener::bind(address) {
-        bail!("cannot listen at {address}: {error}; say where else: make run LISTEN=ADDRESS:PORT");
+        bail!("cannot listen at {address}: {error}; name another address: make run LISTEN=ADDRESS:PORT");
     }
     Ok(address)
 }

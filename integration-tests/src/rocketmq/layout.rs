@@ -47,6 +47,9 @@ pub struct Layout {
     pub with_slave: &'static [&'static str],
     /// Whether something stands before each server that can break the connections to it.
     pub with_fronts: bool,
+    /// Whether brokers listen on loopback only. Their replication port has no such setting: it listens on all addresses
+    /// (`DefaultHAService.AcceptSocketService`).
+    pub loopback_only: bool,
     /// Whether brokers tell Prometheus their figures.
     pub tells_figures: bool,
     /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may do everything.
@@ -62,6 +65,9 @@ impl Layout {
     /// Further lines of a master's configuration. Of what stands there twice, the last counts.
     pub(super) fn master_settings(&self, name: &str) -> String {
         let mut lines = String::new();
+        if self.loopback_only {
+            lines.push_str("bindAddress=127.0.0.1\n");
+        }
         if self.secured {
             lines.push_str(&secured());
         }

@@ -53,6 +53,12 @@ impl Server {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
+    /// Where a broker listens for its slaves.
+    #[must_use]
+    pub fn replication_port(&self) -> u16 {
+        self.port + 1
+    }
+
     /// Whether it is meant to be up.
     #[must_use]
     pub fn is_running(&self) -> bool {
