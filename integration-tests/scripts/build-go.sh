@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles the steered Go client into OUT/client. Go itself knows whether anything has changed.
+# Compiles the Go client of the tests into OUT/client. Go skips the work if nothing has changed.
 set -euo pipefail
 
 out=${1:?usage: build-go.sh OUT}
@@ -12,9 +12,9 @@ exec 9>"$out/lock"
 flock 9
 
 cd "$here/clients/go"
-# The versions are those of go.mod and go.sum, and the compiler is the one that is installed.
+# Versions as in go.mod and go.sum, and the installed compiler.
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
-# A registry's hiccup should not fail a whole run; quiet unless it fails for good.
+# Repeated, because a registry may fail for a moment. Quiet unless the last try fails.
 for _ in 1 2 3; do
     go build -trimpath -buildvcs=false -o "$out/client" . >"$out/build.log" 2>&1 && exit 0
     sleep 2

@@ -3,7 +3,8 @@
 #   OUT/cluster.classpath         name server, broker, tools and the official load generators
 #   OUT/client-VERSION.classpath  the client compiled with rocketmq-client VERSION, for each VERSION; `ons` is a program of its
 #                                 own, with Alibaba's client
-# Does nothing when neither a source nor a pom has changed since the last run, and then needs no network.
+# Does nothing when neither a source nor a pom has changed since the last run, and then needs no
+# network.
 set -euo pipefail
 
 out=${1:?usage: build-java.sh OUT VERSION...}
@@ -19,8 +20,8 @@ flock 9
 inputs=$(find "$here/clients/java/pom.xml" "$here/clients/java/src" "$here/clients/ons/pom.xml" "$here/clients/ons/src" "$here/cluster/pom.xml" "$0" -type f -print0 |
     sort -z | xargs -0 sha256sum | sha256sum)
 
-# Whether NAME.classpath is up to date. The jars that it names are in Maven's local repository, which may have been
-# cleared since.
+# Whether NAME.classpath is up to date. The jars that it names are in Maven's local repository,
+# which may have been cleared since.
 current() {
     [[ -f $out/$1.inputs && $(<"$out/$1.inputs") == "$inputs" ]] &&
         tr ':' '\n' <"$out/$1.classpath" | xargs ls -d >/dev/null 2>&1

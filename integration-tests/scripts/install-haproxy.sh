@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that HAProxy is there, which balances clients between replicas, and `ip`, by which a test hides brokers.
-# Installs Debian's packages when they are absent and this runs as root; otherwise says what to install.
+# Installs HAProxy, which balances clients between replicas, and `ip`, with which a test hides
+# brokers, if they are missing: Debian's packages, as root. Otherwise prints what to install.
 set -euo pipefail
 
 packages=()
-# Debian keeps it where only root's PATH leads.
+# Debian installs it outside of users' PATH.
 [[ -x /usr/sbin/haproxy ]] || command -v haproxy >/dev/null || packages+=(haproxy)
 [[ -x /usr/sbin/ip ]] || command -v ip >/dev/null || packages+=(iproute2)
 if [[ ${#packages[@]} -eq 0 ]]; then
@@ -25,7 +25,7 @@ tidy() {
     [[ -z $made_policy ]] || rm -f "$policy"
 }
 trap tidy EXIT
-# The package would start a service; only tests are to start it. Debian asks this file, and 101 is a no.
+# Keeps the package from starting the service: Debian asks this file, and 101 means no.
 if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
@@ -36,7 +36,7 @@ if ! { apt-get update && apt-get install -y --no-install-recommends "${packages[
     echo "could not install ${packages[*]}" >&2
     exit 1
 fi
-# Nor is it to start with the machine.
+# Nor must it start with the machine.
 if [[ " ${packages[*]} " == *" haproxy "* ]]; then
     update-rc.d haproxy disable >/dev/null 2>&1 || true
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that a JDK (17 or later) and Maven are there, for the real cluster and its Java clients.
-# Installs Debian's packages when they are absent and this runs as root; otherwise says what to install.
+# Installs a JDK (17 or later) and Maven for the real cluster and its Java clients, if they are
+# missing: Debian's packages, as root. Otherwise prints what to install.
 set -euo pipefail
 
 packages=()
@@ -9,7 +9,7 @@ if [[ ${version:-0} -lt 17 ]]; then
     packages+=(openjdk-17-jdk-headless)
 fi
 command -v mvn >/dev/null || packages+=(maven)
-# Test processes are started through setpriv, so that none outlives its test.
+# Test processes are started by setpriv, so that none outlives its test.
 command -v setpriv >/dev/null || packages+=(util-linux)
 if [[ ${#packages[@]} -eq 0 ]]; then
     exit 0

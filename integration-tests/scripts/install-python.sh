@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes a virtual environment in OUT/venv, and beside it the two clients for Python, whose modules have one name:
-#   OUT/rocketmq          rocketmq, whose wheel brings the C++ client's library
-#   OUT/client-python     rocketmq-client-python, with the library of the other
-# Installs Debian's packages when they are absent and this runs as root; otherwise says what to install.
+# Makes a virtual environment in OUT/venv, and beside it the two clients for Python, whose modules
+# have the same name:
+#   OUT/rocketmq          rocketmq, whose wheel contains the C++ client's library
+#   OUT/client-python     rocketmq-client-python, with the library from the other wheel
+# Installs Python 3 if it is missing: Debian's packages, as root. Otherwise prints what to install.
 set -euo pipefail
 
 out=${1:?usage: install-python.sh OUT}

@@ -52,7 +52,7 @@ func main() {
 	emit("stopped", nil)
 }
 
-// Runs commands until "stop" or until the test has gone (end of input).
+// Runs commands until "stop" or until the test ends (end of input).
 func serve(client role) {
 	input := bufio.NewScanner(os.Stdin)
 	for number := 1; input.Scan() && input.Text() != "stop"; number++ {
@@ -67,7 +67,7 @@ func serve(client role) {
 }
 
 func run(client role, verb string, words []string) (interface{}, error) {
-	// What every role can tell.
+	// What every role can report.
 	if verb == "facts" {
 		return facts(), nil
 	}

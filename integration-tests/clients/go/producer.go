@@ -13,7 +13,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/producer"
 )
 
-// A producer: sends what it is told to and reports every result.
+// A producer: sends as commanded, and reports every result.
 type producerRole struct {
 	client rocketmq.Producer
 	// Sends in the background until told to stop.

@@ -41,7 +41,7 @@ func (r *pullRole) command(verb string, o options) (interface{}, error) {
 	}
 }
 
-// Polls until count messages have come or the time is up; returns how many have come.
+// Polls until count messages have arrived or the time is up; returns how many.
 func (r *pullRole) poll(count int, limit time.Duration) int {
 	got := 0
 	for deadline := time.Now().Add(limit); got < count && time.Now().Before(deadline); {

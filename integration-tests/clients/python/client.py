@@ -46,7 +46,7 @@ def make(role):
 
 
 def serve(client):
-    """Runs commands until "stop" or until the test has gone (end of input)."""
+    """Runs commands until "stop" or until the test ends (end of input)."""
     number = 0
     for line in iter(sys.stdin.readline, ""):
         verb, *words = line.rstrip("\n").split("\t")

@@ -48,7 +48,7 @@ def _received(message):
 
 
 class Producer:
-    """Sends what it is told to and reports every result."""
+    """Sends as commanded, and reports every result."""
 
     def start(self, options):
         self.client = mq.Producer(options["group"])
@@ -183,7 +183,8 @@ class PushConsumer:
         self.client.set_namesrv_addr(options["name-server"])
         self.client.subscribe(options["topic"], self._consume, options.get("tags", "*"))
         if options.flag("raw-result"):
-            # As the binding does it, but for the result, which that loses when the application fails.
+            # As the binding does it, but for the result, which that loses when the application
+            # fails.
             self.client._register_callback(self._consume_raw)
         self.client.start()
 
@@ -214,7 +215,7 @@ class _Puller(mq.PullConsumer):
 
 
 class PullConsumer:
-    """Pulls all queues from where it has come to."""
+    """Pulls all queues from the last offsets on."""
 
     def start(self, options):
         self.topic = options["topic"]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Captures the frames beside this folder again: from the real RocketMQ 5.5.0 client, name server and broker, once in
-# each serialization. Needs JDK 17 and Maven; takes two minutes. Then look at what changed, and adapt golden.rs.
+# Captures the frames beside this folder again: from the real RocketMQ 5.5.0 client, name server and
+# broker, once in each serialization. Needs JDK 17 and Maven; takes two minutes. Then look at what
+# changed, and adapt golden.rs.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +23,8 @@ export CLASSPATH
 
 name_server=28876
 broker=27911
-# Opens everything that the broker or the capture asks for. Replaces the shell, so that its id is Java's.
+# Opens everything that the broker or the capture asks for. Replaces the shell, so that its id is
+# Java's.
 java_with() {
     exec java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx1g -Duser.home="$work" -Drocketmq.serialize.type="$1" \
         --add-exports=java.base/sun.nio.ch=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED \

@@ -41,7 +41,7 @@ public final class Main {
         System.exit(0);
     }
 
-    /** Runs commands until "stop" or until the test has gone (end of input). */
+    /** Runs commands until "stop" or until the test ends (end of input). */
     private static void serve(Role role) throws Exception {
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         long number = 0;

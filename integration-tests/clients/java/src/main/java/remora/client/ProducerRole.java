@@ -10,7 +10,7 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.MessageQueue;
 
-/** A producer: sends what it is told to and reports every result. Also asks for offsets. */
+/** A producer: sends as commanded, and reports every result. Also asks for offsets. */
 final class ProducerRole implements Role {
     private DefaultMQProducer producer;
     private Sender background;

@@ -5,7 +5,7 @@ import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 
-/** Decides transactions as it was told to, and reports every question of a broker. */
+/** Ends transactions as commanded, and reports every check of a broker. */
 final class Transactions implements TransactionListener {
     private final String atCheck;
 
