@@ -153,10 +153,10 @@ if [[ -n $name_server ]]; then
 Remora    $listen   the name-server address for your clients
 admin     http://$admin/metrics   also /livez, /readyz, /config, /log
 
-mqadmin, with -n $listen: topicRoute, sendMessage, consumeMessage, printMsg, queryMsgByKey and
-  other commands that do what clients do. Administrative commands (clusterList, updateTopic, ...) need more keys:
-  proxy-server/docs/clients.md, "mqadmin and dashboards". They are off by default, because they let every client of
-  Remora administer the cluster.
+mqadmin -n $listen: commands that do what clients do work, such as topicRoute, sendMessage,
+consumeMessage and printMsg. Administrative ones, such as clusterList, need more keys, which are off
+by default because every client could administer the cluster then: "mqadmin and dashboards" in
+proxy-server/docs/clients.md.
 
 Ctrl-C ends Remora.
 

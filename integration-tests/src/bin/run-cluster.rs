@@ -182,7 +182,7 @@ fn first_steps(environment: &Environment, listen: SocketAddr, topic: &str) -> St
         );
     } else {
         line(
-            "Commands that do what clients do work, such as topicRoute and queryMsgByKey. Administrative ones, such as\n\
+            "Commands that do what clients do work, such as topicRoute and printMsg. Administrative ones, such as\n\
              clusterList, need admin_relay, which is off because other machines may reach Remora at this address.",
         );
     }
@@ -206,7 +206,9 @@ fn listen_address() -> Result<SocketAddr> {
         .parse()
         .with_context(|| format!("not an address with a port: {text}"))?;
     if let Err(error) = TcpListener::bind(address) {
-        bail!("cannot listen at {address}: {error}; name another address: make run LISTEN=ADDRESS:PORT");
+        bail!(
+            "cannot listen at {address}: {error}; name another address: make run LISTEN=ADDRESS:PORT"
+        );
     }
     Ok(address)
 }
