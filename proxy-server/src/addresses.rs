@@ -1,4 +1,4 @@
-//! How many connections each address has.
+//! The number of connections from each address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,16 +11,16 @@ use route_cache::AddressKey;
 #[derive(Debug, Default)]
 pub(crate) struct Addresses(Mutex<HashMap<AddressKey, usize>>);
 
-/// A connection's place, which it gives back when it ends.
+/// One of the connections that an address may have; free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct AddressSlot {
     addresses: Arc<Addresses>,
     address: AddressKey,
 }
 
 impl Addresses {
-    /// A place for one more, unless the address has that many.
-    pub(crate) fn take(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Place> {
+    /// A slot for one more connection, unless the address has `limit` of them.
+    pub(crate) fn take(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressSlot> {
         let address = AddressKey::from(address);
         let mut all = self.0.lock();
         let taken = all.entry(address).or_default();
@@ -28,14 +28,14 @@ impl Addresses {
             return None;
         }
         *taken += 1;
-        Some(Place {
+        Some(AddressSlot {
             addresses: self.clone(),
             address,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for AddressSlot {
     fn drop(&mut self) {
         let mut all = self.addresses.0.lock();
         if let Some(taken) = all.get_mut(&self.address) {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_given_back() {
+    fn a_dropped_slot_is_free() {
         let addresses = Arc::<Addresses>::default();
         let address = IpAddr::from([10, 0, 0, 1]);
         let first = addresses.take(address, 1).unwrap();

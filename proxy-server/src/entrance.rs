@@ -151,7 +151,7 @@ async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Says that a client met a limit at the door.
+/// Logs that a client was refused at a limit.
 pub(crate) fn log_limit(peer: SocketAddr, limit: Limit) {
     if let Some(not_logged) = REFUSED.pass() {
         warn!(%peer, limit = limit.name(), not_logged, "client refused");

@@ -13,6 +13,7 @@ mod connection;
 mod descriptors;
 mod entrance;
 mod listener;
+mod listener_info;
 mod metrics;
 mod proxy;
 #[doc(hidden)]
@@ -24,9 +25,9 @@ mod worker;
 
 pub use args::Args;
 pub use config::{
-    Aging, BrokerListenerConfig, CertificateConfig, ClientAuth, Config, ConfigError, Draining,
-    HostPort, Limiting, ListenerConfig, LogConfig, LogFormat, MetricLabels, Network, TlsConfig,
-    UpstreamTlsConfig, Verify, example, keys, table,
+    BrokerListenerConfig, CertificateConfig, ClientAuth, ClientLimits, Config, ConfigError,
+    ConnectionAgeConfig, DrainConfig, HostPort, ListenerConfig, LogConfig, LogFormat, MetricLabels,
+    Network, TlsConfig, UpstreamTlsConfig, Verify, example, keys, table,
 };
 pub use proxy::{Proxy, Signal, Signals, check};
 pub use reload::LogFilter;

@@ -1,4 +1,4 @@
-//! What a worker counts, and what is told of it in all.
+//! What a worker counts, and the text that `/metrics` answers.
 
 mod exposition;
 mod process;
@@ -14,7 +14,7 @@ use route_cache::metrics::UpstreamMetrics;
 
 use crate::config::MetricLabels;
 
-pub(crate) use exposition::{Scrape, Told, expose};
+pub(crate) use exposition::{Report, Scrape, expose};
 
 /// What a worker counts.
 #[derive(Debug)]

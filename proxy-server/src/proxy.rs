@@ -22,11 +22,12 @@ use tracing::{debug, info, warn};
 use crate::admin::{self, Overview};
 use crate::args::Args;
 use crate::cgroup;
-use crate::config::{BrokerListenerConfig, Config, Draining, ListenerConfig};
+use crate::config::{BrokerListenerConfig, Config, DrainConfig, ListenerConfig};
 use crate::descriptors::{Shares, Spare};
 use crate::entrance::Entrance;
-use crate::listener::{self, Acceptor, Door};
-use crate::metrics::{ProxyMetrics, Scrape, Told, WorkerMetrics, expose};
+use crate::listener::{self, Acceptor};
+use crate::listener_info::ListenerInfo;
+use crate::metrics::{ProxyMetrics, Report, Scrape, WorkerMetrics, expose};
 use crate::reload::{LogFilter, Reloader};
 use crate::tls::Tls;
 use crate::worker::{Control, Setup, WorkerHandle};
@@ -34,13 +35,13 @@ use crate::worker::{Control, Setup, WorkerHandle};
 /// How soon the list of brokers is asked for again while no name server has given it.
 const FIRST_LOAD_PAUSE: Duration = Duration::from_millis(600);
 
-/// How often it is looked at whether workers make progress.
+/// How often the workers' progress is checked.
 const PROGRESS_CHECK: Duration = Duration::from_secs(1);
 
 /// A worker that has not made a step for so long is stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
 
-/// How often it is looked at whether all clients have gone.
+/// How often the number of clients left in a drain is checked.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 
 /// How long a worker may take to tell of its clients.
@@ -51,7 +52,7 @@ const DESCRIBE_TIME: Duration = Duration::from_secs(1);
 pub struct Proxy {
     config: Config,
     runtime: LocalRuntime,
-    listeners: Vec<(TcpListener, Door)>,
+    listeners: Vec<(TcpListener, ListenerInfo)>,
     admin: Option<TcpListener>,
     tls: Arc<Tls>,
 }
@@ -81,8 +82,8 @@ impl Proxy {
         };
         let (listeners, admin) = runtime.block_on(async {
             let mut listeners = Vec::new();
-            for (at, door) in doors(&config) {
-                listeners.push((bind(at)?, door));
+            for (at, info) in listener_infos(&config) {
+                listeners.push((bind(at)?, info));
             }
             anyhow::Ok((listeners, config.admin.map(bind).transpose()?))
         })?;
@@ -157,7 +158,7 @@ pub trait Signals {
 
 struct Parts {
     config: Config,
-    listeners: Vec<(TcpListener, Door)>,
+    listeners: Vec<(TcpListener, ListenerInfo)>,
     admin: Option<TcpListener>,
     tls: Arc<Tls>,
     filter: LogFilter,
@@ -258,19 +259,19 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     let first = listeners.first();
     let first_port = first.map_or(Ok(0), |(first, _)| first.local_addr().map(|at| at.port()))?;
     let mut accepting = Vec::new();
-    for (number, (listener, mut door)) in listeners.into_iter().enumerate() {
+    for (number, (listener, mut info)) in listeners.into_iter().enumerate() {
         let address = listener.local_addr()?;
-        door.port = address.port();
-        if door.shared_port == 0 {
-            door.shared_port = match door.broker {
-                None => door.port,
+        info.port = address.port();
+        if info.shared_port == 0 {
+            info.shared_port = match info.broker {
+                None => info.port,
                 Some(_) => first_port,
             };
         }
-        door.number = number;
-        let advertised = door.advertise.as_deref().unwrap_or("where they connect");
-        info!(%address, advertised, broker = door.broker.as_deref(), "listening for clients");
-        let accept = acceptor.clone().run(listener, Arc::new(door));
+        info.number = number;
+        let advertised = info.advertise.as_deref().unwrap_or("where they connect");
+        info!(%address, advertised, broker = info.broker.as_deref(), "listening for clients");
+        let accept = acceptor.clone().run(listener, Arc::new(info));
         accepting.push(tokio::task::spawn_local(accept));
     }
     info!(
@@ -283,8 +284,8 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
         match signals.next().await {
             Signal::Reload => {
                 // Whoever says so does not have to wait until files have come to rest.
-                tls.look_now().await;
-                tls.look_now().await;
+                tls.scan_now().await;
+                tls.scan_now().await;
                 if let Some(new) = reloader.reload() {
                     drain = new.drain;
                     new.effective.clone_into(&mut overview.effective.lock());
@@ -365,7 +366,7 @@ fn within(settings: &Settings, cgroup: Option<u64>) -> Settings {
 
 /// Has clients go, until all have or the time is up.
 async fn draining(
-    drain: &Draining,
+    drain: &DrainConfig,
     workers: &[WorkerHandle],
     accepting: &mut Vec<tokio::task::JoinHandle<()>>,
 ) {
@@ -400,10 +401,10 @@ async fn another_end(signals: &mut impl Signals) {
     while signals.next().await == Signal::Reload {}
 }
 
-/// Where to listen, and what clients there get to know.
-fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
+/// The addresses to listen at.
+fn listener_infos(config: &Config) -> Vec<(SocketAddr, ListenerInfo)> {
     let brokers: Arc<[_]> = config.broker_listeners.clone().into();
-    let door = |listener: &ListenerConfig, own: Option<&BrokerListenerConfig>| Door {
+    let info = |listener: &ListenerConfig, own: Option<&BrokerListenerConfig>| ListenerInfo {
         advertise: listener.advertise.as_ref().map(|at| Arc::from(at.as_str())),
         brokers: brokers.clone(),
         shared_port: listener.bind.port(),
@@ -414,19 +415,19 @@ fn doors(config: &Config) -> Vec<(SocketAddr, Door)> {
         balanced: own.map_or(listener.proxy_protocol, |own| own.proxy_protocol),
         known: Mutex::default(),
     };
-    let mut doors = Vec::new();
+    let mut all = Vec::new();
     for listener in &config.listeners {
         let at = std::iter::once(listener.bind).chain(listener.vip);
-        doors.extend(at.map(|at| (at, door(listener, None))));
+        all.extend(at.map(|at| (at, info(listener, None))));
     }
     // A route asked for at a broker's listener names the first shared one for other brokers.
     if let Some(first) = config.listeners.first() {
         for listener in &config.broker_listeners {
             let at = std::iter::once(listener.bind).chain(listener.vip);
-            doors.extend(at.map(|at| (at, door(first, Some(listener)))));
+            all.extend(at.map(|at| (at, info(first, Some(listener)))));
         }
     }
-    doors
+    all
 }
 
 async fn keep_brokers_loaded(brokers: Arc<BrokerTable>, period: Duration) {
@@ -502,12 +503,12 @@ impl Overview for ProxyOverview {
                 clients.extend(told);
             }
         }
-        let told = Told {
+        let report = Report {
             clients,
             certificates: self.tls.expiries(),
             reload_errors: self.tls.reload_errors(),
         };
         let proxy = self.metrics.clone();
-        expose(Scrape { proxy, told }, open_metrics).ok()
+        expose(Scrape { proxy, report }, open_metrics).ok()
     }
 }

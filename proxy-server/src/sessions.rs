@@ -14,7 +14,7 @@ use slab::Slab;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::config::{Aging, Limiting};
+use crate::config::{ClientLimits, ConnectionAgeConfig};
 use route_cache::AddressKey;
 use route_cache::rate::{PerSecond, shown};
 
@@ -35,13 +35,13 @@ const FAREWELL_MAX: Duration = Duration::from_secs(10);
 
 /// A client, and what was seen of it.
 #[derive(Debug)]
-struct Watched {
+struct Entry {
     session: Rc<Session>,
     listener: usize,
     since: Instant,
     /// When it is to go, if it is.
     leaves: Option<Instant>,
-    /// What it had done when it was looked at, and since when that has not changed.
+    /// What it had done at the last scan, and since when that has not changed.
     activity: u64,
     active: Instant,
     /// Since when part of a frame has been there, and how many whole ones had come.
@@ -53,15 +53,15 @@ struct Watched {
 /// All clients of a worker.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    all: Slab<Watched>,
-    age: Aging,
+    all: Slab<Entry>,
+    age: ConnectionAgeConfig,
     random: RandomState,
     /// Whether all are to go.
     draining: bool,
 }
 
 impl Sessions {
-    pub(crate) fn new(age: Aging) -> Self {
+    pub(crate) fn new(age: ConnectionAgeConfig) -> Self {
         Self {
             all: Slab::new(),
             age,
@@ -87,7 +87,7 @@ impl Sessions {
             true => Some(now),
             false => self.age.max.map(|max| now + max.mul_f64(factor)),
         };
-        entry.insert(Watched {
+        entry.insert(Entry {
             session,
             listener,
             since,
@@ -109,7 +109,7 @@ impl Sessions {
     }
 
     /// Clients that come from now on get that old.
-    pub(crate) fn set_age(&mut self, age: Aging) {
+    pub(crate) fn set_age(&mut self, age: ConnectionAgeConfig) {
         self.age = age;
     }
 
@@ -143,8 +143,8 @@ impl Sessions {
         }
     }
 
-    /// Ends what takes too long.
-    pub(crate) fn look(&mut self, limits: &Limiting) {
+    /// Ends the connections of clients that are silent or slow.
+    pub(crate) fn scan(&mut self, limits: &ClientLimits) {
         let now = Instant::now();
         for (_, one) in &mut self.all {
             let session = &one.session;
@@ -187,8 +187,8 @@ impl Sessions {
         }
     }
 
-    /// Looks at what the clients make the worker hold: those that were stopped for it are looked at again, and when all
-    /// together hold too much, those go that hold most.
+    /// Keeps what the clients make the worker hold below its limit: clients that were not read for it are woken, and when
+    /// all together hold too much, those that hold most are ended.
     pub(crate) fn relieve(&self, ledger: &Ledger) {
         if ledger.take_restricted() {
             for (_, one) in &self.all {

@@ -22,19 +22,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
-use crate::addresses::{Addresses, Place};
-use crate::config::{Aging, Limiting};
+use crate::addresses::{AddressSlot, Addresses};
+use crate::config::{ClientLimits, ConnectionAgeConfig};
 use crate::connection;
 use crate::entrance::{Arrival, Entrance, Refusal, Stream, log_limit};
-use crate::listener::Door;
+use crate::listener_info::{Accepted, ConnectedTo, ListenerInfo};
 use crate::metrics::WorkerMetrics;
 use crate::sessions::Sessions;
 
 /// Accepted clients that may wait for a worker to take them.
 const QUEUE: usize = 256;
 
-/// How often it is looked for clients that are silent, slow or old.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often clients are scanned for those that are silent, slow or old.
+const SCAN_PERIOD: Duration = Duration::from_secs(1);
 
 /// What a worker has missed is made up for, up to this.
 const STANDSTILL_MAX: Duration = Duration::from_millis(500);
@@ -52,23 +52,12 @@ pub(crate) struct Setup {
     pub(crate) settings: Settings,
     /// What clients make all workers hold.
     pub(crate) held: Arc<Pool>,
-    pub(crate) limits: Limiting,
-    pub(crate) connection_age: Aging,
+    pub(crate) limits: ClientLimits,
+    pub(crate) connection_age: ConnectionAgeConfig,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) brokers: Arc<BrokerTable>,
     pub(crate) routes: RouteCache,
     pub(crate) entrance: Entrance,
-}
-
-/// A client that was accepted.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) stream: std::net::TcpStream,
-    pub(crate) permit: Permit,
-    pub(crate) peer: SocketAddr,
-    /// The address that it has come to.
-    pub(crate) local: IpAddr,
-    pub(crate) door: Arc<Door>,
 }
 
 /// What a worker is told.
@@ -77,7 +66,7 @@ pub(crate) enum Control {
     /// Tell of the clients.
     Describe(oneshot::Sender<Vec<(usize, Described)>>),
     /// Clients that come from now on are served like this.
-    Set(Box<(Settings, Limiting, Aging)>),
+    Set(Box<(Settings, ClientLimits, ConnectionAgeConfig)>),
     /// Have all clients go, over that time.
     Drain(Duration),
     /// End: clients' lanes are closed, then their connections.
@@ -172,34 +161,44 @@ fn yield_to_workers() {
     let _ = rustix::process::setpriority_process(None, HELPER_NICE);
 }
 
-/// What is known of a client before it has said anything.
-struct Guest {
-    /// The address that it has come to.
+/// A connection before its first frame.
+struct PendingConnection {
+    /// The address that it was made to.
     local: IpAddr,
-    door: Arc<Door>,
+    listener: Arc<ListenerInfo>,
     since: Instant,
-    /// Unless it is known later whose place it is.
-    place: Option<Place>,
-    left: Left,
+    /// None until a PROXY header has named the client's address.
+    slot: Option<AddressSlot>,
+    guard: ConnectionGuard,
 }
 
-/// Counts a client as gone when dropped, which must be after its connection.
-struct Left(
+/// Counts as a connection of the worker until dropped, which must be after the connection is closed.
+struct ConnectionGuard(
     Arc<State>,
     #[expect(dead_code, reason = "it is dropped")] Permit,
 );
 
-impl Drop for Left {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What a connection that is served occupies, until it is closed.
+struct Occupied {
+    /// Its key among the worker's sessions.
+    key: usize,
+    #[expect(dead_code, reason = "it is dropped")]
+    slot: AddressSlot,
+    #[expect(dead_code, reason = "it is dropped")]
+    guard: ConnectionGuard,
 }
 
 /// A worker, within its thread.
 struct Worker {
     upstream: Rc<Upstream>,
     settings: RefCell<Rc<Settings>>,
-    limits: RefCell<Limiting>,
+    limits: RefCell<ClientLimits>,
     addresses: Arc<Addresses>,
     entrance: Entrance,
     sessions: RefCell<Sessions>,
@@ -240,7 +239,7 @@ impl Worker {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut ticked = Instant::now();
-        let mut looks = tokio::time::interval(LOOK);
+        let mut scans = tokio::time::interval(SCAN_PERIOD);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
@@ -260,7 +259,7 @@ impl Worker {
                     drop(sessions);
                     self.state.ticks.fetch_add(1, Ordering::Relaxed);
                 }
-                _ = looks.tick() => self.sessions.borrow_mut().look(&self.limits.borrow()),
+                _ = scans.tick() => self.sessions.borrow_mut().scan(&self.limits.borrow()),
                 told = control.recv() => match told {
                     Some(Control::Describe(answer)) => {
                         // Whoever asked may have stopped waiting.
@@ -284,54 +283,53 @@ impl Worker {
         self.stop().await;
     }
 
-    /// Serves a client, in a task of its own.
-    fn take(self: &Rc<Self>, client: Accepted) {
+    /// Serves a connection, in a task of its own.
+    fn take(self: &Rc<Self>, accepted: Accepted) {
         let Accepted {
             stream,
             permit,
             peer: from,
             local,
-            door,
-        } = client;
-        let left = Left(self.state.clone(), permit);
+            listener,
+        } = accepted;
+        let guard = ConnectionGuard(self.state.clone(), permit);
         if self.upstream.buffers().ledger().is_full() {
             self.metrics.requests.limit(Limit::Memory);
             return log_limit(from, Limit::Memory);
         }
-        // Who comes by way of a balancer is known later.
-        let place = match door.balanced {
+        // The address of a client behind a balancer is known later.
+        let slot = match listener.balanced {
             true => None,
-            false => match self.place(from) {
+            false => match self.slot(from) {
                 None => return,
-                place => place,
+                slot => slot,
             },
         };
-        if let Some(counted) = self.metrics.listener(door.number) {
+        if let Some(counted) = self.metrics.listener(listener.number) {
             counted.opened.add(1);
         }
         let stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
-            // It has gone, or the kernel has no room: both come many at a time.
+            // It was closed, or the kernel has no room: both happen many at a time.
             Err(error) => return debug!(peer = %from, %error, "cannot serve a connection"),
         };
-        let since = Instant::now();
-        let guest = Guest {
+        let balanced = listener.balanced;
+        let pending = PendingConnection {
             local,
-            door,
-            since,
-            place,
-            left,
+            listener,
+            since: Instant::now(),
+            slot,
+            guard,
         };
-        if self.entrance.is_open(guest.door.balanced) {
-            return self.welcome(Arrival::plain(stream, from), guest);
+        if self.entrance.is_open(balanced) {
+            return self.admit(Arrival::plain(stream, from), pending);
         }
         let worker = self.clone();
-        // What this takes is given back before the client is served.
+        // The memory of this task is free again before the client is served.
         tokio::task::spawn_local(async move {
             let time = worker.limits.borrow().handshake_time;
-            let balanced = guest.door.balanced;
             match worker.entrance.pass(stream, from, balanced, time).await {
-                Ok(arrival) => worker.welcome(arrival, guest),
+                Ok(arrival) => worker.admit(arrival, pending),
                 Err(refusal) => {
                     if matches!(refusal, Refusal::Late) {
                         worker.metrics.requests.limit(Limit::Handshake);
@@ -342,38 +340,42 @@ impl Worker {
         });
     }
 
-    /// A place for one more connection of that client, unless it has too many.
-    fn place(&self, peer: SocketAddr) -> Option<Place> {
+    /// A slot for one more connection of that client, unless it has too many.
+    fn slot(&self, peer: SocketAddr) -> Option<AddressSlot> {
         let limit = self.limits.borrow().connections_per_address;
-        let place = self.addresses.take(peer.ip(), limit);
-        if place.is_none() {
+        let slot = self.addresses.take(peer.ip(), limit);
+        if slot.is_none() {
             self.metrics.requests.limit(Limit::ConnectionsPerAddress);
             log_limit(peer, Limit::ConnectionsPerAddress);
         }
-        place
+        slot
     }
 
-    /// Serves a client that frames come from now on.
-    fn welcome(self: &Rc<Self>, arrival: Arrival, guest: Guest) {
-        let Guest {
+    /// Makes a session for a connection over which frames follow from now on.
+    fn admit(self: &Rc<Self>, arrival: Arrival, pending: PendingConnection) {
+        let PendingConnection {
             local,
-            door,
+            listener,
             since,
-            place,
-            left,
-        } = guest;
-        let Some(counted) = self.metrics.listener(door.number) else {
+            slot,
+            guard,
+        } = pending;
+        let Some(counted) = self.metrics.listener(listener.number) else {
             return;
         };
-        let Some(place) = place.or_else(|| self.place(arrival.peer)) else {
+        let Some(slot) = slot.or_else(|| self.slot(arrival.peer)) else {
             return;
+        };
+        let connected_to = ConnectedTo {
+            local,
+            at_balancer: arrival.destination,
         };
         let session = Session::new(
             self.upstream.clone(),
             self.settings.borrow().clone(),
             arrival.peer,
-            door.advertised(local, arrival.destination),
-            door.broker.as_deref(),
+            listener.advertised(connected_to),
+            listener.broker.as_deref(),
             Counting {
                 meter: counted.meter.clone(),
                 requests: self.metrics.requests.clone(),
@@ -381,21 +383,24 @@ impl Worker {
             },
         );
         let kept = session.clone();
-        let key = self.sessions.borrow_mut().insert(kept, door.number, since);
-        let stay = (key, place, left);
+        let key = self
+            .sessions
+            .borrow_mut()
+            .insert(kept, listener.number, since);
+        let occupied = Occupied { key, slot, guard };
         match arrival.stream {
-            Stream::Plain(stream) => self.serve(stream, false, session, stay),
-            Stream::Tls(stream) => self.serve(stream, true, session, stay),
+            Stream::Plain(stream) => self.serve(stream, false, session, occupied),
+            Stream::Tls(stream) => self.serve(stream, true, session, occupied),
         }
     }
 
-    /// Serves a client until it leaves; `farewell` says whether it must be told that the connection ends.
+    /// Serves a client until it leaves; with `farewell`, it is notified before the connection ends.
     fn serve<S>(
         self: &Rc<Self>,
         mut stream: S,
         farewell: bool,
         session: Rc<Session>,
-        stay: (usize, Place, Left),
+        occupied: Occupied,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -410,10 +415,10 @@ impl Worker {
             if farewell {
                 say_farewell(&mut stream).await;
             }
-            worker.sessions.borrow_mut().remove(stay.0);
+            worker.sessions.borrow_mut().remove(occupied.key);
             // It counts until its connection is closed.
             drop(stream);
-            drop(stay);
+            drop(occupied);
         });
     }
 

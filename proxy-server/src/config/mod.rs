@@ -99,11 +99,11 @@ pub struct Config {
     /// Client connections.
     pub settings: Settings,
     /// What clients may not exceed.
-    pub limits: Limiting,
+    pub limits: ClientLimits,
     /// What happens on SIGTERM.
-    pub drain: Draining,
+    pub drain: DrainConfig,
     /// How old connections get.
-    pub connection_age: Aging,
+    pub connection_age: ConnectionAgeConfig,
     /// Labels of metrics.
     pub metrics: MetricLabels,
     /// TLS to clients, unless it is off.
@@ -118,7 +118,7 @@ pub struct Config {
 
 /// What clients may not exceed; what single connections may not is in [`Settings`].
 #[derive(Clone, Debug)]
-pub struct Limiting {
+pub struct ClientLimits {
     /// Connections in all.
     pub connections: usize,
     /// Connections from one address.
@@ -133,7 +133,7 @@ pub struct Limiting {
 
 /// What happens on SIGTERM.
 #[derive(Clone, Copy, Debug)]
-pub struct Draining {
+pub struct DrainConfig {
     /// How long clients are still accepted.
     pub wait: Duration,
     /// How long connections are then ended, in slices.
@@ -144,7 +144,7 @@ pub struct Draining {
 
 /// How old connections get.
 #[derive(Clone, Copy, Debug)]
-pub struct Aging {
+pub struct ConnectionAgeConfig {
     /// As old as this, unless that is not limited.
     pub max: Option<Duration>,
     /// Give or take this part of it.
@@ -240,9 +240,9 @@ impl Config {
             },
             routes: file.routing()?,
             settings: file.settings()?,
-            limits: file.limiting()?,
-            drain: file.draining()?,
-            connection_age: file.aging()?,
+            limits: file.client_limits()?,
+            drain: file.drain()?,
+            connection_age: file.connection_age()?,
             metrics: MetricLabels {
                 cluster: file.cluster.clone(),
                 node_id: file.node_id.clone().unwrap_or_else(host_name),

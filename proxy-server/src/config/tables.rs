@@ -7,7 +7,9 @@ use remoting::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
 use super::keys::{File, Limits};
-use super::{Aging, ConfigError, Draining, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN, Limiting};
+use super::{
+    ClientLimits, ConfigError, ConnectionAgeConfig, DrainConfig, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN,
+};
 
 /// Least memory that may be allowed. Half of what clients may hold of it, 12 MiB, is what one frame may take while it arrives.
 const MEMORY_LIMIT_MIN: usize = 64 * 1024 * 1024;
@@ -66,7 +68,7 @@ impl File {
             memory_limit: self.memory_limit()?,
             header_limit: self.header_limit()?,
             heartbeat_limit: self.heartbeat_limit()?,
-            broker_addresses: self.told_addresses()?,
+            broker_addresses: self.broker_addresses()?,
             admin_relay: self.admin_relay,
             send_elsewhere: self.send_elsewhere,
             ..Settings::default()
@@ -114,7 +116,7 @@ impl File {
             })
     }
 
-    fn told_addresses(&self) -> Result<BrokerAddresses, ConfigError> {
+    fn broker_addresses(&self) -> Result<BrokerAddresses, ConfigError> {
         match self.broker_addresses.as_str() {
             "auto" => Ok(BrokerAddresses::Auto),
             "always" => Ok(BrokerAddresses::Always),
@@ -126,10 +128,10 @@ impl File {
         }
     }
 
-    pub(super) fn limiting(&self) -> Result<Limiting, ConfigError> {
+    pub(super) fn client_limits(&self) -> Result<ClientLimits, ConfigError> {
         let limits = &self.limits;
         let per_address = "limits.connections_per_address";
-        Ok(Limiting {
+        Ok(ClientLimits {
             connections: number("limits.connections", limits.connections)? as usize,
             connections_per_address: number(per_address, limits.connections_per_address)? as usize,
             handshake_time: millis("limits.handshake_ms", limits.handshake_ms)?,
@@ -138,7 +140,7 @@ impl File {
         })
     }
 
-    pub(super) fn draining(&self) -> Result<Draining, ConfigError> {
+    pub(super) fn drain(&self) -> Result<DrainConfig, ConfigError> {
         let drain = &self.drain;
         let wait = millis_or_none("drain.wait_ms", drain.wait_ms)?;
         let time = millis_or_none("drain.time_ms", drain.time_ms)?;
@@ -148,14 +150,14 @@ impl File {
             let given = drain.deadline_ms;
             return Err(ConfigError::value("drain.deadline_ms", given, allowed));
         }
-        Ok(Draining {
+        Ok(DrainConfig {
             wait,
             time,
             deadline,
         })
     }
 
-    pub(super) fn aging(&self) -> Result<Aging, ConfigError> {
+    pub(super) fn connection_age(&self) -> Result<ConnectionAgeConfig, ConfigError> {
         let age = &self.connection_age;
         let jitter = age.jitter_percent;
         if jitter > 90 {
@@ -179,7 +181,7 @@ impl File {
             }
             max => Some(Duration::from_millis(max)),
         };
-        Ok(Aging {
+        Ok(ConnectionAgeConfig {
             max,
             jitter: jitter as f64 / 100.0,
         })

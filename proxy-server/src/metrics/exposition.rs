@@ -19,9 +19,9 @@ use super::ProxyMetrics;
 use super::process::Process;
 use super::writer::{Family, Writer, add, join, older};
 
-/// What is asked of others before a scrape can be answered.
+/// What workers and certificates report for one scrape.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Report {
     /// Every client, with the number of its listener.
     pub(crate) clients: Vec<(usize, Described)>,
     /// When certificates expire, in seconds since 1970.
@@ -34,7 +34,7 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct Scrape {
     pub(crate) proxy: Arc<ProxyMetrics>,
-    pub(crate) told: Told,
+    pub(crate) report: Report,
 }
 
 /// All figures, in OpenMetrics text, or in Prometheus' own older format.
@@ -82,7 +82,7 @@ impl Scrape {
             f64::from(u8::from(draining)),
         )?;
         let certificates: Family<i64> = self
-            .told
+            .report
             .certificates
             .iter()
             .map(|(name, expiry)| (vec![("certificate", name.clone())], *expiry))
@@ -91,7 +91,7 @@ impl Scrape {
         out.gauges(name, "When a certificate expires", &certificates)?;
         let name = "rocketmq_proxy_certificate_reload_errors";
         let help = "Certificates that have changed and could not be read; the old ones are used";
-        out.counter(name, help, self.told.reload_errors as f64)
+        out.counter(name, help, self.report.reload_errors as f64)
     }
 
     fn requests(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
@@ -232,8 +232,8 @@ impl Scrape {
             .collect();
         let mut all = Family::new();
         let (mut producers, mut consumers) = (Family::new(), Family::new());
-        let identities = Identities::of(&self.told.clients);
-        for (listener, client) in &self.told.clients {
+        let identities = Identities::of(&self.report.clients);
+        for (listener, client) in &self.report.clients {
             if let Some(name) = self.proxy.listeners.get(*listener) {
                 add(&mut connections, vec![("listener", name.clone())], 1);
             }

@@ -13,8 +13,8 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use super::{TlsError, provider, validity};
 use crate::config::CertificateConfig;
 
-/// A value and the files that it was read from. That they have changed is noticed by looking at them now and then: what
-/// a link leads to is looked at, not the link, so that a folder that Kubernetes swaps is noticed like any other change.
+/// A value and the files that it was read from. A scan compares the targets of links, not the links,
+/// so that a folder that Kubernetes swaps is noticed like any other change.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
     files: Vec<PathBuf>,
@@ -22,7 +22,7 @@ pub(super) struct Watched<T> {
     value: T,
     /// The files when they were read last, well or badly.
     tried: Stamp,
-    /// The files when they were looked at last.
+    /// The files at the last scan.
     seen: Stamp,
 }
 
@@ -55,9 +55,9 @@ impl<T: Checked> Watched<T> {
         self.files.first().map(display).unwrap_or_default()
     }
 
-    /// Reads the files again if they have changed, and have not since the last look: two files are seldom written at once.
+    /// Reads the files again if they have changed, and have not since the last scan: two files are seldom written at once.
     /// `None` when there is nothing new; what cannot be used changes nothing.
-    pub(super) fn look(&mut self) -> Option<Result<(), TlsError>> {
+    pub(super) fn scan(&mut self) -> Option<Result<(), TlsError>> {
         let now = stamp(&self.files);
         let rests = now == self.seen;
         self.seen = now;

@@ -20,8 +20,8 @@ use upstream::ToServers;
 
 pub(crate) use server::ServerTls;
 
-/// How often files are looked at. What has changed counts from the second look on.
-const LOOK_PERIOD: Duration = Duration::from_secs(2);
+/// How often files are scanned. A change is read at the second scan that sees it.
+const SCAN_PERIOD: Duration = Duration::from_secs(2);
 
 /// What is wrong with a file.
 #[derive(Debug, Error)]
@@ -95,47 +95,47 @@ impl Tls {
         self.reload_errors.load(Ordering::Relaxed)
     }
 
-    /// Looks at the files now and then, for ever.
+    /// Scans the files periodically, for ever.
     pub(crate) async fn watch(self: Arc<Self>) {
         if self.to_clients.is_none() && self.to_servers.is_none() {
             return;
         }
         loop {
-            tokio::time::sleep(LOOK_PERIOD).await;
-            self.look_now().await;
+            tokio::time::sleep(SCAN_PERIOD).await;
+            self.scan_now().await;
         }
     }
 
-    /// Looks at the files.
-    pub(crate) async fn look_now(self: &Arc<Self>) {
+    /// Scans the files once.
+    pub(crate) async fn scan_now(self: &Arc<Self>) {
         let this = self.clone();
         // They may lie on something slow.
-        let _ = tokio::task::spawn_blocking(move || this.look()).await;
+        let _ = tokio::task::spawn_blocking(move || this.scan()).await;
     }
 
     /// Reads anew what has changed.
-    fn look(&self) {
-        let mut look = Look::default();
+    fn scan(&self) {
+        let mut scan = Scan::default();
         if let Some(to_clients) = &self.to_clients {
-            to_clients.look(&mut look);
+            to_clients.scan(&mut scan);
         }
         if let Some(to_servers) = &self.to_servers {
-            to_servers.look(&mut look);
+            to_servers.scan(&mut scan);
         }
-        self.reload_errors.fetch_add(look.errors, Ordering::Relaxed);
+        self.reload_errors.fetch_add(scan.errors, Ordering::Relaxed);
     }
 }
 
-/// One look at all files.
+/// One scan of all files.
 #[derive(Debug, Default)]
-struct Look {
+struct Scan {
     errors: u64,
 }
 
-impl Look {
+impl Scan {
     /// Whether there is something new; what cannot be used is said once.
     fn at<T: Checked>(&mut self, watched: &mut Watched<T>) -> bool {
-        match watched.look() {
+        match watched.scan() {
             None => false,
             Some(Ok(())) => {
                 info!(file = watched.name(), "read anew");

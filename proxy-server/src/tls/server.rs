@@ -16,7 +16,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
 
 use super::files::{Authorities, Pair, Watched};
-use super::{Look, TlsError, provider};
+use super::{Scan, TlsError, provider};
 use crate::config::{ClientAuth, TlsConfig};
 
 /// The certificates that clients are shown, and what is asked of theirs.
@@ -65,19 +65,19 @@ impl ServerTls {
     }
 
     /// Reads anew what has changed. Connections that are there stay as they are.
-    pub(super) fn look(&self, look: &mut Look) {
+    pub(super) fn scan(&self, scan: &mut Scan) {
         let mut files = self.files.lock();
         let mut changed = false;
         for pair in &mut files.pairs {
-            changed |= look.at(pair);
+            changed |= scan.at(pair);
         }
         if let Some((authorities, _)) = &mut files.authorities {
-            changed |= look.at(authorities);
+            changed |= scan.at(authorities);
         }
         if changed {
             match files.build() {
                 Ok(config) => *self.current.write() = config,
-                Err(error) => look.refuse(&error),
+                Err(error) => scan.refuse(&error),
             }
         }
     }

@@ -190,9 +190,9 @@ fn der(issued: &Issued) -> CertificateDer<'static> {
 }
 
 /// As the watch does: what changes counts when it has come to rest.
-fn look_twice(tls: &Tls) {
-    tls.look();
-    tls.look();
+fn scan_twice(tls: &Tls) {
+    tls.scan();
+    tls.scan();
 }
 
 #[tokio::test]
@@ -226,23 +226,23 @@ async fn a_swapped_folder_counts_from_then_on_and_drops_nobody() {
     let tls = required(vec![mounted.config()], ClientAuth::None);
     let client = client(None);
     let mut old = connect(&tls, &client, "a").await.unwrap();
-    look_twice(&tls);
+    scan_twice(&tls);
     assert_eq!(shown(&old), der(&first));
 
     mounted.swap(&second);
-    tls.look();
+    tls.scan();
     let meanwhile = connect(&tls, &client, "a").await.unwrap();
     assert_eq!(shown(&meanwhile), der(&first), "it has not come to rest");
-    tls.look();
+    tls.scan();
     let mut new = connect(&tls, &client, "a").await.unwrap();
     assert_eq!(shown(&new), der(&second));
 
     // In place, one file after the other.
     let mounted = mounted.config();
     fs::write(&mounted.certificate, &third.certificate).unwrap();
-    tls.look();
+    tls.scan();
     fs::write(&mounted.key, &third.key).unwrap();
-    look_twice(&tls);
+    scan_twice(&tls);
     let newest = connect(&tls, &client, "a").await.unwrap();
     assert_eq!(shown(&newest), der(&third));
     assert_eq!(tls.reload_errors(), 0);
@@ -277,8 +277,8 @@ async fn a_bad_pair_changes_nothing() {
     ];
     for (errors, bad) in (1..).zip(&bad) {
         mounted.swap(bad);
-        // It is said once, however often it is looked at.
-        (0..5).for_each(|_| tls.look());
+        // It is said once, however often it is scanned.
+        (0..5).for_each(|_| tls.scan());
         assert_eq!(tls.reload_errors(), errors);
         let stream = connect(&tls, &client, "a").await.unwrap();
         assert_eq!(shown(&stream), der(&good));
@@ -286,12 +286,12 @@ async fn a_bad_pair_changes_nothing() {
     // Others are read anew all the same.
     let newer = authority.issue("b");
     second.swap(&newer);
-    look_twice(&tls);
+    scan_twice(&tls);
     let stream = connect(&tls, &client, "b").await.unwrap();
     assert_eq!(shown(&stream), der(&newer));
     let errors = tls.reload_errors();
     fs::remove_file(mounted.config().key).unwrap();
-    look_twice(&tls);
+    scan_twice(&tls);
     assert_eq!(tls.reload_errors(), errors + 1);
     connect(&tls, &client, "a").await.unwrap();
 }
@@ -320,7 +320,7 @@ async fn clients_show_certificates_where_they_are_asked_to() {
             // Another authority from now on; whoever is there stays.
             let mut stays = connect(&tls, &known.0, "a").await.unwrap();
             theirs.file(folder.path());
-            look_twice(&tls);
+            scan_twice(&tls);
             assert!(connect(&tls, &known.0, "a").await.is_err());
             assert!(connect(&tls, &stranger.0, "a").await.is_ok());
             echo(&mut stays).await.unwrap();
@@ -400,7 +400,7 @@ async fn what_servers_are_shown_is_read_anew() {
     let config = || ours.to_servers.as_ref().unwrap().config();
     assert!(connect(&tls, &config(), "broker").await.is_err());
     shown.swap(&authority.issue("remora"));
-    look_twice(&ours);
+    scan_twice(&ours);
     connect(&tls, &config(), "broker").await.unwrap();
 }
 

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::files::{Authorities, Pair, Watched};
-use super::{Look, TlsError, provider};
+use super::{Scan, TlsError, provider};
 use crate::config::{UpstreamTlsConfig, Verify};
 
 /// What is asked of the certificates of brokers and name servers, and what they are shown.
@@ -64,19 +64,19 @@ impl ToServers {
     }
 
     /// Reads anew what has changed. Connections that are there stay as they are.
-    pub(super) fn look(&self, look: &mut Look) {
+    pub(super) fn scan(&self, scan: &mut Scan) {
         let mut files = self.files.lock();
         let mut changed = false;
         if let Some(authorities) = &mut files.authorities {
-            changed |= look.at(authorities);
+            changed |= scan.at(authorities);
         }
         if let Some(pair) = &mut files.pair {
-            changed |= look.at(pair);
+            changed |= scan.at(pair);
         }
         if changed {
             match files.build() {
                 Ok(config) => self.tls.replace(config),
-                Err(error) => look.refuse(&error),
+                Err(error) => scan.refuse(&error),
             }
         }
     }
