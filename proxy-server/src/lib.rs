@@ -22,6 +22,7 @@ mod reload;
 mod sessions;
 mod tls;
 mod worker;
+mod worker_handle;
 
 pub use args::Args;
 pub use config::{

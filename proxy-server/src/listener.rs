@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use crate::descriptors::{Spare, have_run_out};
 use crate::entrance::{log_few_descriptors, log_limit};
 use crate::listener_info::{Accepted, ListenerInfo};
-use crate::worker::WorkerHandle;
+use crate::worker_handle::WorkerHandle;
 
 /// Connections that may wait to be accepted: all of a replica's clients may come at once when another
 /// replica ends.

@@ -15,7 +15,6 @@ use route_cache::{
 };
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -30,7 +29,8 @@ use crate::listener_info::ListenerInfo;
 use crate::metrics::{ProxyMetrics, Report, Scrape, WorkerMetrics, expose};
 use crate::reload::{LogFilter, Reloader};
 use crate::tls::Tls;
-use crate::worker::{Control, Setup, WorkerHandle};
+use crate::worker::Setup;
+use crate::worker_handle::WorkerHandle;
 
 /// How soon the list of brokers is asked for again while no name server has given it.
 const FIRST_LOAD_PAUSE: Duration = Duration::from_millis(600);
@@ -44,8 +44,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 /// How often the number of clients left in a drain is checked.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 
-/// How long a worker may take to tell of its clients.
-const DESCRIBE_TIME: Duration = Duration::from_secs(1);
+/// How long a worker may take to list its clients.
+const SUMMARY_TIME: Duration = Duration::from_secs(1);
 
 /// A proxy that listens; clients that connect wait until it runs.
 #[derive(Debug)]
@@ -294,8 +294,8 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
                     }
                     for worker in &*workers {
                         let settings = within(&new.settings, memory);
-                        let set = (settings, new.limits.clone(), new.connection_age);
-                        worker.tell(Control::Set(Box::new(set)));
+                        let (limits, age) = (new.limits.clone(), new.connection_age);
+                        worker.tell(move |worker| worker.configure(settings, limits, age));
                     }
                 }
             }
@@ -319,7 +319,7 @@ async fn serve(parts: Parts, mut signals: impl Signals) -> anyhow::Result<()> {
     }
     // All are told to stop before the first is waited for.
     for worker in &*workers {
-        worker.tell(Control::Stop);
+        worker.stop();
     }
     for worker in &*workers {
         worker.join();
@@ -385,8 +385,9 @@ async fn draining(
         clients = count(),
         "draining: no client is accepted any more"
     );
+    let time = drain.time;
     for worker in workers {
-        worker.tell(Control::Drain(drain.time));
+        worker.tell(move |worker| worker.drain(time));
     }
     while count() > 0 {
         if begun.elapsed() >= drain.deadline {
@@ -490,17 +491,15 @@ impl Overview for ProxyOverview {
     }
 
     async fn metrics(&self, open_metrics: bool) -> Option<String> {
+        let workers = self.workers.iter();
+        let asked: Vec<_> = workers
+            .map(|worker| worker.ask(|worker| worker.summaries()))
+            .collect();
         let mut clients = Vec::new();
-        let mut asked = Vec::new();
-        for worker in &*self.workers {
-            let (answer, told) = oneshot::channel();
-            worker.tell(Control::Describe(answer));
-            asked.push(told);
-        }
-        for told in asked {
-            // One that is stuck has no clients to tell of; what it has counted is there all the same.
-            if let Ok(Ok(told)) = timeout(DESCRIBE_TIME, told).await {
-                clients.extend(told);
+        for summaries in asked {
+            // A worker that is stuck answers without clients; its counters are there all the same.
+            if let Ok(Ok(summaries)) = timeout(SUMMARY_TIME, summaries).await {
+                clients.extend(summaries);
             }
         }
         let report = Report {

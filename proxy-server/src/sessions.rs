@@ -113,7 +113,8 @@ impl Sessions {
         self.age = age;
     }
 
-    pub(crate) fn describe(&self) -> Vec<(usize, Described)> {
+    /// Every client, with the number of its listener.
+    pub(crate) fn summaries(&self) -> Vec<(usize, Described)> {
         let all = self.all.iter();
         all.map(|(_, one)| (one.listener, one.session.describe()))
             .collect()

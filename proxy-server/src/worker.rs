@@ -1,15 +1,12 @@
-//! A worker: a thread that serves its share of the clients.
+//! A worker within its thread: it serves its share of the clients.
 
 use std::cell::RefCell;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use remoting::metrics::Limit;
 use remoting::{Counting, Described, Session, Settings, SlowLog};
 use remoting_codec::FrameLimits;
@@ -17,10 +14,9 @@ use remoting_transport::{Pool, say_farewell};
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::addresses::{AddressSlot, Addresses};
 use crate::config::{ClientLimits, ConnectionAgeConfig};
@@ -30,17 +26,11 @@ use crate::listener_info::{Accepted, ConnectedTo, ListenerInfo};
 use crate::metrics::WorkerMetrics;
 use crate::sessions::Sessions;
 
-/// Accepted clients that may wait for a worker to take them.
-const QUEUE: usize = 256;
-
 /// How often clients are scanned for those that are silent, slow or old.
 const SCAN_PERIOD: Duration = Duration::from_secs(1);
 
 /// What a worker has missed is made up for, up to this.
 const STANDSTILL_MAX: Duration = Duration::from_millis(500);
-
-/// How much threads that help workers leave to these, as `nice` counts.
-const HELPER_NICE: i32 = 10;
 
 /// How long answers that are ready may take to leave when the proxy stops.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
@@ -60,105 +50,23 @@ pub(crate) struct Setup {
     pub(crate) entrance: Entrance,
 }
 
-/// What a worker is told.
-#[derive(Debug)]
-pub(crate) enum Control {
-    /// Tell of the clients.
-    Describe(oneshot::Sender<Vec<(usize, Described)>>),
-    /// Clients that come from now on are served like this.
-    Set(Box<(Settings, ClientLimits, ConnectionAgeConfig)>),
-    /// Have all clients go, over that time.
-    Drain(Duration),
-    /// End: clients' lanes are closed, then their connections.
+/// Something to do on a worker's thread.
+pub(crate) type Job = Box<dyn FnOnce(&Rc<Worker>) + Send>;
+
+/// What a [`WorkerHandle`](crate::worker_handle::WorkerHandle) sends.
+pub(crate) enum Order {
+    Run(Job),
+    /// End: the lanes of clients are closed, then their connections.
     Stop,
 }
 
-/// A worker, seen from other threads.
-#[derive(Debug)]
-pub(crate) struct WorkerHandle {
-    clients: mpsc::Sender<Accepted>,
-    control: mpsc::UnboundedSender<Control>,
-    state: Arc<State>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
-}
-
+/// What other threads read of a worker.
 #[derive(Debug, Default)]
-struct State {
-    connections: AtomicUsize,
-    ticks: AtomicU64,
-}
-
-impl WorkerHandle {
-    /// Starts a worker.
-    pub(crate) fn start(
-        number: usize,
-        setup: Setup,
-        metrics: Arc<WorkerMetrics>,
-    ) -> io::Result<Self> {
-        let (clients, accepted) = mpsc::channel(QUEUE);
-        let (control, controlled) = mpsc::unbounded_channel();
-        let state = Arc::new(State::default());
-        let for_worker = state.clone();
-        let thread = thread::Builder::new()
-            .name(format!("remora-{number}"))
-            .spawn(move || {
-                // All further threads of a worker's runtime are for what takes too long for the worker itself.
-                let runtime = Builder::new_current_thread()
-                    .on_thread_start(yield_to_workers)
-                    .enable_all()
-                    .build_local(LocalOptions::default());
-                match runtime {
-                    Ok(runtime) => {
-                        let worker = Rc::new(Worker::new(setup, metrics, for_worker));
-                        runtime.block_on(worker.run(accepted, controlled));
-                    }
-                    Err(error) => warn!(%error, "a worker cannot start"),
-                }
-            })?;
-        Ok(Self {
-            clients,
-            control,
-            state,
-            thread: Mutex::new(Some(thread)),
-        })
-    }
-
-    /// How many clients it has.
-    pub(crate) fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::Relaxed)
-    }
-
-    /// Counts up as long as the worker makes progress.
-    pub(crate) fn ticks(&self) -> u64 {
-        self.state.ticks.load(Ordering::Relaxed)
-    }
-
-    /// Gives it a client.
-    pub(crate) async fn send(&self, client: Accepted) {
-        self.state.connections.fetch_add(1, Ordering::Relaxed);
-        if self.clients.send(client).await.is_err() {
-            self.state.connections.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Tells it something; one that has ended does not hear it.
-    pub(crate) fn tell(&self, what: Control) {
-        let _ = self.control.send(what);
-    }
-
-    /// Blocks until it has ended.
-    pub(crate) fn join(&self) {
-        let thread = self.thread.lock().take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            warn!("a worker ended badly");
-        }
-    }
-}
-
-/// Gives the calling thread a lower priority than workers have: every client waits for a worker, one client for this thread.
-fn yield_to_workers() {
-    // Where that is not possible, it competes with them.
-    let _ = rustix::process::setpriority_process(None, HELPER_NICE);
+pub(crate) struct State {
+    /// Clients that it has, those in its queue included.
+    pub(crate) connections: AtomicUsize,
+    /// Counts up while the worker makes progress.
+    pub(crate) ticks: AtomicU64,
 }
 
 /// A connection before its first frame.
@@ -195,7 +103,7 @@ struct Occupied {
 }
 
 /// A worker, within its thread.
-struct Worker {
+pub(crate) struct Worker {
     upstream: Rc<Upstream>,
     settings: RefCell<Rc<Settings>>,
     limits: RefCell<ClientLimits>,
@@ -208,7 +116,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(setup: Setup, metrics: Arc<WorkerMetrics>, state: Arc<State>) -> Self {
+    /// A worker on the calling thread.
+    pub(crate) fn new(setup: Setup, metrics: Arc<WorkerMetrics>, state: Arc<State>) -> Self {
         let upstream = Upstream::new(
             Rc::default(),
             setup.upstream,
@@ -231,10 +140,11 @@ impl Worker {
         }
     }
 
-    async fn run(
+    /// Serves until it is ordered to stop.
+    pub(crate) async fn run(
         self: Rc<Self>,
         mut clients: mpsc::Receiver<Accepted>,
-        mut control: mpsc::UnboundedReceiver<Control>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -260,19 +170,9 @@ impl Worker {
                     self.state.ticks.fetch_add(1, Ordering::Relaxed);
                 }
                 _ = scans.tick() => self.sessions.borrow_mut().scan(&self.limits.borrow()),
-                told = control.recv() => match told {
-                    Some(Control::Describe(answer)) => {
-                        // Whoever asked may have stopped waiting.
-                        let _ = answer.send(self.sessions.borrow().describe());
-                    }
-                    Some(Control::Set(set)) => {
-                        let (settings, limits, age) = *set;
-                        *self.settings.borrow_mut() = Rc::new(settings);
-                        *self.limits.borrow_mut() = limits;
-                        self.sessions.borrow_mut().set_age(age);
-                    }
-                    Some(Control::Drain(time)) => self.sessions.borrow_mut().drain(time),
-                    Some(Control::Stop) | None => break,
+                order = orders.recv() => match order {
+                    Some(Order::Run(job)) => job(&self),
+                    Some(Order::Stop) | None => break,
                 },
                 client = clients.recv() => match client {
                     Some(client) => self.take(client),
@@ -281,6 +181,28 @@ impl Worker {
             }
         }
         self.stop().await;
+    }
+
+    /// Its clients, each with the number of its listener.
+    pub(crate) fn summaries(&self) -> Vec<(usize, Described)> {
+        self.sessions.borrow().summaries()
+    }
+
+    /// Clients that connect from now on are served with these settings.
+    pub(crate) fn configure(
+        &self,
+        settings: Settings,
+        limits: ClientLimits,
+        age: ConnectionAgeConfig,
+    ) {
+        *self.settings.borrow_mut() = Rc::new(settings);
+        *self.limits.borrow_mut() = limits;
+        self.sessions.borrow_mut().set_age(age);
+    }
+
+    /// Ends all clients' connections, one after the other over that time.
+    pub(crate) fn drain(&self, time: Duration) {
+        self.sessions.borrow_mut().drain(time);
     }
 
     /// Serves a connection, in a task of its own.
