@@ -15,11 +15,14 @@ mod entrance;
 mod listener;
 mod listener_info;
 mod metrics;
+mod overview;
 mod proxy;
 #[doc(hidden)]
 pub mod proxy_header;
 mod reload;
+mod running;
 mod sessions;
+mod signals;
 mod tls;
 mod worker;
 mod worker_handle;
@@ -30,5 +33,6 @@ pub use config::{
     ConnectionAgeConfig, DrainConfig, HostPort, ListenerConfig, LogConfig, LogFormat, MetricLabels,
     Network, TlsConfig, UpstreamTlsConfig, Verify, example, keys, table,
 };
-pub use proxy::{Proxy, Signal, Signals, check};
+pub use proxy::{Proxy, check};
 pub use reload::LogFilter;
+pub use signals::{Signal, Signals};

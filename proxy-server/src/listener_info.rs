@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use route_cache::{Advertised, Permit};
 
-use crate::config::BrokerListenerConfig;
+use crate::config::{BrokerListenerConfig, Config, ListenerConfig};
 
 /// Most addresses whose advertised addresses are kept. A host has few, and so has a balancer.
 const KNOWN_MAX: usize = 256;
@@ -95,6 +95,36 @@ impl ListenerInfo {
             brokers: brokers.map(|l| (l.broker.clone(), own(l))).collect(),
         }
     }
+}
+
+/// The addresses to listen at, in the order of the configuration; the listeners of single brokers
+/// are last. Ports and numbers are set when they are bound.
+pub(crate) fn listener_infos(config: &Config) -> Vec<(SocketAddr, ListenerInfo)> {
+    let brokers: Arc<[_]> = config.broker_listeners.clone().into();
+    let info = |listener: &ListenerConfig, own: Option<&BrokerListenerConfig>| ListenerInfo {
+        advertise: listener.advertise.as_ref().map(|at| Arc::from(at.as_str())),
+        brokers: brokers.clone(),
+        shared_port: listener.bind.port(),
+        broker: own.map(|own| Arc::from(own.broker.as_str())),
+        // Both are known later.
+        number: 0,
+        port: 0,
+        balanced: own.map_or(listener.proxy_protocol, |own| own.proxy_protocol),
+        known: Mutex::default(),
+    };
+    let mut all = Vec::new();
+    for listener in &config.listeners {
+        let at = std::iter::once(listener.bind).chain(listener.vip);
+        all.extend(at.map(|at| (at, info(listener, None))));
+    }
+    // A route from a broker's listener has the first shared listener's address for other brokers.
+    if let Some(first) = config.listeners.first() {
+        for listener in &config.broker_listeners {
+            let at = std::iter::once(listener.bind).chain(listener.vip);
+            all.extend(at.map(|at| (at, info(first, Some(listener)))));
+        }
+    }
+    all
 }
 
 /// A connection that was accepted, and that no worker serves yet.

@@ -106,8 +106,14 @@ impl Tls {
         }
     }
 
+    /// Reads at once what has changed: a change counts from the second scan that sees it.
+    pub(crate) async fn reload(self: &Arc<Self>) {
+        self.scan_now().await;
+        self.scan_now().await;
+    }
+
     /// Scans the files once.
-    pub(crate) async fn scan_now(self: &Arc<Self>) {
+    async fn scan_now(self: &Arc<Self>) {
         let this = self.clone();
         // They may lie on something slow.
         let _ = tokio::task::spawn_blocking(move || this.scan()).await;
