@@ -31,7 +31,7 @@ pub use args::Args;
 pub use config::{
     BrokerListenerConfig, CertificateConfig, ClientAuth, ClientLimits, Config, ConfigError,
     ConnectionAgeConfig, DrainConfig, HostPort, ListenerConfig, LogConfig, LogFormat, MetricLabels,
-    Network, TlsConfig, UpstreamTlsConfig, Verify, example, keys, table,
+    Network, Reloaded, TlsConfig, UpstreamTlsConfig, Verify, example, keys, table,
 };
 pub use proxy::{Proxy, check};
 pub use reload::LogFilter;

@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use remoting::Settings;
-use route_cache::UpstreamConfig;
 use tracing::{info, warn};
 
 use crate::args::Args;
@@ -72,90 +70,24 @@ impl Reloader {
         Self { args, now }
     }
 
-    /// Reads the file again. What has changed and cannot be changed while the proxy runs is said, and stays; a file that is
-    /// wrong changes nothing.
+    /// Reads the file again. Logs every key that waits for a restart, each time. A file with an error changes nothing.
     pub(crate) fn reload(&mut self) -> Option<&Config> {
-        let new = match Config::load(&self.args) {
-            Ok(new) => new,
+        let reloaded = match self.now.reload(&self.args) {
+            Ok(reloaded) => reloaded,
             Err(error) => {
                 warn!(%error, "the configuration stays as it is");
                 return None;
             }
         };
-        let fixed = [
-            (
-                "name_servers",
-                told(&self.now.name_servers) != told(&new.name_servers),
-            ),
-            (
-                "listener",
-                told(&self.now.listeners) != told(&new.listeners),
-            ),
-            (
-                "broker_listener",
-                told(&self.now.broker_listeners) != told(&new.broker_listeners),
-            ),
-            ("admin", self.now.admin != new.admin),
-            ("workers", self.now.workers != new.workers),
-            ("log_format", self.now.log.format != new.log.format),
-            ("routes", told(&self.now.routes) != told(&new.routes)),
-            (
-                "limits.frame_bytes, limits.header_bytes, limits.broker_buffer_bytes, limits.broker_outstanding, timeouts.connect_ms or breaker",
-                told_but_keys(&self.now.upstream) != told_but_keys(&new.upstream),
-            ),
-            (
-                "cluster, node_id or metrics",
-                told(&self.now.metrics) != told(&new.metrics),
-            ),
-            ("tls", told(&self.now.tls) != told(&new.tls)),
-            (
-                "upstream_tls",
-                told(&self.now.upstream_tls) != told(&new.upstream_tls),
-            ),
-            (
-                "proxy_protocol_from",
-                self.now.proxy_protocol_from != new.proxy_protocol_from,
-            ),
-            (
-                "credentials",
-                self.now.upstream.credentials != new.upstream.credentials,
-            ),
-            (
-                "limits.connections",
-                self.now.limits.connections != new.limits.connections,
-            ),
-            (
-                "limits.memory_bytes",
-                self.now.settings.memory_limit != new.settings.memory_limit,
-            ),
-        ];
-        for (keys, _) in fixed.iter().filter(|(_, changed)| *changed) {
-            warn!(keys, "changed in the file, and takes a restart");
+        for key in &reloaded.waiting {
+            warn!(key, "changed in the file; restart to apply");
         }
-        self.now.settings = Settings {
-            memory_limit: self.now.settings.memory_limit,
-            header_limit: self.now.settings.header_limit,
-            ..new.settings
-        };
-        self.now.limits = new.limits;
-        self.now.connection_age = new.connection_age;
-        self.now.drain = new.drain;
-        self.now.log = new.log;
-        self.now.effective = new.effective;
         info!(
-            "configuration read again: log, drain, and for connections from now on limits, timeouts, connection_age and slow_log"
+            changed = reloaded.changed.join(", "),
+            waiting = reloaded.waiting.join(", "),
+            "configuration reloaded: log and drain apply now, other changed keys to new connections"
         );
+        self.now = reloaded.config;
         Some(&self.now)
     }
-}
-
-fn told(what: &impl fmt::Debug) -> String {
-    format!("{what:?}")
-}
-
-fn told_but_keys(upstream: &UpstreamConfig) -> String {
-    told(&UpstreamConfig {
-        credentials: None,
-        ..upstream.clone()
-    })
 }

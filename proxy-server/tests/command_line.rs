@@ -279,10 +279,15 @@ fn it_stops_in_order() {
 #[test]
 fn the_configuration_is_read_again_on_sighup() {
     let file = tempfile::NamedTempFile::new().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = free.local_addr().unwrap().to_string();
+    drop(free);
     let text = |rest: &str| {
-        format!("name_servers = [\"{NOBODY}\"]\n{rest}[[listener]]\nbind = \"127.0.0.1:0\"\n")
+        format!(
+            "name_servers = [\"{NOBODY}\"]\nadmin = \"{admin}\"\n{rest}[[listener]]\nbind = \"127.0.0.1:0\"\n"
+        )
     };
-    std::fs::write(file.path(), text("")).unwrap();
+    std::fs::write(file.path(), text("workers = 2\n")).unwrap();
     let mut command = remora();
     command.arg("--config").arg(file.path());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -292,25 +297,46 @@ fn the_configuration_is_read_again_on_sighup() {
     assert!(lines.any(|line| line.contains("\"started\"")));
     let hang_up = |child: &Child| {
         let pid = child.id().to_string();
-        let told = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
-        assert!(told.success());
+        let sent = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+        assert!(sent.success());
     };
     std::fs::write(file.path(), text("nonsense = 1\n")).unwrap();
     hang_up(&child);
     let refused = lines.find(|line| line.contains("stays as it is")).unwrap();
     assert!(refused.contains("nonsense"), "{refused}");
-    std::fs::write(file.path(), text("workers = 1\nlog = \"debug\"\n")).unwrap();
-    hang_up(&child);
-    let fixed = lines.find(|line| line.contains("takes a restart")).unwrap();
-    assert!(fixed.contains("workers"), "{fixed}");
-    assert!(lines.any(|line| line.contains("configuration read again")));
+    let changed = text("workers = 1\nadmin_relay = true\nlog = \"debug\"\n");
+    std::fs::write(file.path(), changed).unwrap();
+    // What waits for a restart is logged each time, what is in effect once.
+    for applied in ["\"log, admin_relay\"", "\"\""] {
+        hang_up(&child);
+        let fixed = lines
+            .find(|line| line.contains("restart to apply"))
+            .unwrap();
+        assert!(
+            fixed.contains("\"WARN\"") && fixed.contains("\"key\":\"workers\""),
+            "{fixed}"
+        );
+        let reloaded = lines
+            .find(|line| line.contains("configuration reloaded"))
+            .unwrap();
+        for part in [
+            format!("\"changed\":{applied}"),
+            "\"waiting\":\"workers\"".to_owned(),
+        ] {
+            assert!(reloaded.contains(&part), "{reloaded}");
+        }
+        let config = ask(&admin, "/config");
+        let in_effect = "\nworkers = 2\n# waits for a restart: workers = 1\n";
+        assert!(config.contains(in_effect), "{config}");
+        assert!(config.contains("\nadmin_relay = true\n"), "{config}");
+    }
     // The filter has changed: what is debug is logged.
     assert!(lines.any(|line| line.contains("\"DEBUG\"")));
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
-/// Asks an admin listener for a path; answers the status line.
+/// Asks an admin listener for a path; returns its whole answer.
 fn ask(admin: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(admin).unwrap();
     stream

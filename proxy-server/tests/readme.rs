@@ -14,7 +14,8 @@ const INTRODUCTION: &str = "\
 
 Every key of the file that `--config` names. Flags and variables win over it; `remora --help` lists them. An unknown key or an
 invalid value ends the start with exit code 64 and one line that says what is allowed. `--check-config` checks the same and
-exits. How to start and reload is in [operate.md](operate.md).
+exits. How to start and reload is in [operate.md](operate.md). A changed key that *applies* on SIGHUP is in effect at once
+(`log`, `drain`) or for new connections; all others wait for a restart.
 
 This file and [the example](../../deploy/remora.example.toml) are generated from the code's types.
 

@@ -1,8 +1,9 @@
-//! `host:port`.
+//! `host:port` and `ip:port`.
 
 use std::fmt;
+use std::net::SocketAddr;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// A host and a port as clients are told them: `mq.example.com:8080`, `10.0.0.1:8080`,
 /// `[fd00::1]:8080`.
@@ -52,4 +53,11 @@ impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// An address to listen at.
+pub(super) fn socket_address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    let allowed = "an IP address and port such as 0.0.0.0:8080 or [::]:8080";
+    text.parse()
+        .map_err(|_| ConfigError::value(key, text, allowed))
 }

@@ -2,7 +2,7 @@
 
 use route_cache::{Credentials, Secret};
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::keys::File;
 use crate::args::Args;
 

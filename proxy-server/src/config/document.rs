@@ -2,91 +2,170 @@
 
 use std::fmt::Write;
 
+use super::entry::Entry;
 use super::keys::{
-    Breaker, BrokerListener, Certificate, ConnectionAge, Credentials, Drain, Entry, File, Limits,
+    Breaker, BrokerListener, Certificate, ConnectionAge, Credentials, Drain, File, Limits,
     Listener, Metrics, Routes, SlowLog, Timeouts, Tls, UpstreamTls,
 };
 
 /// Longest line of a comment.
 const WIDTH: usize = 100;
 
-/// A table, as it stands in a file.
-struct Table {
-    /// How it is opened; nothing for what stands before any table.
+/// Before a value of the file in `/config` that is not in effect.
+const WAITING: &str = "# waits for a restart:";
+
+/// A kind of table, with the keys of each table of this kind that a file has.
+struct Section {
+    /// How such a table is opened; empty for what stands before any table.
     head: &'static str,
     about: String,
-    entries: Vec<Entry>,
-    /// Whether it is there only when it is asked for, so that the example has it as a comment.
+    tables: Vec<Vec<Entry>>,
+    /// Whether the example has it as a comment.
     optional: bool,
 }
 
-fn tables(file: &File) -> Vec<Table> {
-    let table = |head, about, entries| Table {
+impl Section {
+    /// The name of a key, as the log has it: `limits.frame_bytes`.
+    fn name(&self, key: &str) -> String {
+        let table = self.table_name();
+        match table {
+            "" => key.to_owned(),
+            table => format!("{table}.{key}"),
+        }
+    }
+
+    fn table_name(&self) -> &str {
+        self.head.trim_matches(['[', ']'])
+    }
+}
+
+/// All kinds of tables, always in the same order.
+fn sections(file: &File) -> Vec<Section> {
+    let one = |head, about, entries| Section {
         head,
         about,
-        entries,
+        tables: vec![entries],
         optional: false,
     };
-    let optional = |table: Table| Table {
-        optional: true,
-        ..table
+    let several = |head, about, tables, optional| Section {
+        head,
+        about,
+        tables,
+        optional,
     };
-    let mut all = vec![table("", File::about(), file.entries())];
-    for listener in &file.listener {
-        all.push(table("[[listener]]", Listener::about(), listener.entries()));
-    }
-    for one in &file.broker_listener {
-        let about = BrokerListener::about();
-        all.push(optional(table("[[broker_listener]]", about, one.entries())));
-    }
-    all.extend([
-        table("[limits]", Limits::about(), file.limits.entries()),
-        table("[routes]", Routes::about(), file.routes.entries()),
-        table("[timeouts]", Timeouts::about(), file.timeouts.entries()),
-        table("[breaker]", Breaker::about(), file.breaker.entries()),
-        table("[drain]", Drain::about(), file.drain.entries()),
-        table(
+    let listeners = file.listener.iter().map(Listener::entries);
+    let own = file.broker_listener.iter().map(BrokerListener::entries);
+    let certificates = file.tls.certificate.iter().map(Certificate::entries);
+    vec![
+        one("", File::about(), file.entries()),
+        several(
+            "[[listener]]",
+            Listener::about(),
+            listeners.collect(),
+            false,
+        ),
+        several(
+            "[[broker_listener]]",
+            BrokerListener::about(),
+            own.collect(),
+            true,
+        ),
+        one("[limits]", Limits::about(), file.limits.entries()),
+        one("[routes]", Routes::about(), file.routes.entries()),
+        one("[timeouts]", Timeouts::about(), file.timeouts.entries()),
+        one("[breaker]", Breaker::about(), file.breaker.entries()),
+        one("[drain]", Drain::about(), file.drain.entries()),
+        one(
             "[connection_age]",
             ConnectionAge::about(),
             file.connection_age.entries(),
         ),
-        table("[tls]", Tls::about(), file.tls.entries()),
-    ]);
-    for one in &file.tls.certificate {
-        let about = Certificate::about();
-        all.push(optional(table("[[tls.certificate]]", about, one.entries())));
-    }
-    all.extend([
-        table(
+        one("[tls]", Tls::about(), file.tls.entries()),
+        several(
+            "[[tls.certificate]]",
+            Certificate::about(),
+            certificates.collect(),
+            true,
+        ),
+        one(
             "[upstream_tls]",
             UpstreamTls::about(),
             file.upstream_tls.entries(),
         ),
-        table(
+        one(
             "[credentials]",
             Credentials::about(),
             file.credentials.entries(),
         ),
-        table("[metrics]", Metrics::about(), file.metrics.entries()),
-        table("[slow_log]", SlowLog::about(), file.slow_log.entries()),
-    ]);
-    all
+        one("[metrics]", Metrics::about(), file.metrics.entries()),
+        one("[slow_log]", SlowLog::about(), file.slow_log.entries()),
+    ]
 }
 
-/// The file as it would say what is in effect. The secret key is in none of its keys.
-pub(super) fn effective(file: &File) -> String {
-    let mut text = String::new();
-    for table in tables(file) {
-        if !table.head.is_empty() {
-            let _ = writeln!(text, "\n{}", table.head);
+/// The names of the keys whose values differ. Where a file has more tables of a kind than the other, it is the name of the table.
+pub(super) fn differences(one: &File, other: &File) -> Vec<String> {
+    let mut names = Vec::new();
+    for (one, other) in sections(one).iter().zip(&sections(other)) {
+        if one.tables.len() != other.tables.len() {
+            names.push(one.table_name().to_owned());
+            continue;
         }
-        for entry in table.entries {
-            if let Some(value) = entry.value {
-                let _ = writeln!(text, "{} = {value}", entry.key);
+        for (mine, theirs) in one.tables.iter().zip(&other.tables) {
+            let pairs = mine.iter().zip(theirs);
+            let differing = pairs.filter(|(mine, theirs)| mine.value != theirs.value);
+            for name in differing.map(|(entry, _)| one.name(entry.key)) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+    }
+    names
+}
+
+/// The text of `/config`: a file with what is in effect, and as comments what waits for a restart because only the file has it.
+/// The secret key is in none of its keys.
+pub(super) fn effective(in_effect: &File, file: &File) -> String {
+    let mut text = String::new();
+    for (now, waiting) in sections(in_effect).iter().zip(&sections(file)) {
+        let same = now.tables.len() == waiting.tables.len();
+        for (number, entries) in now.tables.iter().enumerate() {
+            if !now.head.is_empty() {
+                let _ = writeln!(text, "\n{}", now.head);
+            }
+            let waiting = waiting.tables.get(number).filter(|_| same);
+            for (index, entry) in entries.iter().enumerate() {
+                assign(&mut text, "", entry);
+                let waiting = waiting.and_then(|entries| entries.get(index));
+                match waiting.filter(|waiting| waiting.value != entry.value) {
+                    None => {}
+                    Some(Entry { value: None, .. }) => {
+                        let _ = writeln!(text, "{WAITING} {} is not set", entry.key);
+                    }
+                    Some(waiting) => assign(&mut text, WAITING, waiting),
+                }
+            }
+        }
+        if same {
+            continue;
+        }
+        let (count, head) = (waiting.tables.len(), waiting.head);
+        let _ = writeln!(text, "\n{WAITING} {count} of {head}");
+        for entries in &waiting.tables {
+            let _ = writeln!(text, "{WAITING} {head}");
+            for entry in entries {
+                assign(&mut text, WAITING, entry);
             }
         }
     }
     text
+}
+
+fn assign(text: &mut String, before: &str, entry: &Entry) {
+    if let Some(value) = &entry.value {
+        let space = if before.is_empty() { "" } else { " " };
+        let _ = writeln!(text, "{before}{space}{} = {value}", entry.key);
+    }
 }
 
 /// What keys without a default are set to in the example.
@@ -110,13 +189,13 @@ fn example_value(head: &str, key: &str) -> &'static str {
     }
 }
 
-/// Every table once, at its defaults.
-fn documented() -> Vec<Table> {
+/// Every kind of table once, at its defaults.
+fn documented() -> Vec<Section> {
     let mut file = File::default();
     file.listener.push(Listener::default());
     file.broker_listener.push(BrokerListener::default());
     file.tls.certificate.push(Certificate::default());
-    tables(&file)
+    sections(&file)
 }
 
 /// `deploy/remora.example.toml`: every key with its default.
@@ -128,21 +207,21 @@ pub fn example() -> String {
         "Every key, with its default; one that has none is a comment. Made by `remora --example-config`.",
     );
     text.push('\n');
-    for table in documented() {
-        let hidden = if table.optional { "# " } else { "" };
-        if !table.head.is_empty() {
+    for section in documented() {
+        let hidden = if section.optional { "# " } else { "" };
+        if !section.head.is_empty() {
             text.push('\n');
-            comment(&mut text, &table.about);
-            let _ = writeln!(text, "{hidden}{}", table.head);
+            comment(&mut text, &section.about);
+            let _ = writeln!(text, "{hidden}{}", section.head);
         }
-        for entry in &table.entries {
+        for entry in section.tables.iter().flatten() {
             comment(&mut text, &entry.doc);
-            let given = example_value(table.head, entry.key);
+            let given = example_value(section.head, entry.key);
             // Name servers are the only key that must be set.
             let (hidden, value) = match &entry.value {
-                Some(value) if given.is_empty() => (hidden, value.as_str()),
-                _ if entry.key == "name_servers" => ("", given),
-                _ => ("# ", given),
+                Some(value) if given.is_empty() => (hidden, value.to_string()),
+                _ if entry.key == "name_servers" => ("", given.to_owned()),
+                _ => ("# ", given.to_owned()),
             };
             let _ = writeln!(text, "{hidden}{} = {value}", entry.key);
         }
@@ -154,17 +233,21 @@ pub fn example() -> String {
 #[must_use]
 pub fn table() -> String {
     let mut text = String::new();
-    for table in documented() {
-        if table.head.is_empty() {
-            let _ = writeln!(text, "{}\n", table.about);
+    for section in documented() {
+        if section.head.is_empty() {
+            let _ = writeln!(text, "{}\n", section.about);
         } else {
-            let _ = writeln!(text, "\n## `{}`\n\n{}\n", table.head, table.about);
+            let (head, about) = (section.head, &section.about);
+            let _ = writeln!(text, "\n## `{head}`\n\n{about}\n");
         }
-        text.push_str("| key | default | meaning |\n|---|---|---|\n");
-        for entry in &table.entries {
-            let value = entry.value.as_deref().filter(|value| *value != "\"\"");
+        text.push_str("| key | default | SIGHUP | meaning |\n|---|---|---|---|\n");
+        for entry in section.tables.iter().flatten() {
+            let Entry { key, doc, .. } = entry;
+            let value = entry.value.as_ref().map(ToString::to_string);
+            let value = value.filter(|value| value != "\"\"");
             let value = value.map_or("–".to_owned(), |value| format!("`{value}`"));
-            let _ = writeln!(text, "| `{}` | {value} | {} |", entry.key, entry.doc);
+            let applies = if entry.live { "applies" } else { "" };
+            let _ = writeln!(text, "| `{key}` | {value} | {applies} | {doc} |");
         }
     }
     text

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::keys::{BrokerListener, File, Listener};
 use crate::args::Args;
 

@@ -1,136 +1,11 @@
 //! Every key that there is, with its default and what it means.
 //!
-//! The example file, the table in the docs and `/config` are made from these types (`super::document`).
+//! The example file, the table in the docs and `/config` are made from these types (`super::document`). A key marked `live`
+//! applies when the configuration is reloaded; all others wait for a restart.
 
 use serde::Deserialize;
 
-/// A value as the file writes it.
-pub(super) trait Shown {
-    /// Nothing when it is not set.
-    fn shown(&self) -> Option<String>;
-}
-
-impl Shown for u64 {
-    fn shown(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Shown for bool {
-    fn shown(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Shown for String {
-    fn shown(&self) -> Option<String> {
-        Some(format!("{self:?}"))
-    }
-}
-
-impl Shown for Vec<String> {
-    fn shown(&self) -> Option<String> {
-        Some(format!("{self:?}"))
-    }
-}
-
-impl<T: Shown> Shown for Option<T> {
-    fn shown(&self) -> Option<String> {
-        self.as_ref().and_then(T::shown)
-    }
-}
-
-/// One of several words, with the default that it has where the file does not have the key.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "String")]
-pub struct Choice {
-    word: String,
-    is_given: bool,
-}
-
-impl Choice {
-    fn default_to(word: &str) -> Self {
-        Self {
-            word: word.to_owned(),
-            is_given: false,
-        }
-    }
-
-    /// The word in effect.
-    #[must_use]
-    pub fn word(&self) -> &str {
-        &self.word
-    }
-
-    /// Whether the file has the key, be it with its default.
-    #[must_use]
-    pub fn is_given(&self) -> bool {
-        self.is_given
-    }
-}
-
-impl From<String> for Choice {
-    fn from(word: String) -> Self {
-        Self {
-            word,
-            is_given: true,
-        }
-    }
-}
-
-impl Shown for Choice {
-    fn shown(&self) -> Option<String> {
-        self.word.shown()
-    }
-}
-
-/// A key of the file, and what it is set to.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// Its name.
-    pub(super) key: &'static str,
-    /// What it means.
-    pub(super) doc: String,
-    /// What it is set to.
-    pub(super) value: Option<String>,
-}
-
-/// Declares a table of the file: its keys in order, each with its meaning, type and default; and the tables within it.
-macro_rules! table {
-    ($(#[doc = $about:literal])+ $name:ident {
-        $($(#[doc = $doc:literal])+ $key:ident: $kind:ty = $default:expr,)*
-    } $(with { $($(#[doc = $sub_doc:literal])+ $sub:ident: $table:ty,)* })?) => {
-        $(#[doc = $about])+
-        #[derive(Clone, Debug, Deserialize)]
-        #[serde(deny_unknown_fields, default)]
-        pub struct $name {
-            $($(#[doc = $doc])+ pub $key: $kind,)*
-            $($($(#[doc = $sub_doc])+ pub $sub: $table,)*)?
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($key: $default,)* $($($sub: Default::default(),)*)? }
-            }
-        }
-
-        impl $name {
-            /// What the table is about.
-            pub(super) fn about() -> String {
-                concat!($($about),+).trim().to_owned()
-            }
-
-            /// Its keys.
-            pub(super) fn entries(&self) -> Vec<Entry> {
-                vec![$(Entry {
-                    key: stringify!($key),
-                    doc: concat!($($doc),+).trim().to_owned(),
-                    value: self.$key.shown(),
-                },)*]
-            }
-        }
-    };
-}
+use super::entry::{Choice, Entry, TakeLive, ToValue, table};
 
 table! {
     /// What stands before any table.
@@ -142,19 +17,19 @@ table! {
         /// Threads that serve clients; one for each core unless set.
         workers: Option<u64> = None,
         /// What is logged, as directives: "debug", "info,route_cache=debug".
-        log: String = "info".to_owned(),
+        log: String = "info".to_owned() => live,
         /// How it is written: json (one object a line), human, or auto (human on a terminal, else json).
         log_format: String = "auto".to_owned(),
         /// Who is told of brokers' own ports: auto (clients that do not name the broker in requests), always or never.
-        broker_addresses: String = "auto".to_owned(),
+        broker_addresses: String = "auto".to_owned() => live,
         /// Whether codes that administer are relayed, for mqadmin and dashboards.
-        admin_relay: bool = false,
+        admin_relay: bool = false => live,
         /// Whether a message whose broker cannot be reached, or answers nothing, goes to another broker of its topic, to the queue
         /// of the same number, as Java does by itself where it is connected directly. It is for producers that do not try again,
         /// such as asynchronous ones. What may have reached a broker never goes to another, nor do messages in a transaction,
         /// with a sharding key, or of a topic with `orderTopicConf`. Producers that choose queues themselves and must not leave
         /// one need false: they get the error.
-        send_elsewhere: bool = true,
+        send_elsewhere: bool = true => live,
         /// The label `cluster` of metrics.
         cluster: String = "DefaultCluster".to_owned(),
         /// The label `node_id` of metrics; the host's name unless set.
@@ -234,16 +109,16 @@ table! {
         /// Longest header of a frame, from 4096 to 262144.
         header_bytes: u64 = 64 * 1024,
         /// Longest heartbeat of a client: one with 8,000 subscriptions has 1.3 MB. At most frame_bytes.
-        heartbeat_bytes: u64 = 4 * 1024 * 1024,
+        heartbeat_bytes: u64 = 4 * 1024 * 1024 => live,
         /// What everything that clients and brokers make Remora hold adds up to. A limit of its cgroup (a container's) lowers it
         /// to 0.8 of that at the start.
         memory_bytes: u64 = 256 * 1024 * 1024,
         /// What may wait to be written to one client before it is read no further.
-        client_buffer_bytes: u64 = 1024 * 1024,
+        client_buffer_bytes: u64 = 1024 * 1024 => live,
         /// What may wait to be written to one broker, per worker, before requests to it are refused (2).
         broker_buffer_bytes: u64 = 32 * 1024 * 1024,
         /// Requests of one client that may be outstanding before it is read no further; as many long polls, further ones are refused (2).
-        outstanding_requests: u64 = 16384,
+        outstanding_requests: u64 = 16384 => live,
         /// Requests that may be outstanding at one broker, per worker, before clients that have more than their share are refused (2).
         broker_outstanding: u64 = 65536,
         /// Clients' connections in all; a further one is closed at once. Also where the limit of open files has no room for it and
@@ -251,13 +126,13 @@ table! {
         /// quarter or more is for such connections. How many fit is logged at the start.
         connections: u64 = 50000,
         /// Clients' connections from one address, or from one IPv6 network of 64 bits; a further one is closed at once.
-        connections_per_address: u64 = 10000,
+        connections_per_address: u64 = 10000 => live,
         /// How long a client may take for PROXY header, TLS handshake and its first frame.
-        handshake_ms: u64 = 10_000,
+        handshake_ms: u64 = 10_000 => live,
         /// How long a frame that has begun to arrive may take to be whole.
-        frame_ms: u64 = 30_000,
+        frame_ms: u64 = 30_000 => live,
         /// How long a client may be silent; those that are there say something every 30 s.
-        idle_ms: u64 = 120_000,
+        idle_ms: u64 = 120_000 => live,
     }
 }
 
@@ -283,13 +158,13 @@ table! {
         /// To take a connection; name servers too.
         connect_ms: u64 = 1000,
         /// To answer a send.
-        send_ms: u64 = 2500,
+        send_ms: u64 = 2500 => live,
         /// To answer offsets and messages sent back.
-        offset_ms: u64 = 4500,
+        offset_ms: u64 = 4500 => live,
         /// To lock or unlock queues.
-        lock_ms: u64 = 800,
+        lock_ms: u64 = 800 => live,
         /// To answer anything else. Pulls say how long they wait; searches by key have 16 s, questions to another client 11 s.
-        general_ms: u64 = 2500,
+        general_ms: u64 = 2500 => live,
     }
 }
 
@@ -307,11 +182,11 @@ table! {
     /// What happens on SIGTERM.
     Drain {
         /// Readiness is down at once; clients are still accepted for so long, until balancers have noticed.
-        wait_ms: u64 = 5000,
+        wait_ms: u64 = 5000 => live,
         /// Then connections end in slices over this time, each when nothing is outstanding on it.
-        time_ms: u64 = 20_000,
+        time_ms: u64 = 20_000 => live,
         /// What is left so long after the signal ends at once.
-        deadline_ms: u64 = 40_000,
+        deadline_ms: u64 = 40_000 => live,
     }
 }
 
@@ -319,9 +194,9 @@ table! {
     /// How old a client's connection may get, so that added replicas get their share.
     ConnectionAge {
         /// Then it ends as in a drain; 0 is for ever.
-        max_ms: u64 = 0,
+        max_ms: u64 = 0 => live,
         /// By how much the age of each differs, to either side.
-        jitter_percent: u64 = 20,
+        jitter_percent: u64 = 20 => live,
     }
 }
 
@@ -393,8 +268,8 @@ table! {
     /// Requests that take long.
     SlowLog {
         /// One that is answered later than this is logged; long polls are not. 0 logs none.
-        threshold_ms: u64 = 1000,
+        threshold_ms: u64 = 1000 => live,
         /// Most of them that are logged in a second.
-        per_second: u64 = 10,
+        per_second: u64 = 10 => live,
     }
 }

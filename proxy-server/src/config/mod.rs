@@ -1,81 +1,44 @@
-//! What the proxy is to do, from flags, environment variables and a file.
+//! The configuration, from flags, environment variables and a file.
 
 mod address;
 mod credentials;
 mod document;
+mod entry;
+mod error;
 mod file;
 pub mod keys;
+mod listeners;
+mod log;
 mod network;
+mod reload;
 mod tables;
 mod tls;
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use remoting::Settings;
-use route_cache::{RouteConfig, UpstreamConfig};
-use thiserror::Error;
-use tracing_subscriber::EnvFilter;
+use route_cache::{Credentials, RouteConfig, UpstreamConfig};
 
 pub use address::HostPort;
+pub use error::ConfigError;
+pub use listeners::{BrokerListenerConfig, ListenerConfig};
+pub(crate) use log::check_filter;
+pub use log::{LogConfig, LogFormat};
 pub use network::Network;
+pub use reload::Reloaded;
 pub use tls::{CertificateConfig, ClientAuth, TlsConfig, UpstreamTlsConfig, Verify};
 
 use crate::args::Args;
-use keys::{BrokerListener, File, Listener, Metrics};
+use address::socket_address;
+use keys::{File, Metrics};
 
 pub use document::{example, table};
 
-/// A client's VIP channel is at its broker's port minus this (`MixAll.brokerVIPChannel`).
-const VIP_OFFSET: u16 = 2;
-
 /// Most threads that may be asked for.
 const WORKERS_MAX: usize = 1024;
-
-/// Least bytes that a frame limit may be: less would refuse ordinary heartbeats.
-const FRAME_LIMIT_MIN: usize = 64 * 1024;
-
-/// Most bytes that a frame limit may be: header lengths have 24 bits, and a broker takes no more.
-const FRAME_LIMIT_MAX: usize = 1024 * 1024 * 1024;
-
-/// What is wrong with the configuration: which key, what it was given and what is allowed.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read or is no such file.
-    #[error("{0}")]
-    File(String),
-    /// A key that must be set is not.
-    #[error("{key} is not set: {allowed}")]
-    Missing {
-        /// The key.
-        key: &'static str,
-        /// How it is set.
-        allowed: Cow<'static, str>,
-    },
-    /// A key's value is none that it may have.
-    #[error("{key}: {given:?} is not {allowed}")]
-    Value {
-        /// The key.
-        key: String,
-        /// What it was given.
-        given: String,
-        /// What is allowed.
-        allowed: String,
-    },
-}
-
-impl ConfigError {
-    fn value(key: &str, given: impl ToString, allowed: &str) -> Self {
-        Self::Value {
-            key: key.to_owned(),
-            given: given.to_string(),
-            allowed: allowed.to_owned(),
-        }
-    }
-}
 
 /// The whole configuration, validated.
 #[derive(Clone, Debug)]
@@ -112,8 +75,10 @@ pub struct Config {
     pub upstream_tls: Option<UpstreamTlsConfig>,
     /// Networks whose PROXY protocol headers are believed.
     pub proxy_protocol_from: Vec<Network>,
-    /// The file as it is in effect.
+    /// The file as it is in effect; values that wait for a restart are comments.
     pub effective: String,
+    /// The keys from which all this is built.
+    file: File,
 }
 
 /// What clients may not exceed; what single connections may not is in [`Settings`].
@@ -164,54 +129,6 @@ pub struct MetricLabels {
     pub groups: Vec<String>,
 }
 
-/// One port for clients.
-#[derive(Clone, Debug)]
-pub struct ListenerConfig {
-    /// Where it listens.
-    pub bind: SocketAddr,
-    /// What its clients are told; without it, the address that they connected to.
-    pub advertise: Option<HostPort>,
-    /// Where it listens as well, for clients' VIP channel: the port minus two.
-    pub vip: Option<SocketAddr>,
-    /// Whether connections begin with a PROXY protocol header.
-    pub proxy_protocol: bool,
-}
-
-/// One port for one broker's clients.
-#[derive(Clone, Debug)]
-pub struct BrokerListenerConfig {
-    /// The broker's name.
-    pub broker: String,
-    /// Where it listens.
-    pub bind: SocketAddr,
-    /// What clients are told; without it, the host that they connected to and this port.
-    pub advertise: Option<HostPort>,
-    /// Where it listens as well, for clients' VIP channel: the port minus two.
-    pub vip: Option<SocketAddr>,
-    /// Whether connections begin with a PROXY protocol header.
-    pub proxy_protocol: bool,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// Directives of tracing-subscriber's `EnvFilter`.
-    pub filter: String,
-    /// How it is written.
-    pub format: LogFormat,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogFormat {
-    /// Lines for people on a terminal, else JSON.
-    Auto,
-    /// Lines for people.
-    Human,
-    /// An object a line.
-    Json,
-}
-
 impl Config {
     /// Puts the configuration together: a flag or variable wins over the file.
     ///
@@ -219,13 +136,12 @@ impl Config {
     /// Names the key that is unknown, missing or has a value that it may not have.
     pub fn load(args: &Args) -> Result<Self, ConfigError> {
         let file = File::load(args)?;
-        let listeners = file
-            .listener
-            .iter()
-            .map(listener)
-            .collect::<Result<Vec<_>, _>>()?;
-        let broker_listeners = broker_listeners(&file)?;
-        refuse_vip_collisions(&listeners, &broker_listeners)?;
+        let credentials = credentials::credentials(&file, args)?;
+        Self::build(file, credentials)
+    }
+
+    fn build(file: File, credentials: Option<Credentials>) -> Result<Self, ConfigError> {
+        let (listeners, broker_listeners) = listeners::listeners(&file)?;
         let Metrics { topics, groups } = file.metrics.clone();
         Ok(Self {
             name_servers: name_servers(&file)?,
@@ -233,9 +149,9 @@ impl Config {
             broker_listeners,
             admin: admin(&file)?,
             workers: workers(&file)?,
-            log: log(&file)?,
+            log: log::log(&file)?,
             upstream: UpstreamConfig {
-                credentials: credentials::credentials(&file, args)?,
+                credentials,
                 ..file.upstream()?
             },
             routes: file.routing()?,
@@ -252,7 +168,8 @@ impl Config {
             tls: file.tls()?,
             upstream_tls: file.upstream_tls()?,
             proxy_protocol_from: file.proxy_protocol_from()?,
-            effective: document::effective(&file),
+            effective: document::effective(&file, &file),
+            file,
         })
     }
 }
@@ -281,96 +198,6 @@ fn name_servers(file: &File) -> Result<Vec<HostPort>, ConfigError> {
     Ok(servers)
 }
 
-fn listener(given: &Listener) -> Result<ListenerConfig, ConfigError> {
-    let advertise = given.advertise.as_deref();
-    let advertise = advertise.map(|text| HostPort::parse("listener.advertise", text));
-    let bind = socket_address("listener.bind", &given.bind)?;
-    Ok(ListenerConfig {
-        bind,
-        advertise: advertise.transpose()?,
-        vip: vip("listener.bind", bind, given.vip)?,
-        proxy_protocol: given.proxy_protocol,
-    })
-}
-
-/// Where a listener's VIP channel is, if it is wanted.
-fn vip(key: &str, bind: SocketAddr, wanted: bool) -> Result<Option<SocketAddr>, ConfigError> {
-    if !wanted {
-        return Ok(None);
-    }
-    let port = bind.port().checked_sub(VIP_OFFSET).filter(|port| *port > 0);
-    let Some(port) = port else {
-        let allowed = "an address whose port is above 2, which vip = true takes";
-        return Err(ConfigError::value(key, bind, allowed));
-    };
-    Ok(Some(SocketAddr::new(bind.ip(), port)))
-}
-
-fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigError> {
-    let mut listeners = Vec::<BrokerListenerConfig>::new();
-    for listener in &file.broker_listener {
-        let BrokerListener {
-            broker,
-            bind,
-            advertise,
-            vip,
-            proxy_protocol,
-        } = listener;
-        if broker.is_empty() || listeners.iter().any(|l| l.broker == *broker) {
-            let allowed = "the name of a broker that has no other listener";
-            return Err(ConfigError::value(
-                "broker_listener.broker",
-                broker,
-                allowed,
-            ));
-        }
-        let bind = socket_address("broker_listener.bind", bind)?;
-        let advertise = advertise.as_deref();
-        let advertise = advertise.map(|text| HostPort::parse("broker_listener.advertise", text));
-        let vip = self::vip("broker_listener.bind", bind, *vip)?;
-        listeners.push(BrokerListenerConfig {
-            broker: broker.clone(),
-            bind,
-            advertise: advertise.transpose()?,
-            vip,
-            proxy_protocol: *proxy_protocol,
-        });
-    }
-    Ok(listeners)
-}
-
-/// A client's VIP channel must not end at another listener: no advertised port may be another's minus two. Of a shared listener
-/// that has none, clients with a VIP channel go astray anyway.
-fn refuse_vip_collisions(
-    listeners: &[ListenerConfig],
-    brokers: &[BrokerListenerConfig],
-) -> Result<(), ConfigError> {
-    let told = |bind: &SocketAddr, advertise: &Option<HostPort>| {
-        advertise.as_ref().map_or(bind.port(), HostPort::port)
-    };
-    let shared = listeners.iter().map(|l| {
-        let told = told(&l.bind, &l.advertise);
-        ("listener.bind", l.bind, told, l.vip.is_some())
-    });
-    let own = brokers.iter().map(|l| {
-        let told = told(&l.bind, &l.advertise);
-        ("broker_listener.bind", l.bind, told, true)
-    });
-    let all: Vec<_> = shared.chain(own).collect();
-    for (key, bind, port, has_vip) in &all {
-        let vip = port.checked_sub(VIP_OFFSET).filter(|_| *has_vip);
-        let ends_elsewhere = |(.., told, _): &(_, _, u16, _)| vip == Some(*told);
-        if all.iter().any(ends_elsewhere) {
-            return Err(ConfigError::value(
-                key,
-                bind,
-                "a port that clients do not know as another listener's plus two: some also use the port minus two",
-            ));
-        }
-    }
-    Ok(())
-}
-
 fn admin(file: &File) -> Result<Option<SocketAddr>, ConfigError> {
     let given = file.admin.as_deref();
     given.map(|text| socket_address("admin", text)).transpose()
@@ -384,52 +211,6 @@ fn workers(file: &File) -> Result<usize, ConfigError> {
         .ok()
         .filter(|number| (1..=WORKERS_MAX).contains(number))
         .ok_or_else(|| ConfigError::value("workers", given, "a number from 1 to 1024"))
-}
-
-fn log(file: &File) -> Result<LogConfig, ConfigError> {
-    let filter = file.log.clone();
-    if check_filter(&filter).is_err() {
-        let allowed = "a list of directives such as info or remora=debug,info";
-        return Err(ConfigError::value("log", &filter, allowed));
-    }
-    let format = match file.log_format.as_str() {
-        "auto" => LogFormat::Auto,
-        "human" => LogFormat::Human,
-        "json" => LogFormat::Json,
-        other => {
-            let allowed = "auto, human or json";
-            return Err(ConfigError::value("log_format", other, allowed));
-        }
-    };
-    Ok(LogConfig { filter, format })
-}
-
-/// Checks the directives of a log filter. A word that is no level would be taken for the name of a target: a typing error would
-/// silence the log.
-///
-/// # Errors
-/// When it is none, with what is wrong.
-pub(crate) fn check_filter(filter: &str) -> Result<(), String> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
-    for directive in filter.split(',').map(str::trim) {
-        let is_word = !directive.is_empty() && !directive.contains(['=', '[']);
-        if is_word
-            && !LEVELS
-                .iter()
-                .any(|level| level.eq_ignore_ascii_case(directive))
-        {
-            let levels = LEVELS.join(", ");
-            return Err(format!("{directive} is no level: one of {levels}"));
-        }
-    }
-    Ok(())
-}
-
-fn socket_address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
-    let allowed = "an IP address and port such as 0.0.0.0:8080 or [::]:8080";
-    text.parse()
-        .map_err(|_| ConfigError::value(key, text, allowed))
 }
 
 #[cfg(test)]

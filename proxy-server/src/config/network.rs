@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// The addresses that begin alike.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,10 +6,15 @@ use std::time::Duration;
 use remoting::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
+use super::error::ConfigError;
 use super::keys::{File, Limits};
-use super::{
-    ClientLimits, ConfigError, ConnectionAgeConfig, DrainConfig, FRAME_LIMIT_MAX, FRAME_LIMIT_MIN,
-};
+use super::{ClientLimits, ConnectionAgeConfig, DrainConfig};
+
+/// Least bytes that a frame limit may be: less would refuse ordinary heartbeats.
+const FRAME_LIMIT_MIN: usize = 64 * 1024;
+
+/// Most bytes that a frame limit may be: header lengths have 24 bits, and a broker takes no more.
+const FRAME_LIMIT_MAX: usize = 1024 * 1024 * 1024;
 
 /// Least memory that may be allowed. Half of what clients may hold of it, 12 MiB, is what one frame may take while it arrives.
 const MEMORY_LIMIT_MIN: usize = 64 * 1024 * 1024;

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::keys::{Choice, File, Tls, UpstreamTls};
-use super::{ConfigError, Network};
+use super::entry::Choice;
+use super::error::ConfigError;
+use super::keys::{File, Tls, UpstreamTls};
+use super::network::Network;
 
 /// TLS to clients, where there is any.
 #[derive(Clone, Debug)]
