@@ -5,24 +5,15 @@ use std::rc::Rc;
 
 use remoting_codec::body::ClusterInfo;
 use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
-use remoting_transport::Frame;
 
 use crate::error::ProcessError;
 use crate::relay;
 use crate::session::Session;
-use crate::session::request::Request;
+use crate::session::request::{Asked, Incoming};
 use crate::table::{Patience, Processor, Row};
-use route_cache::Class;
 
 /// What is known of a code that is in no table.
-static ROW: Row = Row {
-    code: RequestCode(0),
-    processor: Processor::Relay,
-    fields: &[],
-    class: Class::Request,
-    needs_master: false,
-    patience: Patience::Offset,
-};
+static ROW: Row = Row::unlisted(Processor::Relay, Patience::Offset);
 
 /// Codes by which a name server is told something. Whoever sends one sends it to each name server that
 /// it knows; here it knows one address.
@@ -48,28 +39,26 @@ const CHANGES_ROUTES: &[RequestCode] = &[
     RequestCode::UPDATE_AND_CREATE_STATIC_TOPIC,
 ];
 
-pub(crate) fn process(
-    session: &Rc<Session>,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    let code = view.request_code();
+pub(crate) fn process(session: &Rc<Session>, incoming: &Incoming<'_>) -> Result<(), ProcessError> {
+    let code = incoming.view.request_code();
     if !session.settings.admin_relay {
         return Err(ProcessError::Unsupported(code));
     }
-    session.spawn(Request::new(frame, &ROW), |session, request| async move {
+    let asked = Asked::read(&ROW, *incoming)?;
+    session.spawn(asked.keep(), |session, request| async move {
         let view = request.view()?;
+        let incoming = request.incoming(&view);
         let code = view.request_code();
         if let Some(name) = &session.broker {
             let broker = session.upstream.broker(name).await?;
             if view.is_oneway() || !CHANGES_ROUTES.contains(&code) {
-                return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+                return relay::to_broker(&session, &broker, request.row, &incoming);
             }
             let connection = broker.connection(request.row.class, request.row.needs_master)?;
             let time = session.settings.time(request.row.patience);
             let answer = connection.call(request.bytes(), time).await;
             note_change(&session, &view);
-            return session.pass_on(&view, &answer?);
+            return session.pass_on(&incoming, &answer?);
         }
         let name_servers = session.upstream.name_servers();
         let changes_name_servers = CHANGES_NAME_SERVERS.contains(&code);
@@ -89,9 +78,9 @@ pub(crate) fn process(
         }
         let answer = answer?;
         if view.request_code() == RequestCode::GET_BROKER_CLUSTER_INFO {
-            return cluster_info(&session, &view, &answer);
+            return cluster_info(&session, &incoming, &answer);
         }
-        session.pass_on(&view, &answer)
+        session.pass_on(&incoming, &answer)
     });
     Ok(())
 }
@@ -110,12 +99,13 @@ fn note_change(session: &Session, view: &CommandView<'_>) {
 /// is a master.
 fn cluster_info(
     session: &Session,
-    view: &CommandView<'_>,
+    incoming: &Incoming<'_>,
     answer: &bytes::Bytes,
 ) -> Result<(), ProcessError> {
+    let view = incoming.view;
     let answered = CommandView::decode(answer)?;
     if answered.code() != ResponseCode::SUCCESS.0 {
-        return session.pass_on(view, answer);
+        return session.pass_on(incoming, answer);
     }
     let mut info = ClusterInfo::decode(answered.body())?;
     for (name, data) in &mut info.broker_addr_table {
@@ -128,6 +118,6 @@ fn cluster_info(
     }
     let (opaque, serialize_type) = (view.opaque(), view.serialize_type());
     let success = RemotingCommand::response(ResponseCode::SUCCESS, opaque, serialize_type);
-    session.answer(view, success.with_body(info.encode()));
+    session.answer(incoming, success.with_body(info.encode()));
     Ok(())
 }

@@ -4,6 +4,7 @@ use remoting_codec::{CommandView, DecodeError};
 use remoting_transport::{Frame, FrameHandler};
 
 use crate::dispatch;
+use crate::session::request::Incoming;
 use crate::session::{Session, pushes};
 
 impl FrameHandler for Session {
@@ -15,12 +16,19 @@ impl FrameHandler for Session {
         };
         if view.is_response() {
             pushes::on_response(self, &frame, &view);
-        } else if let Some(refusal) = self.refusal(&view) {
-            self.answer(&view, refusal);
-        } else if self.keeps(&view) {
+            return Ok(());
+        }
+        let incoming = Incoming {
+            frame,
+            view: &view,
+            begun: self.now(),
+        };
+        if let Some(refusal) = self.refusal(&view) {
+            self.answer(&incoming, refusal);
+        } else if self.keeps(&incoming) {
             // Answered when the client has nothing more to ask.
         } else {
-            dispatch::dispatch(&this, &frame, &view);
+            dispatch::dispatch(&this, &incoming);
         }
         Ok(())
     }

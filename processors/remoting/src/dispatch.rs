@@ -21,39 +21,44 @@ use crate::member::unregister;
 use crate::produce::send;
 use crate::relay;
 use crate::session::Session;
-use crate::session::request::Request;
+use crate::session::request::{Asked, Incoming, Request};
 use crate::table::{Processor, Row};
 use crate::topic::create_topic;
 use crate::topic::query_message;
 use crate::topic::topic_route;
 
-/// Serves a request, or begins to.
-pub(crate) fn dispatch(session: &Rc<Session>, frame: &Frame<'_>, view: &CommandView<'_>) {
+/// Serves a request, or starts to.
+pub(crate) fn dispatch(session: &Rc<Session>, incoming: &Incoming<'_>) {
+    let view = incoming.view;
     if is_cut_short(view) {
-        if let Err(error) = dispatch_whole(session, frame) {
-            session.refuse(view, &error.into());
+        if let Err(error) = dispatch_whole(session, incoming) {
+            session.refuse(incoming, &error.into());
         }
         return;
     }
     let served = match Row::find(view.request_code()) {
-        Some(row) => serve(session, row, frame, view),
-        None => admin_relay::process(session, frame, view),
+        Some(row) => serve(session, row, incoming),
+        None => admin_relay::process(session, incoming),
     };
     if let Err(error) = served {
-        session.refuse(view, &error);
+        session.refuse(incoming, &error);
     }
 }
 
 /// Serves a request whose code does not fit into the header that it came in: no broker would know it,
 /// so it goes on with a header of the other kind.
-fn dispatch_whole(session: &Rc<Session>, frame: &Frame<'_>) -> Result<(), DecodeError> {
+fn dispatch_whole(session: &Rc<Session>, incoming: &Incoming<'_>) -> Result<(), DecodeError> {
     let whole = RemotingCommand {
         serialize_type: SerializeType::Json,
-        ..RemotingCommand::decode(&frame.to_owned())?
+        ..RemotingCommand::decode(&incoming.frame.to_owned())?
     };
     let whole = whole.to_bytes();
-    let view = CommandView::decode(&whole)?;
-    dispatch(session, &Frame::of(&whole), &view);
+    let incoming = Incoming {
+        frame: Frame::of(&whole),
+        view: &CommandView::decode(&whole)?,
+        begun: incoming.begun,
+    };
+    dispatch(session, &incoming);
     Ok(())
 }
 
@@ -65,38 +70,39 @@ fn is_cut_short(view: &CommandView<'_>) -> bool {
 fn serve(
     session: &Rc<Session>,
     row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
+    incoming: &Incoming<'_>,
 ) -> Result<(), ProcessError> {
+    let asked = &Asked::read(row, *incoming)?;
     match row.processor {
-        Processor::Relay => return relay::process(session, row, frame, view),
-        Processor::Send => return send::process(session, row, frame, view),
-        Processor::Pull => return pull::process(session, row, frame, view),
-        Processor::Pop => return pop::process(session, row, frame, view),
-        Processor::Receipt => return receipt::process(session, row, frame, view),
-        Processor::TopicRoute => return topic_route::process(session, row, frame, view),
-        Processor::FromBroker => return Err(ProcessError::FromBroker(row.code)),
-        _ => {}
+        Processor::BatchAck => later(session, asked, batch_ack::process),
+        Processor::ClientConfig => later(session, asked, client_config::process),
+        Processor::Connections => later(session, asked, connections::process),
+        Processor::ConsumerList => later(session, asked, consumer_list::process),
+        Processor::CreateTopic => later(session, asked, create_topic::process),
+        Processor::FromBroker => Err(ProcessError::FromBroker(row.code)),
+        Processor::Heartbeat => later(session, asked, heartbeat::process),
+        Processor::LockBatch => later(session, asked, lock_batch::process),
+        Processor::Pop => pop::process(session, asked),
+        Processor::Pull => pull::process(session, asked),
+        Processor::QueryAssignment => later(session, asked, assignment::process),
+        Processor::QueryMessage => later(session, asked, query_message::process),
+        Processor::Receipt => receipt::process(session, asked),
+        Processor::Relay => relay::process(session, asked),
+        Processor::Send => send::process(session, asked),
+        Processor::TopicRoute => topic_route::process(session, asked),
+        Processor::Unregister => later(session, asked, unregister::process),
     }
-    let request = Request::new(frame, row);
-    match row.processor {
-        Processor::BatchAck => session.spawn(request, batch_ack::process),
-        Processor::ClientConfig => session.spawn(request, client_config::process),
-        Processor::Connections => session.spawn(request, connections::process),
-        Processor::ConsumerList => session.spawn(request, consumer_list::process),
-        Processor::CreateTopic => session.spawn(request, create_topic::process),
-        Processor::Heartbeat => session.spawn(request, heartbeat::process),
-        Processor::LockBatch => session.spawn(request, lock_batch::process),
-        Processor::QueryAssignment => session.spawn(request, assignment::process),
-        Processor::QueryMessage => session.spawn(request, query_message::process),
-        Processor::Unregister => session.spawn(request, unregister::process),
-        Processor::FromBroker
-        | Processor::Pop
-        | Processor::Pull
-        | Processor::Receipt
-        | Processor::Relay
-        | Processor::Send
-        | Processor::TopicRoute => {}
-    }
+}
+
+/// Serves a request in a task of its own.
+fn later<F>(
+    session: &Rc<Session>,
+    asked: &Asked<'_>,
+    process: impl FnOnce(Rc<Session>, Request) -> F,
+) -> Result<(), ProcessError>
+where
+    F: Future<Output = Result<(), ProcessError>> + 'static,
+{
+    session.spawn(asked.keep(), process);
     Ok(())
 }

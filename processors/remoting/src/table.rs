@@ -5,11 +5,18 @@
 //! `PullMessageRequestHeader`, …). Required is only what Remora cannot serve the request without: what a
 //! broker is asked, the broker judges.
 
+mod fields;
+
 use std::sync::LazyLock;
 
-use remoting_codec::FieldKind::Text;
-use remoting_codec::{FieldSpec, Fields, RequestCode as Code};
+use remoting_codec::{FieldSpec, RequestCode as Code};
 use route_cache::Class;
+
+pub use self::fields::Field;
+use self::fields::{
+    BACK, CREATE, GROUP, NONE, POP, PULL, Places, QUEUE, RECEIPT, ROUTE, SEND, SEND_V2, TOPIC,
+    UNREGISTER,
+};
 
 /// A request code, who serves it, and what there is to know of it.
 #[derive(Debug)]
@@ -18,9 +25,9 @@ pub struct Row {
     pub code: Code,
     /// Who serves it.
     pub processor: Processor,
-    /// The ext fields that are read. A relayed request has the broker's name at [`BROKER`] and the
-    /// topic at [`TOPIC`].
+    /// The ext fields that are read.
     pub fields: &'static [FieldSpec],
+    places: Places,
     /// Which of a broker's connections it takes.
     pub class: Class,
     /// Whether only a master can do it.
@@ -91,424 +98,97 @@ pub enum Processor {
     Unregister,
 }
 
-/// Where a relayed request's broker name stands among its fields.
-pub const BROKER: usize = 0;
-/// Where a relayed request's topic stands among its fields.
-pub const TOPIC: usize = 1;
-
-/// Places of a send's own fields.
-pub mod send_field {
-    /// `producerGroup`, `a`.
-    pub const GROUP: usize = 2;
-    /// `queueId`, `e`.
-    pub const QUEUE: usize = 3;
-    /// `sysFlag`, `f`.
-    pub const SYS_FLAG: usize = 4;
-    /// `properties`, `i`.
-    pub const PROPERTIES: usize = 8;
+/// Which of the addresses of a broker can do it.
+enum Needs {
+    Any,
+    Master,
 }
 
-/// Places of the own fields of POP_MESSAGE and its kin.
-pub mod pop_field {
-    /// `consumerGroup`.
-    pub const GROUP: usize = 2;
-    /// `pollTime`.
-    pub const POLL_TIME: usize = 3;
-    /// `bornTime`.
-    pub const BORN_TIME: usize = 4;
-    /// `extraInfo` of a receipt.
-    pub const EXTRA_INFO: usize = 3;
+macro_rules! table {
+    ($($code:ident $processor:ident $columns:ident $class:ident $needs:ident $patience:ident;)*) => {
+        /// Every code that is served, in their order.
+        pub static TABLE: &[Row] = &[$(Row {
+            code: Code::$code,
+            processor: Processor::$processor,
+            fields: $columns.specs,
+            places: $columns.places,
+            class: Class::$class,
+            needs_master: matches!(Needs::$needs, Needs::Master),
+            patience: Patience::$patience,
+        }),*];
+    };
 }
 
-/// Places of PULL_MESSAGE's own fields.
-pub mod pull_field {
-    /// `consumerGroup`.
-    pub const GROUP: usize = 2;
-    /// `sysFlag`.
-    pub const SYS_FLAG: usize = 3;
-    /// `suspendTimeoutMillis`.
-    pub const SUSPEND: usize = 4;
-    /// `queueId`.
-    pub const QUEUE: usize = 5;
-    /// `queueOffset`.
-    pub const QUEUE_OFFSET: usize = 6;
-}
-
-/// Places of GET_ROUTEINFO_BY_TOPIC's fields.
-pub mod route_field {
-    /// `topic`.
-    pub const TOPIC: usize = 0;
-    /// `__ZONE_MODE`: whether the client wants brokers of its zone only.
-    pub const ZONE_MODE: usize = 1;
-    /// `__ZONE_NAME`: the client's zone.
-    pub const ZONE_NAME: usize = 2;
-}
-
-/// A field that brokers judge, whether it is there and what it says. Remora reads what it understands of it.
-const fn text(name: &'static str) -> FieldSpec {
-    FieldSpec::optional(name, Text)
-}
-
-const SEND: &[FieldSpec] = &[
-    text("bname"),
-    text("topic"),
-    text("producerGroup"),
-    text("queueId"),
-    text("sysFlag"),
-    text("bornTimestamp"),
-    text("flag"),
-    text("defaultTopicQueueNums"),
-    text("properties"),
-];
-
-/// The same fields in the short names of `SendMessageRequestHeaderV2`.
-const SEND_V2: &[FieldSpec] = &[
-    text("n"),
-    text("b"),
-    text("a"),
-    text("e"),
-    text("f"),
-    text("g"),
-    text("h"),
-    text("d"),
-    text("i"),
-];
-
-const PULL: &[FieldSpec] = &[
-    text("bname"),
-    text("topic"),
-    text("consumerGroup"),
-    text("sysFlag"),
-    text("suspendTimeoutMillis"),
-    text("queueId"),
-    text("queueOffset"),
-];
-
-const QUEUE: &[FieldSpec] = &[text("bname"), text("topic"), text("queueId")];
-
-const SEND_BACK: &[FieldSpec] = &[text("bname"), text("originTopic")];
-
-const TOPIC_ONLY: &[FieldSpec] = &[text("bname"), text("topic")];
-
-const CREATE_TOPIC: &[FieldSpec] = &[text("bname"), text("topic"), text("defaultTopic")];
-
-/// POP_MESSAGE and NOTIFICATION.
-const POP: &[FieldSpec] = &[
-    text("bname"),
-    text("topic"),
-    text("consumerGroup"),
-    text("pollTime"),
-    text("bornTime"),
-];
-
-const RECEIPT: &[FieldSpec] = &[
-    text("bname"),
-    text("topic"),
-    text("consumerGroup"),
-    text("extraInfo"),
-];
-
-/// Every broker is asked: none is chosen by the group.
-const NO_FIELDS: &[FieldSpec] = &[];
-
-const UNREGISTER: &[FieldSpec] = &[
-    text("clientID"),
-    text("producerGroup"),
-    text("consumerGroup"),
-];
-
-/// The group is what a broker is chosen by.
-const GROUP: &[FieldSpec] = &[FieldSpec::required("consumerGroup", Text)];
-
-const ROUTE: &[FieldSpec] = &[
-    FieldSpec::required("topic", Text),
-    text("__ZONE_MODE"),
-    text("__ZONE_NAME"),
-];
-
-/// Every code that is served, in their order.
-pub static TABLE: &[Row] = &[
-    row(Code::SEND_MESSAGE, Processor::Send, SEND, Patience::Send),
-    row(Code::PULL_MESSAGE, Processor::Pull, PULL, Patience::General).on(Class::Pull),
-    row(
-        Code::QUERY_MESSAGE,
-        Processor::QueryMessage,
-        TOPIC_ONLY,
-        Patience::Search,
-    )
-    .on(Class::Bulk),
-    row(
-        Code::QUERY_CONSUMER_OFFSET,
-        Processor::Relay,
-        QUEUE,
-        Patience::Offset,
-    ),
-    row(
-        Code::UPDATE_CONSUMER_OFFSET,
-        Processor::Relay,
-        QUEUE,
-        Patience::Offset,
-    ),
-    row(
-        Code::UPDATE_AND_CREATE_TOPIC,
-        Processor::CreateTopic,
-        CREATE_TOPIC,
-        Patience::Offset,
-    )
-    .by_master(),
-    row(
-        Code::SEARCH_OFFSET_BY_TIMESTAMP,
-        Processor::Relay,
-        QUEUE,
-        Patience::Offset,
-    ),
-    row(
-        Code::GET_MAX_OFFSET,
-        Processor::Relay,
-        QUEUE,
-        Patience::Offset,
-    ),
-    row(
-        Code::GET_MIN_OFFSET,
-        Processor::Relay,
-        QUEUE,
-        Patience::Offset,
-    ),
-    row(
-        Code::GET_EARLIEST_MSG_STORETIME,
-        Processor::Relay,
-        QUEUE,
-        Patience::Offset,
-    ),
-    row(
-        Code::VIEW_MESSAGE_BY_ID,
-        Processor::Relay,
-        TOPIC_ONLY,
-        Patience::Offset,
-    )
-    .on(Class::Bulk),
-    row(
-        Code::HEART_BEAT,
-        Processor::Heartbeat,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::UNREGISTER_CLIENT,
-        Processor::Unregister,
-        UNREGISTER,
-        Patience::General,
-    ),
-    row(
-        Code::CONSUMER_SEND_MSG_BACK,
-        Processor::Relay,
-        SEND_BACK,
-        Patience::Offset,
-    )
-    .by_master(),
-    row(
-        Code::END_TRANSACTION,
-        Processor::Relay,
-        TOPIC_ONLY,
-        Patience::General,
-    )
-    .by_master(),
-    row(
-        Code::GET_CONSUMER_LIST_BY_GROUP,
-        Processor::ConsumerList,
-        GROUP,
-        Patience::General,
-    ),
-    row(
-        Code::CHECK_TRANSACTION_STATE,
-        Processor::FromBroker,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::NOTIFY_CONSUMER_IDS_CHANGED,
-        Processor::FromBroker,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::LOCK_BATCH_MQ,
-        Processor::LockBatch,
-        &[],
-        Patience::Lock,
-    )
-    .by_master(),
-    row(
-        Code::UNLOCK_BATCH_MQ,
-        Processor::LockBatch,
-        &[],
-        Patience::Lock,
-    )
-    .by_master(),
-    row(
-        Code::CHECK_CLIENT_CONFIG,
-        Processor::ClientConfig,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::GET_ROUTEINFO_BY_TOPIC,
-        Processor::TopicRoute,
-        ROUTE,
-        Patience::General,
-    ),
-    row(
-        Code::GET_CONSUMER_CONNECTION_LIST,
-        Processor::Connections,
-        NO_FIELDS,
-        Patience::Offset,
-    ),
-    row(
-        Code::GET_PRODUCER_CONNECTION_LIST,
-        Processor::Connections,
-        NO_FIELDS,
-        Patience::Offset,
-    ),
-    row(
-        Code::RESET_CONSUMER_CLIENT_OFFSET,
-        Processor::FromBroker,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::GET_CONSUMER_STATUS_FROM_CLIENT,
-        Processor::FromBroker,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::GET_CONSUMER_RUNNING_INFO,
-        Processor::ConsumerList,
-        GROUP,
-        Patience::Client,
-    ),
-    row(
-        Code::CONSUME_MESSAGE_DIRECTLY,
-        Processor::ConsumerList,
-        GROUP,
-        Patience::Client,
-    ),
-    row(
-        Code::SEND_MESSAGE_V2,
-        Processor::Send,
-        SEND_V2,
-        Patience::Send,
-    ),
-    row(
-        Code::SEND_BATCH_MESSAGE,
-        Processor::Send,
-        SEND_V2,
-        Patience::Send,
-    ),
-    row(
-        Code::SEND_REPLY_MESSAGE,
-        Processor::Send,
-        SEND,
-        Patience::Send,
-    ),
-    row(
-        Code::SEND_REPLY_MESSAGE_V2,
-        Processor::Send,
-        SEND_V2,
-        Patience::Send,
-    ),
-    row(
-        Code::PUSH_REPLY_MESSAGE_TO_CLIENT,
-        Processor::FromBroker,
-        &[],
-        Patience::General,
-    ),
-    row(
-        Code::LITE_PULL_MESSAGE,
-        Processor::Pull,
-        PULL,
-        Patience::General,
-    )
-    .on(Class::Pull),
-    row(
-        Code::RECALL_MESSAGE,
-        Processor::Relay,
-        TOPIC_ONLY,
-        Patience::Send,
-    )
-    .by_master(),
-    row(
-        Code::QUERY_ASSIGNMENT,
-        Processor::QueryAssignment,
-        &[],
-        Patience::General,
-    ),
-    row(Code::POP_MESSAGE, Processor::Pop, POP, Patience::General).on(Class::Pull),
-    row(
-        Code::ACK_MESSAGE,
-        Processor::Receipt,
-        RECEIPT,
-        Patience::General,
-    ),
-    row(
-        Code::PEEK_MESSAGE,
-        Processor::Relay,
-        QUEUE,
-        Patience::General,
-    )
-    .on(Class::Pull),
-    row(
-        Code::CHANGE_MESSAGE_INVISIBLETIME,
-        Processor::Receipt,
-        RECEIPT,
-        Patience::General,
-    ),
-    row(Code::NOTIFICATION, Processor::Pop, POP, Patience::General).on(Class::Pull),
-    row(
-        Code::POLLING_INFO,
-        Processor::Relay,
-        QUEUE,
-        Patience::General,
-    ),
-    row(
-        Code::BATCH_ACK_MESSAGE,
-        Processor::BatchAck,
-        &[],
-        Patience::General,
-    ),
-];
-
-const fn row(
-    code: Code,
-    processor: Processor,
-    fields: &'static [FieldSpec],
-    patience: Patience,
-) -> Row {
-    Row {
-        code,
-        processor,
-        fields,
-        class: Class::Request,
-        needs_master: matches!(processor, Processor::Send),
-        patience,
-    }
+table! {
+    // code                         processor       fields     class   broker patience
+    SEND_MESSAGE                    Send            SEND       Request Master Send;
+    PULL_MESSAGE                    Pull            PULL       Pull    Any    General;
+    QUERY_MESSAGE                   QueryMessage    TOPIC      Bulk    Any    Search;
+    QUERY_CONSUMER_OFFSET           Relay           QUEUE      Request Any    Offset;
+    UPDATE_CONSUMER_OFFSET          Relay           QUEUE      Request Any    Offset;
+    UPDATE_AND_CREATE_TOPIC         CreateTopic     CREATE     Request Master Offset;
+    SEARCH_OFFSET_BY_TIMESTAMP      Relay           QUEUE      Request Any    Offset;
+    GET_MAX_OFFSET                  Relay           QUEUE      Request Any    Offset;
+    GET_MIN_OFFSET                  Relay           QUEUE      Request Any    Offset;
+    GET_EARLIEST_MSG_STORETIME      Relay           QUEUE      Request Any    Offset;
+    VIEW_MESSAGE_BY_ID              Relay           TOPIC      Bulk    Any    Offset;
+    HEART_BEAT                      Heartbeat       NONE       Request Any    General;
+    UNREGISTER_CLIENT               Unregister      UNREGISTER Request Any    General;
+    CONSUMER_SEND_MSG_BACK          Relay           BACK       Request Master Offset;
+    END_TRANSACTION                 Relay           TOPIC      Request Master General;
+    GET_CONSUMER_LIST_BY_GROUP      ConsumerList    GROUP      Request Any    General;
+    CHECK_TRANSACTION_STATE         FromBroker      NONE       Request Any    General;
+    NOTIFY_CONSUMER_IDS_CHANGED     FromBroker      NONE       Request Any    General;
+    LOCK_BATCH_MQ                   LockBatch       NONE       Request Master Lock;
+    UNLOCK_BATCH_MQ                 LockBatch       NONE       Request Master Lock;
+    CHECK_CLIENT_CONFIG             ClientConfig    NONE       Request Any    General;
+    GET_ROUTEINFO_BY_TOPIC          TopicRoute      ROUTE      Request Any    General;
+    GET_CONSUMER_CONNECTION_LIST    Connections     NONE       Request Any    Offset;
+    GET_PRODUCER_CONNECTION_LIST    Connections     NONE       Request Any    Offset;
+    RESET_CONSUMER_CLIENT_OFFSET    FromBroker      NONE       Request Any    General;
+    GET_CONSUMER_STATUS_FROM_CLIENT FromBroker      NONE       Request Any    General;
+    GET_CONSUMER_RUNNING_INFO       ConsumerList    GROUP      Request Any    Client;
+    CONSUME_MESSAGE_DIRECTLY        ConsumerList    GROUP      Request Any    Client;
+    SEND_MESSAGE_V2                 Send            SEND_V2    Request Master Send;
+    SEND_BATCH_MESSAGE              Send            SEND_V2    Request Master Send;
+    SEND_REPLY_MESSAGE              Send            SEND       Request Master Send;
+    SEND_REPLY_MESSAGE_V2           Send            SEND_V2    Request Master Send;
+    PUSH_REPLY_MESSAGE_TO_CLIENT    FromBroker      NONE       Request Any    General;
+    LITE_PULL_MESSAGE               Pull            PULL       Pull    Any    General;
+    RECALL_MESSAGE                  Relay           TOPIC      Request Master Send;
+    QUERY_ASSIGNMENT                QueryAssignment NONE       Request Any    General;
+    POP_MESSAGE                     Pop             POP        Pull    Any    General;
+    ACK_MESSAGE                     Receipt         RECEIPT    Request Any    General;
+    PEEK_MESSAGE                    Relay           QUEUE      Pull    Any    General;
+    CHANGE_MESSAGE_INVISIBLETIME    Receipt         RECEIPT    Request Any    General;
+    NOTIFICATION                    Pop             POP        Pull    Any    General;
+    POLLING_INFO                    Relay           QUEUE      Request Any    General;
+    BATCH_ACK_MESSAGE               BatchAck        NONE       Request Any    General;
 }
 
 impl Row {
-    const fn on(mut self, class: Class) -> Self {
-        self.class = class;
-        self
+    /// A row of no code: its requests have no fields that are read.
+    pub(crate) const fn unlisted(processor: Processor, patience: Patience) -> Self {
+        Self {
+            code: Code(0),
+            processor,
+            fields: NONE.specs,
+            places: NONE.places,
+            class: Class::Request,
+            needs_master: false,
+            patience,
+        }
     }
 
-    const fn by_master(mut self) -> Self {
-        self.needs_master = true;
-        self
+    /// The declaration of that field, if the code has it.
+    pub(crate) fn spec(&self, field: Field) -> Option<&'static FieldSpec> {
+        self.fields.get(self.field(field))
     }
 
-    /// The queue that a request is for, if it says so.
-    pub(crate) fn queue_of(&self, fields: &Fields<'_>) -> Option<i32> {
-        let is_queue = |spec: &FieldSpec| matches!(spec.name, "queueId" | "e");
-        fields.value(self.fields.iter().position(is_queue)?)?.int()
+    /// Where in `fields` that field is; behind their end, if the code does not have it.
+    #[inline]
+    pub(crate) fn field(&self, field: Field) -> usize {
+        self.places.of_field(field)
     }
 
     /// The row of that code, if it is served.
@@ -549,6 +229,12 @@ mod tests {
             assert!(std::ptr::eq(Row::find(row.code).unwrap(), row));
             assert!(row.code.name().is_some());
             assert!(row.fields.len() <= MAX_FIELDS);
+            assert!(
+                row.spec(Field::Topic)
+                    .is_none_or(|spec| { matches!(spec.name, "topic" | "b" | "originTopic") })
+            );
+            let broker = row.spec(Field::Broker);
+            assert!(broker.is_none_or(|spec| matches!(spec.name, "bname" | "n")));
         }
         assert!(Row::find(Code(9999)).is_none());
     }

@@ -23,8 +23,8 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         && let Some(connection) = lane_of_topics(&session, topics).await
     {
         let time = session.settings.time(request.row.patience);
-        return relay::on_connection(&session, &connection, &request.frame(), &view, time);
+        return relay::on_connection(&session, &connection, &request.incoming(&view), time);
     }
     let broker = choose::any_broker(&session, &query.topic).await?;
-    relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+    relay::to_broker(&session, &broker, request.row, &request.incoming(&view))
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting_codec::body::ConsumerList;
-use remoting_codec::{CommandView, Fields, RemotingCommand, RequestCode};
+use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -17,18 +17,16 @@ use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
 use crate::session::lanes;
-use crate::session::request::Request;
+use crate::session::request::{Incoming, Request};
+use crate::table::Field;
 
 /// Topic of a group's retries, which lives wherever the group is known.
 const RETRY_PREFIX: &str = "%RETRY%";
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    let group = fields
-        .value(0)
-        .map(|group| group.text())
-        .unwrap_or_default();
+    let asked = request.asked(&view)?;
+    let group = asked.text(Field::Group);
     let time = session.settings.time(request.row.patience);
     let topics = session.membership.borrow().topics(&group);
     if let Some(topics) = topics
@@ -36,14 +34,14 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     {
         if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP {
             let answer = connection.call(request.bytes(), time).await?;
-            return each_once(&session, &view, &answer).await;
+            return each_once(&session, &asked.incoming, &answer).await;
         }
-        return relay::on_connection(&session, &connection, &request.frame(), &view, time);
+        return relay::on_connection(&session, &connection, &asked.incoming, time);
     }
     let topic = format!("{RETRY_PREFIX}{group}");
     let broker = choose::any_broker(&session, &topic).await;
     let broker = broker.map_err(|_| ProcessError::NoConsumer(group.into_owned()))?;
-    relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+    relay::to_broker(&session, &broker, asked.row, &asked.incoming)
 }
 
 /// Answers with each member once. Members divide queues by the list, each by the first place of its own id there. A broker lists a
@@ -51,18 +49,18 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
 /// reference): until then, the second place of the client would leave its queues to nobody.
 async fn each_once(
     session: &Session,
-    view: &CommandView<'_>,
+    incoming: &Incoming<'_>,
     answer: &Bytes,
 ) -> Result<(), ProcessError> {
     let answered = CommandView::decode(answer)?;
     let (frame, body) = (answer.clone(), answered.body_range());
     let read = bodies::of_frame(frame, body, "list of members", ConsumerList::decode);
     let Ok(mut members) = read.await else {
-        return session.pass_on(view, answer);
+        return session.pass_on(incoming, answer);
     };
     if !members.dedup() {
-        return session.pass_on(view, answer);
+        return session.pass_on(incoming, answer);
     }
     let response = RemotingCommand::decode(answer)?.with_body(members.encode());
-    session.pass_on(view, &response.to_bytes())
+    session.pass_on(incoming, &response.to_bytes())
 }

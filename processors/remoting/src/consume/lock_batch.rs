@@ -52,14 +52,14 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let mut brokers = by_broker.into_values();
     match (brokers.next(), brokers.len()) {
         (None, _) => {
-            session.answer(&view, locked(&request, Vec::new())?);
+            session.answer(&request.incoming(&view), locked(&request, Vec::new())?);
             Ok(())
         }
         (Some((broker, _)), 0) if whole => {
             if request.row.code == RequestCode::UNLOCK_BATCH_MQ {
                 broker.requests_flushed().await;
             }
-            relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+            relay::to_broker(&session, &broker, request.row, &request.incoming(&view))
         }
         (Some(first), _) => {
             let all = std::iter::once(first).chain(brokers);
@@ -87,7 +87,11 @@ async fn ask_each(
         if view.is_oneway() {
             // Nobody waits for what comes of it, and others are to hear of it all the same.
             if let Ok(connection) = broker.connection(row.class, row.needs_master) {
-                let _ = connection.relay_oneway(&request.frame(), &view, session.account());
+                let _ = connection.relay_oneway(
+                    &request.incoming(&view).frame,
+                    &view,
+                    session.account(),
+                );
             }
             continue;
         }
@@ -114,9 +118,9 @@ async fn ask_each(
         }
     }
     match refusal {
-        Some(refusal) if !taken => session.pass_on(&view, &refusal),
+        Some(refusal) if !taken => session.pass_on(&request.incoming(&view), &refusal),
         _ => {
-            session.answer(&view, locked(request, all)?);
+            session.answer(&request.incoming(&view), locked(request, all)?);
             Ok(())
         }
     }

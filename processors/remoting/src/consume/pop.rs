@@ -7,10 +7,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use remoting_codec::{
-    CommandView, Fields, RemotingCommand, RequestCode, ResponseCode, UpstreamView,
-};
-use remoting_transport::Frame;
+use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode, UpstreamView};
 use route_cache::{Connection, Origin, Outcome, RelayTarget, Upstream};
 
 use crate::error::ProcessError;
@@ -19,8 +16,8 @@ use crate::relay::Counted;
 use crate::relay::choose;
 use crate::relay::consumer;
 use crate::session::Session;
-use crate::session::request::Request;
-use crate::table::{Row, TOPIC, pop_field};
+use crate::session::request::Asked;
+use crate::table::Field;
 
 /// What a broker may take longer than it was allowed to wait for messages, by its clock and not by this one. Java waits 10 s
 /// longer.
@@ -38,25 +35,18 @@ const INVISIBLE_MILLIS: &str = "1";
 /// Topic of a group's retries.
 const RETRY_PREFIX: &str = "%RETRY%";
 
-pub(crate) fn process(
-    session: &Rc<Session>,
-    row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = choose::known_broker(session, &fields)
-        && let Some(connection) = consumer::connection_now(session, &broker, row, &fields)?
+pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    if let Some(broker) = choose::known_broker(session, asked)
+        && let Some(connection) = consumer::connection_now(session, &broker, asked)?
     {
-        return on_connection(session, &connection, frame, view, &fields);
+        return on_connection(session, &connection, asked);
     }
-    session.spawn(Request::new(frame, row), |session, request| async move {
-        let broker = choose::find_broker(&session, &request).await?;
+    session.spawn(asked.keep(), |session, request| async move {
         let view = request.view()?;
-        let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-        let connection =
-            consumer::connection_later(&session, &broker, request.row, &fields).await?;
-        on_connection(&session, &connection, &request.frame(), &view, &fields)
+        let asked = request.asked(&view)?;
+        let broker = choose::find_broker(&session, &asked).await?;
+        let connection = consumer::connection_later(&session, &broker, &asked).await?;
+        on_connection(&session, &connection, &asked)
     });
     Ok(())
 }
@@ -64,36 +54,32 @@ pub(crate) fn process(
 fn on_connection(
     session: &Rc<Session>,
     connection: &Rc<Connection>,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-    fields: &Fields<'_>,
+    asked: &Asked<'_>,
 ) -> Result<(), ProcessError> {
-    let time = time(fields, now_millis());
-    let text = |place| fields.value(place).map(|value| value.text().into_owned());
+    let (incoming, time) = (&asked.incoming, time(asked, now_millis()));
     let counted = Counted {
         tag: session
             .metrics
-            .tag_pull(fields.value(TOPIC), fields.value(pop_field::GROUP)),
+            .tag_pull(asked.value(Field::Topic), asked.value(Field::Group)),
         ..Counted::default()
     };
-    relay::for_target(session, connection, frame, view, time, counted, || {
+    relay::for_target(session, connection, incoming, time, counted, || {
         Rc::new(Pop {
             session: Rc::downgrade(session),
             upstream: session.upstream.clone(),
             connection: connection.clone(),
-            topic: text(TOPIC).unwrap_or_default(),
-            group: text(pop_field::GROUP).unwrap_or_default(),
+            topic: asked.text(Field::Topic).into_owned(),
+            group: asked.text(Field::Group).into_owned(),
         })
     })
 }
 
 /// How long the broker may take. It answers at `bornTime` + `pollTime` of its own clock at the latest
 /// (`PopLongPollingService.polling` in the reference): the poll of a client whose clock is ahead is kept longer by as much.
-fn time(fields: &Fields<'_>, now: i64) -> Duration {
-    let long = |place| fields.value(place).and_then(|value| value.long());
-    let ahead = long(pop_field::BORN_TIME).unwrap_or_default();
+fn time(asked: &Asked<'_>, now: i64) -> Duration {
+    let ahead = asked.long(Field::BornTime).unwrap_or_default();
     let ahead = ahead.saturating_sub(now).max(0);
-    let wait = long(pop_field::POLL_TIME).unwrap_or_default().max(0);
+    let wait = asked.long(Field::PollTime).unwrap_or_default().max(0);
     let wait = wait.saturating_add(ahead).unsigned_abs();
     Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
 }
@@ -229,7 +215,12 @@ impl Pop {
 
 #[cfg(test)]
 mod tests {
+    use remoting_transport::Frame;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::session::request::Incoming;
+    use crate::table::Row;
 
     fn seconds(poll: &'static str, born: &'static str) -> u64 {
         let row = Row::find(RequestCode::POP_MESSAGE).unwrap();
@@ -237,9 +228,13 @@ mod tests {
             .with_field("pollTime", poll)
             .with_field("bornTime", born)
             .to_bytes();
-        let view = CommandView::decode(&request).unwrap();
-        let fields = Fields::read(view.ext_fields(), row.fields).unwrap();
-        (time(&fields, 1_000_000) - MARGIN).as_secs()
+        let incoming = Incoming {
+            frame: Frame::of(&request),
+            view: &CommandView::decode(&request).unwrap(),
+            begun: Instant::now(),
+        };
+        let asked = Asked::read(row, incoming).unwrap();
+        (time(&asked, 1_000_000) - MARGIN).as_secs()
     }
 
     #[test]

@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use remoting_codec::{CommandView, Fields};
-use remoting_transport::Frame;
 use route_cache::{Broker, Connection};
 
 use crate::consume::replica;
@@ -14,8 +12,8 @@ use crate::relay::Counted;
 use crate::relay::choose;
 use crate::relay::consumer;
 use crate::session::Session;
-use crate::session::request::Request;
-use crate::table::{Row, TOPIC, pull_field};
+use crate::session::request::Asked;
+use crate::table::Field;
 
 /// Bit of `sysFlag`: the broker may wait for messages (`PullSysFlag`).
 const SUSPEND: i32 = 2;
@@ -30,32 +28,18 @@ const NO_WAIT_TIME: Duration = Duration::from_secs(9);
 /// The longest wait that is believed.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 
-pub(crate) fn process(
-    session: &Rc<Session>,
-    row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = choose::known_broker(session, &fields)
-        && let Some(connection) = consumer::connection_now(session, &broker, row, &fields)?
+pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    if let Some(broker) = choose::known_broker(session, asked)
+        && let Some(connection) = consumer::connection_now(session, &broker, asked)?
     {
-        return on_connection(session, &broker, &connection, frame, view, &fields);
+        return on_connection(session, &broker, &connection, asked);
     }
-    session.spawn(Request::new(frame, row), |session, request| async move {
-        let broker = choose::find_broker(&session, &request).await?;
+    session.spawn(asked.keep(), |session, request| async move {
         let view = request.view()?;
-        let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-        let connection =
-            consumer::connection_later(&session, &broker, request.row, &fields).await?;
-        on_connection(
-            &session,
-            &broker,
-            &connection,
-            &request.frame(),
-            &view,
-            &fields,
-        )
+        let asked = request.asked(&view)?;
+        let broker = choose::find_broker(&session, &asked).await?;
+        let connection = consumer::connection_later(&session, &broker, &asked).await?;
+        on_connection(&session, &broker, &connection, &asked)
     });
     Ok(())
 }
@@ -65,29 +49,23 @@ fn on_connection(
     session: &Rc<Session>,
     broker: &Broker,
     connection: &Connection,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-    fields: &Fields<'_>,
+    asked: &Asked<'_>,
 ) -> Result<(), ProcessError> {
-    let time = time(fields);
-    let offset = fields
-        .value(pull_field::QUEUE_OFFSET)
-        .and_then(|offset| offset.long());
-    let offset = offset.unwrap_or_default();
+    let (incoming, time) = (&asked.incoming, time(asked));
     let counted = Counted {
-        offset,
+        offset: asked.long(Field::QueueOffset).unwrap_or_default(),
         tag: session
             .metrics
-            .tag_pull(fields.value(TOPIC), fields.value(pull_field::GROUP)),
+            .tag_pull(asked.value(Field::Topic), asked.value(Field::Group)),
         is_bulk: false,
     };
-    let Some(queue) = replica::queue(broker, fields) else {
+    let Some(queue) = replica::queue(broker, asked) else {
         let target = || session.clone();
-        return relay::for_target(session, connection, frame, view, time, counted, target);
+        return relay::for_target(session, connection, incoming, time, counted, target);
     };
     let moved = replica::connection(session, broker, &queue);
     let connection = moved.as_deref().unwrap_or(connection);
-    relay::for_target(session, connection, frame, view, time, counted, || {
+    relay::for_target(session, connection, incoming, time, counted, || {
         Rc::new(replica::Pull {
             session: session.clone(),
             queue,
@@ -96,16 +74,11 @@ fn on_connection(
 }
 
 /// How long the broker may take.
-fn time(fields: &Fields<'_>) -> Duration {
-    let sys_flag = fields
-        .value(pull_field::SYS_FLAG)
-        .and_then(|flag| flag.int());
-    if sys_flag.unwrap_or_default() & SUSPEND == 0 {
+fn time(asked: &Asked<'_>) -> Duration {
+    if asked.int(Field::SysFlag).unwrap_or_default() & SUSPEND == 0 {
         return NO_WAIT_TIME;
     }
-    let wait = fields
-        .value(pull_field::SUSPEND)
-        .and_then(|wait| wait.long());
-    let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
+    let wait = asked.long(Field::Suspend).unwrap_or_default();
+    let wait = u64::try_from(wait).unwrap_or_default();
     Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
 }

@@ -6,27 +6,27 @@
 
 use std::rc::Rc;
 
-use remoting_codec::Fields;
 use route_cache::{Broker, Connection, Origin, Outcome, RelayTarget};
 
 use crate::session::Session;
 use crate::session::moved::Queue;
-use crate::table::{TOPIC, pull_field};
+use crate::session::request::Asked;
+use crate::table::Field;
 
 /// The ext field of a pull's answer.
 const SUGGESTION: &str = "suggestWhichBrokerId";
 
 /// The queue of a pull, if its broker has replicas at all.
-pub(crate) fn queue(broker: &Broker, fields: &Fields<'_>) -> Option<Queue> {
+pub(crate) fn queue(broker: &Broker, asked: &Asked<'_>) -> Option<Queue> {
     if !broker.addresses().has_replicas() {
         return None;
     }
-    let text = |place| fields.value(place).map(|value| value.text().into_owned());
+    let text = |field| asked.value(field).map(|value| value.text().into_owned());
     Some(Queue {
         broker: broker.name().clone(),
-        group: text(pull_field::GROUP)?,
-        topic: text(TOPIC)?,
-        id: fields.value(pull_field::QUEUE)?.int()?,
+        group: text(Field::Group)?,
+        topic: text(Field::Topic)?,
+        id: asked.int(Field::Queue)?,
     })
 }
 

@@ -16,5 +16,5 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let config = bodies::of_request(&request, "client configuration", ClientConfig::decode).await?;
     let topic = &config.subscription_data.topic;
     let broker = choose::any_broker(&session, topic).await?;
-    relay::to_broker(&session, &broker, request.row, &request.frame(), &view)
+    relay::to_broker(&session, &broker, request.row, &request.incoming(&view))
 }

@@ -17,9 +17,10 @@ use crate::session::request::Request;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
+    let incoming = request.incoming(&view);
     if let Some(name) = &session.broker {
         let broker = session.upstream.broker(name).await?;
-        return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+        return relay::to_broker(&session, &broker, request.row, &incoming);
     }
     if view.is_oneway() {
         // No broker would answer it, and nobody awaits what is joined.
@@ -54,10 +55,10 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     match (joined, refusal) {
         (Some(joined), _) => {
             let success = RemotingCommand::response(ResponseCode::SUCCESS, opaque, serialize_type);
-            session.answer(&view, success.with_body(joined.encode()));
+            session.answer(&incoming, success.with_body(joined.encode()));
             Ok(())
         }
-        (None, Some(frame)) => session.pass_on(&view, &frame),
+        (None, Some(frame)) => session.pass_on(&incoming, &frame),
         (None, None) => Err(UpstreamError::NoBroker("at all".into()).into()),
     }
 }

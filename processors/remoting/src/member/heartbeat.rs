@@ -23,6 +23,7 @@ static CAME: PerSecond = PerSecond::new(100);
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
+    let incoming = request.incoming(&view);
     let limit = session.settings.heartbeat_limit;
     if view.frame().len() > limit {
         return Err(ProcessError::HeartbeatTooLong(limit));
@@ -32,7 +33,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     };
     let told = said.told;
     if told.is_some_and(|told| told.elapsed() < session.settings.heartbeat_repeat) {
-        session.answer(&view, success(Version::V5_5_0));
+        session.answer(&incoming, success(Version::V5_5_0));
         return Ok(());
     }
     let mut brokers = lanes::brokers_of(&session, said.topics.iter()).await;
@@ -49,7 +50,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     if response.code == ResponseCode::SUCCESS.0 {
         session.membership.borrow_mut().set_told(said.key);
     }
-    session.answer(&view, response);
+    session.answer(&incoming, response);
     requester::renew(&session, said.key).await;
     Ok(())
 }

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{Fields, RemotingCommand, ResponseCode};
+use remoting_codec::{RemotingCommand, ResponseCode};
 use tokio::task::JoinSet;
 
 use crate::error::ProcessError;
 use crate::session::Session;
 use crate::session::membership::Unregistered;
 use crate::session::request::Request;
+use crate::table::Field;
 
 /// Most bytes of an unregistration, for it is kept.
 const FRAME_MAX: usize = 16 * 1024;
@@ -18,14 +19,14 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     if view.frame().len() > FRAME_MAX {
         return Err(ProcessError::TooLong("unregistration", FRAME_MAX));
     }
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    let text = |place| fields.value(place).map(|value| value.text().into_owned());
+    let asked = request.asked(&view)?;
+    let text = |field| asked.value(field).map(|value| value.text().into_owned());
     // Brokers go by the connection, whether the request says whose it is or not (`ClientManageProcessor.unregisterClient`).
-    let client_id = text(0).or_else(|| session.client_id());
+    let client_id = text(Field::ClientId).or_else(|| session.client_id());
     let client_id = client_id.unwrap_or_default();
     let group = Unregistered {
-        producer: text(1),
-        consumer: text(2),
+        producer: text(Field::ProducerGroup),
+        consumer: text(Field::ConsumerGroup),
     };
     let frame = request.awaited()?;
     let turn = session.membership.borrow().turn();
@@ -52,6 +53,6 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     let response =
         RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());
-    session.answer(&view, response);
+    session.answer(&asked.incoming, response);
     Ok(())
 }

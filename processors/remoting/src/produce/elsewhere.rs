@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use remoting_codec::{Fields, RequestCode};
+use remoting_codec::RequestCode;
 use remoting_transport::Held;
 use route_cache::{Connection, MOCK_PREFIX, Origin, Outcome, RelayTarget, UpstreamError};
 
@@ -19,27 +19,27 @@ use crate::error::ProcessError;
 use crate::produce::introduction;
 use crate::produce::send;
 use crate::session::Session;
-use crate::session::request::Request;
-use crate::table::{BROKER, Row, TOPIC, send_field};
+use crate::session::request::{Asked, Request};
+use crate::table::Field;
 
 /// The property of a message that is to stay in order with others (`MessageConst.PROPERTY_SHARDING_KEY`).
 static SHARDING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__SHARDINGKEY"));
 
 /// Whether another broker may take that send.
-pub(crate) fn may_go(session: &Session, row: &Row, fields: &Fields<'_>) -> bool {
+pub(crate) fn may_go(session: &Session, asked: &Asked<'_>) -> bool {
     let is_message = matches!(
-        row.code,
+        asked.row.code,
         RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE
     );
-    let broker = fields.value(BROKER).map(|name| name.text());
+    let broker = asked.value(Field::Broker).map(|name| name.text());
     is_message
         && session.settings.send_elsewhere
         && session.broker.is_none()
         && broker.is_some_and(|name| !name.starts_with(MOCK_PREFIX))
-        && !send::is_half(fields)
-        && !send::is_request(row, fields)
-        && !fields
-            .value(send_field::PROPERTIES)
+        && !send::is_half(asked)
+        && !send::is_request(asked)
+        && !asked
+            .value(Field::Properties)
             .is_some_and(|properties| properties.contains(&SHARDING_KEY))
 }
 
@@ -65,12 +65,10 @@ pub(crate) async fn send(
     error: ProcessError,
 ) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    let text = |place| fields.value(place).map(|value| value.text());
-    let (broker, topic) = (text(BROKER), text(TOPIC));
-    let queue = fields
-        .value(send_field::QUEUE)
-        .and_then(|queue| queue.int());
+    let asked = request.asked(&view)?;
+    let text = |field| asked.value(field).map(|value| value.text());
+    let (broker, topic) = (text(Field::Broker), text(Field::Topic));
+    let queue = asked.int(Field::Queue);
     let (Some(broker), Some(topic), Some(queue)) = (broker, topic, queue) else {
         return Err(error);
     };
@@ -81,15 +79,17 @@ pub(crate) async fn send(
         let Ok(other) = session.upstream.broker(other).await else {
             continue;
         };
-        let (row, frame) = (request.row, request.frame());
         // The client has waited for the first broker already. Where all are out of reach, this is what ends it.
-        let now = session.upstream.buffers().now();
-        let waited = now.saturating_duration_since(session.begun());
-        let left = session.settings.time(row.patience).saturating_sub(waited);
+        let now = session.now();
+        let waited = now.saturating_duration_since(request.begun);
+        let left = session
+            .settings
+            .time(request.row.patience)
+            .saturating_sub(waited);
         if left.is_zero() {
             break;
         }
-        if send::give(&session, &other, row, &frame, &view, &fields, left).is_ok() {
+        if send::give(&session, &other, &asked, left).is_ok() {
             tracing::debug!(%broker, to = %other.name(), %error, "sent elsewhere");
             introduction::introduce(&session, &other);
             return Ok(());
@@ -125,9 +125,8 @@ impl RelayTarget for Undecided {
         match outcome {
             Outcome::Failed(error) if is_unsent_upstream(&error) => {
                 self.session.end_of(&origin);
-                let (request, begun) = (self.request.clone(), origin.ticket.begun);
                 self.session
-                    .spawn_since(request, begun, |session, request| {
+                    .spawn(self.request.clone(), |session, request| {
                         send(session, request, error.into())
                     });
             }

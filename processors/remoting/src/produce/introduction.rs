@@ -2,20 +2,15 @@
 
 use std::rc::Rc;
 
-use remoting_codec::Fields;
 use route_cache::Broker;
 
 use super::send::{is_half, is_request};
+use crate::session::request::Asked;
 use crate::session::{Session, lanes};
-use crate::table::{Row, send_field};
+use crate::table::Field;
 
 /// Whether something will come back to the producer and brokers do not know it yet.
-pub(crate) fn expects_something(
-    session: &Session,
-    row: &Row,
-    fields: &Fields<'_>,
-    broker: &Broker,
-) -> bool {
+pub(crate) fn expects_something(session: &Session, asked: &Asked<'_>, broker: &Broker) -> bool {
     let membership = session.membership.borrow();
     let introduced = || {
         membership
@@ -24,29 +19,21 @@ pub(crate) fn expects_something(
             .any(|lane| lane.broker() == broker.name())
     };
     let joining = || membership.lanes().iter().any(|lane| lane.is_joining());
-    let stands_in = || {
-        let group = fields.value(send_field::GROUP).map(|group| group.text());
-        membership.is_known() || membership.stands_in(&group.unwrap_or_default())
-    };
-    (is_half(fields) && !(introduced() && stands_in()))
-        || (is_request(row, fields) && !(membership.is_requester() && introduced()))
-        || ((is_half(fields) || is_request(row, fields)) && joining())
+    let stands_in = || membership.is_known() || membership.stands_in(&asked.text(Field::Group));
+    (is_half(asked) && !(introduced() && stands_in()))
+        || (is_request(asked) && !(membership.is_requester() && introduced()))
+        || ((is_half(asked) || is_request(asked)) && joining())
 }
 
 /// Has the broker know the producer of a half message before it gets that. One that has not said who it
 /// is yet is known by where it connects from until it does: its group is in the message, and a check
 /// goes to any connection of the group.
-pub(crate) async fn introduce_first(
-    session: &Rc<Session>,
-    broker: &Rc<Broker>,
-    fields: &Fields<'_>,
-) {
-    let group = fields.value(send_field::GROUP).map(|group| group.text());
+pub(crate) async fn introduce_first(session: &Rc<Session>, broker: &Rc<Broker>, asked: &Asked<'_>) {
     let client_id = session.peer().to_string();
     let is_new = session
         .membership
         .borrow_mut()
-        .stand_in(&client_id, &group.unwrap_or_default());
+        .stand_in(&client_id, &asked.text(Field::Group));
     session.charge_declared();
     let master = broker.addresses().master().cloned();
     let lane = master.and_then(|address| lanes::lane_to(session, broker, &address));

@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use memchr::memmem::Finder;
-use remoting_codec::{CommandView, Fields, RequestCode};
-use remoting_transport::Frame;
+use remoting_codec::RequestCode;
 use route_cache::{Broker, Class};
 
 use crate::error::ProcessError;
@@ -22,9 +21,9 @@ use crate::relay;
 use crate::relay::Counted;
 use crate::relay::choose;
 use crate::session::Session;
-use crate::session::request::Request;
+use crate::session::request::{Asked, Incoming, Request};
 use crate::session::requester;
-use crate::table::{Row, TOPIC, send_field};
+use crate::table::Field;
 
 /// Bits of `sysFlag` about transactions (`MessageSysFlag` in the reference), and their value in a half
 /// message.
@@ -40,22 +39,14 @@ const WAITING_MAX: usize = 32 * 1024;
 static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new("REPLY_TO_CLIENT"));
 
-pub(crate) fn process(
-    session: &Rc<Session>,
-    row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    let fields = Fields::read(view.ext_fields(), row.fields)?;
-    if let Some(broker) = choose::known_broker(session, &fields)
-        && !introduction::expects_something(session, row, &fields, &broker)
+pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    if let Some(broker) = choose::known_broker(session, asked)
+        && !introduction::expects_something(session, asked, &broker)
     {
-        let time = session.settings.time(row.patience);
-        match give(session, &broker, row, frame, view, &fields, time) {
-            Err(error)
-                if elsewhere::is_unsent(&error) && elsewhere::may_go(session, row, &fields) =>
-            {
-                session.spawn(Request::new(frame, row), |session, request| {
+        let time = session.settings.time(asked.row.patience);
+        match give(session, &broker, asked, time) {
+            Err(error) if elsewhere::is_unsent(&error) && elsewhere::may_go(session, asked) => {
+                session.spawn(asked.keep(), |session, request| {
                     elsewhere::send(session, request, error)
                 });
             }
@@ -66,14 +57,13 @@ pub(crate) fn process(
         }
         return Ok(());
     }
-    session.spawn(Request::new(frame, row), |session, request| async move {
+    session.spawn(asked.keep(), |session, request| async move {
         let Err(error) = find_and_give(&session, &request).await else {
             return Ok(());
         };
-        let may_go = {
+        let may_go = elsewhere::is_unsent(&error) && {
             let view = request.view()?;
-            let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-            elsewhere::is_unsent(&error) && elsewhere::may_go(&session, request.row, &fields)
+            elsewhere::may_go(&session, &request.asked(&view)?)
         };
         match may_go {
             true => elsewhere::send(session, request, error).await,
@@ -85,18 +75,18 @@ pub(crate) fn process(
 
 /// Has the broker know the producer first, where something will come back to it, and gives it the message.
 async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), ProcessError> {
-    let broker = choose::find_broker(session, request).await?;
-    let (frame, view) = (request.frame(), request.view()?);
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    if is_half(&fields) {
-        introduction::introduce_first(session, &broker, &fields).await;
+    let view = request.view()?;
+    let asked = request.asked(&view)?;
+    let broker = choose::find_broker(session, &asked).await?;
+    if is_half(&asked) {
+        introduction::introduce_first(session, &broker, &asked).await;
     }
-    if is_request(request.row, &fields) {
+    if is_request(&asked) {
         session.membership.borrow_mut().note_requester();
         requester::introduce(session).await;
     }
     let time = session.settings.time(request.row.patience);
-    give(session, &broker, request.row, &frame, &view, &fields, time)?;
+    give(session, &broker, &asked, time)?;
     introduction::introduce(session, &broker);
     Ok(())
 }
@@ -105,12 +95,11 @@ async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), P
 pub(crate) fn give(
     session: &Rc<Session>,
     broker: &Broker,
-    row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-    fields: &Fields<'_>,
+    asked: &Asked<'_>,
     time: Duration,
 ) -> Result<(), ProcessError> {
+    let (row, incoming) = (asked.row, &asked.incoming);
+    let Incoming { frame, view, .. } = incoming;
     // One that has sent something large keeps to that connection until all is answered, so that its messages stay in order.
     let is_bulk = frame.bytes().len() >= BULK_MIN
         || session.bulk.get() > 0
@@ -122,51 +111,48 @@ pub(crate) fn give(
     let connection = broker.connection(class, row.needs_master)?;
     let counted = Counted {
         offset: 0,
-        tag: tag(session, fields, view),
+        tag: tag(session, asked),
         is_bulk,
     };
-    if connection.is_established() || !elsewhere::may_go(session, row, fields) {
+    if connection.is_established() || !elsewhere::may_go(session, asked) {
         let target = || session.clone();
-        return relay::for_target(session, &connection, frame, view, time, counted, target);
+        return relay::for_target(session, &connection, incoming, time, counted, target);
     }
     if view.is_oneway() {
         connection.relay_oneway(frame, view, session.account())?;
         let broker = broker.name().clone();
-        session.spawn(Request::new(frame, row), |session, request| {
+        session.spawn(asked.keep(), |session, request| {
             elsewhere::follow_oneway(session, request, connection, broker)
         });
         return Ok(());
     }
-    relay::for_target(session, &connection, frame, view, time, counted, || {
+    relay::for_target(session, &connection, incoming, time, counted, || {
         Rc::new(elsewhere::Undecided {
             session: session.clone(),
-            request: Request::new(frame, row),
+            request: asked.keep(),
             _held: session.account().hold(frame.bytes().len()),
         })
     })
 }
 
 /// What the message is counted as.
-fn tag(session: &Session, fields: &Fields<'_>, view: &CommandView<'_>) -> Tag {
-    let message_type = message_type(is_half(fields), fields.value(send_field::PROPERTIES));
+fn tag(session: &Session, asked: &Asked<'_>) -> Tag {
+    let message_type = message_type(is_half(asked), asked.value(Field::Properties));
     session
         .metrics
-        .tag_send(fields.value(TOPIC), message_type, view)
+        .tag_send(asked.value(Field::Topic), message_type, asked.view())
 }
 
-pub(crate) fn is_half(fields: &Fields<'_>) -> bool {
-    let flag = fields
-        .value(send_field::SYS_FLAG)
-        .and_then(|flag| flag.int());
-    flag.unwrap_or_default() & TRANSACTION == PREPARED
+pub(crate) fn is_half(asked: &Asked<'_>) -> bool {
+    asked.int(Field::SysFlag).unwrap_or_default() & TRANSACTION == PREPARED
 }
 
-pub(crate) fn is_request(row: &Row, fields: &Fields<'_>) -> bool {
+pub(crate) fn is_request(asked: &Asked<'_>) -> bool {
     // A reply has the property too: it says whom it is for.
     !matches!(
-        row.code,
+        asked.row.code,
         RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2
-    ) && fields
-        .value(send_field::PROPERTIES)
+    ) && asked
+        .value(Field::Properties)
         .is_some_and(|properties| properties.contains(&REPLY_TO_CLIENT))
 }

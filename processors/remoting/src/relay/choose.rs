@@ -2,22 +2,22 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{Fields, RequestCode};
+use remoting_codec::RequestCode;
 use route_cache::{Broker, Class, MOCK_PREFIX, RouteError};
 
 use crate::error::ProcessError;
 use crate::session::Session;
 use crate::session::kind::names_brokers;
-use crate::session::request::Request;
-use crate::table::{BROKER, TOPIC};
+use crate::session::request::Asked;
+use crate::table::Field;
 
 /// The broker that a request is for, if it is known without asking anybody: the listener's, or the
 /// one that the header names.
-pub(crate) fn known_broker(session: &Session, fields: &Fields<'_>) -> Option<Rc<Broker>> {
+pub(crate) fn known_broker(session: &Session, asked: &Asked<'_>) -> Option<Rc<Broker>> {
     if let Some(name) = &session.broker {
         return session.upstream.known_broker(name);
     }
-    let name = fields.value(BROKER)?.text();
+    let name = asked.value(Field::Broker)?.text();
     session.upstream.known_broker(&name)
 }
 
@@ -25,23 +25,18 @@ pub(crate) fn known_broker(session: &Session, fields: &Fields<'_>) -> Option<Rc<
 /// topic has.
 pub(crate) async fn find_broker(
     session: &Session,
-    request: &Request,
+    asked: &Asked<'_>,
 ) -> Result<Rc<Broker>, ProcessError> {
-    let row = request.row;
+    let row = asked.row;
     if let Some(name) = &session.broker {
         return Ok(session.upstream.broker(name).await?);
     }
-    let view = request.view()?;
-    let fields = Fields::read(view.ext_fields(), row.fields)?;
-    let topic = fields
-        .value(TOPIC)
-        .map(|topic| topic.text())
-        .unwrap_or_default();
-    if let Some(name) = fields.value(BROKER) {
-        return named_broker(session, &name.text(), &topic, row.queue_of(&fields)).await;
+    let topic = asked.text(Field::Topic);
+    if let Some(name) = asked.value(Field::Broker) {
+        return named_broker(session, &name.text(), &topic, asked.int(Field::Queue)).await;
     }
     let no_name = |topic: &str| ProcessError::NoBrokerName {
-        field: row.fields.get(BROKER).map_or("bname", |field| field.name),
+        field: row.spec(Field::Broker).map_or("bname", |field| field.name),
         topic: topic.to_owned(),
     };
     // Where there is one broker, it is meant, whatever the topic is or whether it exists.
@@ -55,7 +50,7 @@ pub(crate) async fn find_broker(
     match route.brokers() {
         [only] => Ok(session.upstream.broker(&only.broker_name).await?),
         // The broker detector of a client that names brokers elsewhere: any of them will do.
-        [first, ..] if row.code == RequestCode::GET_MAX_OFFSET && names_brokers(&view) => {
+        [first, ..] if row.code == RequestCode::GET_MAX_OFFSET && names_brokers(asked.view()) => {
             Ok(session.upstream.broker(&first.broker_name).await?)
         }
         _ => Err(no_name(&topic)),

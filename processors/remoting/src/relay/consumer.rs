@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use remoting_codec::Fields;
 use remoting_codec::body::MessageModel;
 use route_cache::{Broker, Connection, UpstreamError};
 
 use crate::error::ProcessError;
+use crate::session::request::Asked;
 use crate::session::{Session, lanes};
-use crate::table::{Row, pull_field};
+use crate::table::Field;
 
 /// The connection that a pull goes over, unless the broker does not know the consumer yet.
 ///
@@ -17,11 +17,10 @@ use crate::table::{Row, pull_field};
 pub(crate) fn connection_now(
     session: &Session,
     broker: &Broker,
-    row: &Row,
-    fields: &Fields<'_>,
+    asked: &Asked<'_>,
 ) -> Result<Option<Rc<Connection>>, UpstreamError> {
-    let membership = session.membership.borrow();
-    let Some(model) = consumer(fields, |group| membership.consumer(group)) else {
+    let (row, membership) = (asked.row, session.membership.borrow());
+    let Some(model) = consumer(asked, |group| membership.consumer(group)) else {
         // The client has not said that it is in the group: the broker decides what that means.
         return broker
             .connection(session.class_of_poll(row.class), row.needs_master)
@@ -46,9 +45,9 @@ pub(crate) fn connection_now(
 pub(crate) async fn connection_later(
     session: &Rc<Session>,
     broker: &Broker,
-    row: &Row,
-    fields: &Fields<'_>,
+    asked: &Asked<'_>,
 ) -> Result<Rc<Connection>, ProcessError> {
+    let row = asked.row;
     let address = broker.addresses().readable().cloned();
     let lane = address.and_then(|address| lanes::lane_to(session, broker, &address));
     let registered = match lane {
@@ -58,13 +57,13 @@ pub(crate) async fn connection_later(
         }
         None => None,
     };
-    let model = consumer(fields, |group| session.membership.borrow().consumer(group));
+    let model = consumer(asked, |group| session.membership.borrow().consumer(group));
     match (model, registered) {
         (Some(MessageModel::Broadcasting), Some(lane)) => Ok(lane),
         _ => Ok(broker.connection(session.class_of_poll(row.class), row.needs_master)?),
     }
 }
 
-fn consumer<T>(fields: &Fields<'_>, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-    find(&fields.value(pull_field::GROUP)?.text())
+fn consumer<T>(asked: &Asked<'_>, find: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    find(&asked.value(Field::Group)?.text())
 }

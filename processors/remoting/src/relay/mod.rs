@@ -7,31 +7,25 @@ pub(crate) mod fan_out;
 use std::rc::Rc;
 use std::time::Duration;
 
-use remoting_codec::{CommandView, Fields, RequestCode};
-use remoting_transport::Frame;
+use remoting_codec::RequestCode;
 use route_cache::{Broker, Class, Connection, RelayTarget, Ticket};
 
 use crate::error::ProcessError;
 use crate::metrics::{Limit, Tag};
 use crate::session::Session;
-use crate::session::request::Request;
+use crate::session::request::{Asked, Incoming};
 use crate::table::Row;
 
 /// Relays to the broker that the header names.
-pub(crate) fn process(
-    session: &Rc<Session>,
-    row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    let fields = Fields::read(view.ext_fields(), row.fields)?;
-    match choose::known_broker(session, &fields) {
-        Some(broker) => to_broker(session, &broker, row, frame, view),
+pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    match choose::known_broker(session, asked) {
+        Some(broker) => to_broker(session, &broker, asked.row, &asked.incoming),
         None => {
-            session.spawn(Request::new(frame, row), |session, request| async move {
-                let broker = choose::find_broker(&session, &request).await?;
-                let (frame, view) = (request.frame(), request.view()?);
-                to_broker(&session, &broker, request.row, &frame, &view)
+            session.spawn(asked.keep(), |session, request| async move {
+                let view = request.view()?;
+                let asked = request.asked(&view)?;
+                let broker = choose::find_broker(&session, &asked).await?;
+                to_broker(&session, &broker, asked.row, &asked.incoming)
             });
             Ok(())
         }
@@ -43,8 +37,7 @@ pub(crate) fn to_broker(
     session: &Rc<Session>,
     broker: &Broker,
     row: &Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
+    incoming: &Incoming<'_>,
 ) -> Result<(), ProcessError> {
     let class = match row.class {
         // Offsets stay in the order in which the client says them.
@@ -57,19 +50,18 @@ pub(crate) fn to_broker(
     };
     let connection = broker.connection(class, row.needs_master)?;
     let time = session.settings.time(row.patience);
-    on_connection(session, &connection, frame, view, time)
+    on_connection(session, &connection, incoming, time)
 }
 
 /// Puts a request into a connection; its answer goes to the client.
 pub(crate) fn on_connection(
     session: &Rc<Session>,
     connection: &Connection,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
+    incoming: &Incoming<'_>,
     time: Duration,
 ) -> Result<(), ProcessError> {
     let counted = Counted::default();
-    for_target(session, connection, frame, view, time, counted, || {
+    for_target(session, connection, incoming, time, counted, || {
         session.clone()
     })
 }
@@ -89,12 +81,12 @@ pub(crate) struct Counted {
 pub(crate) fn for_target<T: RelayTarget + 'static>(
     session: &Session,
     connection: &Connection,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
+    incoming: &Incoming<'_>,
     time: Duration,
     counted: Counted,
     target: impl FnOnce() -> Rc<T>,
 ) -> Result<(), ProcessError> {
+    let Incoming { frame, view, begun } = incoming;
     let account = session.account();
     if view.is_oneway() {
         return Ok(connection.relay_oneway(frame, view, account)?);
@@ -107,7 +99,7 @@ pub(crate) fn for_target<T: RelayTarget + 'static>(
         ));
     };
     let ticket = Ticket {
-        begun: session.begun(),
+        begun: *begun,
         offset: counted.offset,
         tag: counted.tag.0,
         slot,

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode, UpstreamView};
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, UpstreamView};
 use remoting_transport::Frame;
 use route_cache::{Connection, Origin, Outcome, PushTarget, RelayTarget, UpstreamError};
 
+use super::request::Incoming;
 use super::{Session, pushes};
 use crate::answers;
 use crate::error::ProcessError;
@@ -16,12 +17,13 @@ impl Session {
     /// Answers a request with a frame that a broker has answered to it.
     pub(crate) fn pass_on(
         &self,
-        view: &CommandView<'_>,
+        incoming: &Incoming<'_>,
         answer: &Bytes,
     ) -> Result<(), ProcessError> {
+        let view = incoming.view;
         if !view.is_oneway() {
             let answered = UpstreamView::decode_answer(answer)?;
-            self.count_passed_on(view.request_code(), answered.code());
+            self.count_passed_on(view.request_code(), answered.code(), incoming.begun);
             self.outbox()
                 .push_relayed(&Frame::of(answer), &answered, view.opaque());
         }
@@ -51,7 +53,7 @@ impl RelayTarget for Session {
 impl Session {
     fn on_answer(&self, origin: Origin, frame: Frame<'_>, view: &UpstreamView<'_>) {
         self.end_of(&origin);
-        let now = self.upstream.buffers().now();
+        let now = self.now();
         let time = now.saturating_duration_since(origin.ticket.begun);
         self.metrics.answered(origin.code, view.code(), true, time);
         self.slow_log.look(self, origin.code, view.code(), time);

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::answers;
 use crate::metrics::Limit;
 use crate::session::Session;
+use crate::session::request::Incoming;
 
 /// A client that polls and asks nothing else for so long has asked all that it has to.
 const QUIET: Duration = Duration::from_millis(200);
@@ -68,7 +69,7 @@ impl Session {
     /// Has the client go, as soon as it can be done without loss.
     pub fn leave(&self) {
         if self.leaving.since.get().is_none() {
-            let now = self.upstream.buffers().now();
+            let now = self.now();
             self.leaving.since.set(Some(now));
         }
     }
@@ -151,11 +152,7 @@ impl Session {
             return;
         };
         let heard = self.heard().map_or(since, |heard| heard.max(since));
-        let quiet = self
-            .upstream
-            .buffers()
-            .now()
-            .saturating_duration_since(heard);
+        let quiet = self.now().saturating_duration_since(heard);
         // One that is told has no need to be closed while it may still be here.
         let wait = match self.polls() && !self.is_told() {
             true => QUIET,
@@ -174,11 +171,7 @@ impl Session {
         if !self.only_polls() || self.is_told() || self.outbox.is_closed() {
             return;
         }
-        let time = self
-            .upstream
-            .buffers()
-            .now()
-            .saturating_duration_since(since);
+        let time = self.now().saturating_duration_since(since);
         if !self.polls() || time >= RESTLESS {
             self.go();
         }
@@ -204,14 +197,15 @@ impl Session {
     }
 
     /// Keeps a poll of a client that is to go; answers that of one that has gone. False when it is to be served.
-    pub(crate) fn keeps(&self, view: &CommandView<'_>) -> bool {
+    pub(crate) fn keeps(&self, incoming: &Incoming<'_>) -> bool {
+        let view = incoming.view;
         let is_kept = self.gives_up_polls() || (self.is_leaving() && !self.is_told());
         if !is_kept || !view.request_code().is_long_poll() {
             return false;
         }
         let offset = view.ext_fields().value("queueOffset");
         let ticket = Ticket {
-            begun: self.begun(),
+            begun: incoming.begun,
             offset: offset.and_then(|offset| offset.long()).unwrap_or_default(),
             tag: 0,
             slot: Slot::default(),

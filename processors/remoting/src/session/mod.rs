@@ -39,6 +39,7 @@ use crate::session::membership::Membership;
 use crate::session::moved::Moved;
 use crate::session::pushes::Pushes;
 use crate::session::questions::Queries;
+use crate::session::request::Incoming;
 use crate::session::slow_log::SlowLog;
 use crate::settings::Settings;
 
@@ -64,8 +65,6 @@ pub struct Session {
     pub(crate) metrics: Arc<RequestMetrics>,
     slow_log: Rc<SlowLog>,
     pub(crate) outbox: Outbox,
-    /// When the request was read whose task runs now.
-    task_begun: Cell<Option<Instant>>,
     /// When the latest frame came.
     heard: Cell<Option<Instant>>,
     /// Who the client is, as its first frame says it.
@@ -142,7 +141,6 @@ impl Session {
             outbox,
             metrics: counting.requests,
             slow_log: counting.slow_log,
-            task_begun: Cell::new(None),
             heard: Cell::new(None),
             identity: Cell::new(None),
             upstream,
@@ -234,28 +232,22 @@ impl Session {
         }
     }
 
-    /// When what is being served now was read.
-    pub(crate) fn begun(&self) -> Instant {
-        self.task_begun
-            .get()
-            .unwrap_or_else(|| self.upstream.buffers().now())
+    /// The time when the worker last looked at the clock.
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        self.upstream.buffers().now()
     }
 
     /// Counts an answer that Remora gives itself.
     pub(crate) fn count_own(&self, code: RequestCode, result: i32, begun: Instant) {
-        let time = self
-            .upstream
-            .buffers()
-            .now()
-            .saturating_duration_since(begun);
+        let time = self.now().saturating_duration_since(begun);
         self.metrics.answered(code, result, false, time);
         self.slow_log.look(self, code, result, time);
     }
 
     /// Counts an answer that several brokers had a part in.
-    pub(crate) fn count_passed_on(&self, code: RequestCode, result: i32) {
-        let now = self.upstream.buffers().now();
-        let time = now.saturating_duration_since(self.begun());
+    pub(crate) fn count_passed_on(&self, code: RequestCode, result: i32, begun: Instant) {
+        let time = self.now().saturating_duration_since(begun);
         self.metrics.answered(code, result, true, time);
         self.slow_log.look(self, code, result, time);
     }
@@ -300,7 +292,7 @@ impl Session {
         }
         self.received.set(self.received.get() + 1);
         self.work(1);
-        self.heard.set(Some(self.upstream.buffers().now()));
+        self.heard.set(Some(self.now()));
     }
 
     /// The client's turn begins.
@@ -343,9 +335,10 @@ impl Session {
     }
 
     /// Answers a request, unless it wants no answer.
-    pub(crate) fn answer(&self, view: &CommandView<'_>, response: RemotingCommand) {
+    pub(crate) fn answer(&self, incoming: &Incoming<'_>, response: RemotingCommand) {
+        let view = incoming.view;
         self.work(TASK_WORK);
-        self.count_own(view.request_code(), response.code, self.begun());
+        self.count_own(view.request_code(), response.code, incoming.begun);
         if !view.is_oneway() {
             let response = RemotingCommand {
                 opaque: view.opaque(),
@@ -357,7 +350,8 @@ impl Session {
     }
 
     /// Answers a request with why it was not served.
-    pub(crate) fn refuse(&self, view: &CommandView<'_>, error: &ProcessError) {
+    pub(crate) fn refuse(&self, incoming: &Incoming<'_>, error: &ProcessError) {
+        let view = incoming.view;
         let (peer, code) = (self.peer, view.request_code());
         let reason = error.to_string();
         if matches!(error, ProcessError::NoBrokerName { .. }) && notice::no_broker_name_is_due() {
@@ -368,7 +362,7 @@ impl Session {
         }
         let response =
             RemotingCommand::response(error.response_code(), view.opaque(), view.serialize_type());
-        self.answer(view, response.with_remark(reason));
+        self.answer(incoming, response.with_remark(reason));
     }
 
     /// One more request is outstanding.

@@ -34,7 +34,7 @@ impl SlowLog {
             return;
         }
         session.metrics.slow.add(1);
-        let now = session.upstream.buffers().now();
+        let now = session.now();
         let begun = self.second.get();
         if begun.is_none_or(|begun| now.saturating_duration_since(begun) >= Duration::from_secs(1))
         {

@@ -4,8 +4,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use tokio::time::Instant;
-
 use super::request::Request;
 use super::{Session, TASK_WORK};
 use crate::error::ProcessError;
@@ -26,18 +24,6 @@ impl Session {
     ) where
         F: Future<Output = Result<(), ProcessError>> + 'static,
     {
-        self.spawn_since(request, self.begun(), serve);
-    }
-
-    /// The same for a request that came a while ago.
-    pub(crate) fn spawn_since<F>(
-        self: &Rc<Self>,
-        request: Request,
-        begun: Instant,
-        serve: impl FnOnce(Rc<Self>, Request) -> F,
-    ) where
-        F: Future<Output = Result<(), ProcessError>> + 'static,
-    {
         let session = self.clone();
         let held = self.account().hold(request.len() + TASK_BYTES);
         let served = serve(self.clone(), request.clone());
@@ -50,20 +36,15 @@ impl Session {
                 let mut served = pin!(served);
                 poll_fn(|cx| {
                     session.upstream.buffers().stamp();
-                    session.task_begun.set(Some(begun));
-                    let served = served.as_mut().poll(cx);
-                    session.task_begun.set(None);
-                    served
+                    served.as_mut().poll(cx)
                 })
                 .await
             };
-            session.task_begun.set(Some(begun));
             session.end_task();
             session.end();
             if let (Err(error), Ok(view)) = (served, request.view()) {
-                session.refuse(&view, &error);
+                session.refuse(&request.incoming(&view), &error);
             }
-            session.task_begun.set(None);
             session.leave_behind_answer();
         });
     }

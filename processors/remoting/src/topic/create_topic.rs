@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{CommandView, Fields, ResponseCode};
+use remoting_codec::{CommandView, ResponseCode};
 use route_cache::UpstreamError;
 
 use crate::error::ProcessError;
@@ -14,19 +14,15 @@ use crate::relay::choose;
 use crate::relay::fan_out::ask_all;
 use crate::session::Session;
 use crate::session::request::Request;
-use crate::table::{BROKER, TOPIC};
-
-/// Place of `defaultTopic`: the topic whose brokers are meant.
-const KEY_TOPIC: usize = 2;
+use crate::table::Field;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    let text = |place| fields.value(place).map(|value| value.text());
+    let asked = request.asked(&view)?;
     let mut brokers = Vec::new();
-    let key = text(KEY_TOPIC).unwrap_or_default();
-    if session.broker.is_some() || fields.value(BROKER).is_some() {
-        brokers.push(choose::find_broker(&session, &request).await?);
+    let key = asked.text(Field::DefaultTopic);
+    if session.broker.is_some() || asked.value(Field::Broker).is_some() {
+        brokers.push(choose::find_broker(&session, &asked).await?);
     } else if let Ok(route) = session.route(&key).await {
         for data in route.brokers() {
             brokers.push(session.upstream.broker(&data.broker_name).await?);
@@ -36,26 +32,23 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     if view.is_oneway() {
         for broker in brokers {
-            relay::to_broker(&session, &broker, request.row, &request.frame(), &view)?;
+            relay::to_broker(&session, &broker, asked.row, &asked.incoming)?;
         }
         return Ok(());
     }
     let (answers, _held) = ask_all(&session, &request, brokers).await;
     // Whatever has come of it: the next client gets the route as name servers know it now.
-    session
-        .upstream
-        .routes()
-        .changed(&text(TOPIC).unwrap_or_default());
+    session.upstream.routes().changed(&asked.text(Field::Topic));
     let mut success = None;
     for answer in answers {
         let frame = answer?;
         let answered = CommandView::decode(&frame)?;
         if answered.code() != ResponseCode::SUCCESS.0 {
-            session.pass_on(&view, &frame)?;
+            session.pass_on(&asked.incoming, &frame)?;
             return Ok(());
         }
         success = Some(frame);
     }
     let frame = success.ok_or_else(|| UpstreamError::NoBroker(key.as_ref().into()))?;
-    session.pass_on(&view, &frame)
+    session.pass_on(&asked.incoming, &frame)
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use remoting_codec::{CommandView, Fields, Opaque, RemotingCommand, ResponseCode, SerializeType};
+use remoting_codec::{CommandView, Opaque, RemotingCommand, ResponseCode, SerializeType};
 use remoting_transport::Held;
 use route_cache::{Broker, UpstreamError};
 use tokio::sync::oneshot;
@@ -25,7 +25,7 @@ use crate::relay::choose;
 use crate::session::Session;
 use crate::session::questions::Answer;
 use crate::session::request::Request;
-use crate::table::{BROKER, TOPIC};
+use crate::table::Field;
 
 /// The same requests come together while no more than this is between two of them. A client sends them one right after the
 /// other.
@@ -48,28 +48,27 @@ impl From<Result<Bytes, UpstreamError>> for Answer {
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    if session.broker.is_some() || fields.value(BROKER).is_some() {
-        let broker = choose::find_broker(&session, &request).await?;
-        return relay::to_broker(&session, &broker, request.row, &request.frame(), &view);
+    let asked = request.asked(&view)?;
+    if session.broker.is_some() || asked.value(Field::Broker).is_some() {
+        let broker = choose::find_broker(&session, &asked).await?;
+        return relay::to_broker(&session, &broker, asked.row, &asked.incoming);
     }
     if view.is_oneway() {
         // No broker would answer it, and nobody awaits what is found.
         return Ok(());
     }
-    let topic = fields.value(TOPIC).map(|topic| topic.text());
-    let route = session.route(&topic.unwrap_or_default()).await?;
+    let route = session.route(&asked.text(Field::Topic)).await?;
     let mut brokers = Vec::new();
     for data in route.brokers() {
         brokers.push(session.upstream.broker(&data.broker_name).await?);
     }
     if let [only] = &*brokers {
-        return relay::to_broker(&session, only, request.row, &request.frame(), &view);
+        return relay::to_broker(&session, only, asked.row, &asked.incoming);
     }
     match answer(&session, &request, &view, brokers).await? {
-        Answer::Frame(frame) => session.pass_on(&view, &frame),
+        Answer::Frame(frame) => session.pass_on(&asked.incoming, &frame),
         Answer::Joined(joined) => {
-            session.answer(&view, joined);
+            session.answer(&asked.incoming, joined);
             Ok(())
         }
         Answer::Failed(error) => Err(error.into()),

@@ -3,55 +3,47 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{CommandView, Fields, RemotingCommand, ResponseCode};
-use remoting_transport::Frame;
+use remoting_codec::{RemotingCommand, ResponseCode};
 use route_cache::{NameServerError, RouteError, TopicRoute};
 
 use crate::error::ProcessError;
 use crate::session::Session;
 use crate::session::kind;
-use crate::session::request::Request;
-use crate::table::{Row, route_field};
+use crate::session::request::{Asked, Request};
+use crate::table::Field;
 
-pub(crate) fn process(
-    session: &Rc<Session>,
-    row: &'static Row,
-    frame: &Frame<'_>,
-    view: &CommandView<'_>,
-) -> Result<(), ProcessError> {
-    let fields = Fields::read(view.ext_fields(), row.fields)?;
-    let topic = fields.value(route_field::TOPIC).map(|topic| topic.text());
-    if let Some(route) = session.upstream.routes().cached(&topic.unwrap_or_default()) {
-        answer(session, view, &fields, &route);
+pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    if let Some(route) = session.upstream.routes().cached(&asked.text(Field::Topic)) {
+        answer(session, asked, &route);
         return Ok(());
     }
-    session.spawn(Request::new(frame, row), look_up);
+    session.spawn(asked.keep(), look_up);
     Ok(())
 }
 
 async fn look_up(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
-    let fields = Fields::read(view.ext_fields(), request.row.fields)?;
-    let topic = fields.value(route_field::TOPIC).map(|topic| topic.text());
-    let topic = topic.unwrap_or_default();
+    let asked = request.asked(&view)?;
+    let topic = asked.text(Field::Topic);
     let time = session.settings.time(request.row.patience);
     let route = tokio::time::timeout(time, session.route(&topic)).await;
     let late = || RouteError::Unavailable(NameServerError::Unreachable("all are slow".into()));
     let route = route.map_err(|_| late())??;
-    answer(&session, &view, &fields, &route);
+    answer(&session, &asked, &route);
     Ok(())
 }
 
-fn answer(session: &Session, view: &CommandView<'_>, fields: &Fields<'_>, route: &TopicRoute) {
-    let text = |place| fields.value(place).map(|value| value.text());
+fn answer(session: &Session, asked: &Asked<'_>, route: &TopicRoute) {
+    let view = asked.view();
+    let text = |field| asked.value(field).map(|value| value.text());
     // As a name server reads them (`ZoneRouteRPCHook.doAfterResponse`).
-    let zone = text(route_field::ZONE_MODE)
+    let zone = text(Field::ZoneMode)
         .filter(|mode| mode.eq_ignore_ascii_case("true"))
-        .and_then(|_| text(route_field::ZONE_NAME))
+        .and_then(|_| text(Field::ZoneName))
         .filter(|zone| !zone.trim().is_empty());
     let own = kind::uses_own_listeners(session, view);
     let body = route.encoded(&session.advertised, own, zone.as_deref());
     let response =
         RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());
-    session.answer(view, response.with_body(body));
+    session.answer(&asked.incoming, response.with_body(body));
 }
