@@ -1,7 +1,7 @@
 //! `host:port` and `ip:port`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::error::ConfigError;
 
@@ -42,6 +42,12 @@ impl HostPort {
         port.unwrap_or_default()
     }
 
+    /// The host, where it is an IP address.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        let (host, _) = self.0.rsplit_once(':')?;
+        host.trim_matches(['[', ']']).parse().ok()
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -57,7 +63,14 @@ impl fmt::Display for HostPort {
 
 /// An address to listen at.
 pub(super) fn socket_address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
-    let allowed = "an IP address and port such as 0.0.0.0:8080 or [::]:8080";
-    text.parse()
-        .map_err(|_| ConfigError::value(key, text, allowed))
+    text.parse().map_err(|_| {
+        let allowed = "an IP address and port such as 0.0.0.0:8080 or [::]:8080";
+        let is_name = HostPort::parse(key, text).is_ok_and(|at| at.ip().is_none());
+        let remedy = if is_name {
+            "; write the IP address of the host"
+        } else {
+            ""
+        };
+        ConfigError::value(key, text, &format!("{allowed}{remedy}"))
+    })
 }

@@ -33,7 +33,11 @@ impl File {
             let line = shown(line.lines().next().unwrap_or_default().trim());
             let number = number + usize::from(before.ends_with('\n') && !before.is_empty());
             // One line, whatever the value holds.
-            let message = error.message().replace('\n', " ");
+            let mut message = error.message().replace('\n', " ");
+            if message.contains("invalid type: map, expected a sequence") {
+                message = "this table may be given several times: write it in [[two brackets]]"
+                    .to_owned();
+            }
             ConfigError::File(format!("config: {name} line {number}, `{line}`: {message}"))
         })
     }

@@ -1,6 +1,6 @@
 //! Where clients connect.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::address::{HostPort, socket_address};
 use super::error::ConfigError;
@@ -53,7 +53,7 @@ pub(super) fn listeners(
 
 fn listener(given: &Listener) -> Result<ListenerConfig, ConfigError> {
     let advertise = given.advertise.as_deref();
-    let advertise = advertise.map(|text| HostPort::parse("listener.advertise", text));
+    let advertise = advertise.map(|text| advertised("listener.advertise", text));
     let bind = socket_address("listener.bind", &given.bind)?;
     Ok(ListenerConfig {
         bind,
@@ -61,6 +61,16 @@ fn listener(given: &Listener) -> Result<ListenerConfig, ConfigError> {
         vip: vip("listener.bind", bind, given.vip)?,
         proxy_protocol: given.proxy_protocol,
     })
+}
+
+/// An address that clients get to connect to.
+fn advertised(key: &str, text: &str) -> Result<HostPort, ConfigError> {
+    let advertised = HostPort::parse(key, text)?;
+    if advertised.ip().is_some_and(|ip| ip.is_unspecified()) {
+        let allowed = "an address that clients can connect to";
+        return Err(ConfigError::value(key, text, allowed));
+    }
+    Ok(advertised)
 }
 
 /// Where a listener's VIP channel is, if it is wanted.
@@ -86,7 +96,13 @@ fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigErro
             vip,
             proxy_protocol,
         } = listener;
-        if broker.is_empty() || listeners.iter().any(|l| l.broker == *broker) {
+        if broker.is_empty() {
+            return Err(ConfigError::Missing {
+                key: "broker_listener.broker",
+                allowed: "each [[broker_listener]] names the broker that its clients use".into(),
+            });
+        }
+        if listeners.iter().any(|l| l.broker == *broker) {
             let allowed = "the name of a broker that has no other listener";
             return Err(ConfigError::value(
                 "broker_listener.broker",
@@ -96,7 +112,7 @@ fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigErro
         }
         let bind = socket_address("broker_listener.bind", bind)?;
         let advertise = advertise.as_deref();
-        let advertise = advertise.map(|text| HostPort::parse("broker_listener.advertise", text));
+        let advertise = advertise.map(|text| advertised("broker_listener.advertise", text));
         let vip = self::vip("broker_listener.bind", bind, *vip)?;
         listeners.push(BrokerListenerConfig {
             broker: broker.clone(),
@@ -109,34 +125,97 @@ fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigErro
     Ok(listeners)
 }
 
-/// A client's VIP channel must not end at another listener: no advertised port may be another's minus two. Of a shared listener
-/// that has none, clients with a VIP channel go astray anyway.
+/// A client's VIP channel must not lead to another listener: no advertised port may be another's minus two. Clients with a VIP
+/// channel cannot use a shared listener without one anyway.
 fn refuse_vip_collisions(
     listeners: &[ListenerConfig],
     brokers: &[BrokerListenerConfig],
 ) -> Result<(), ConfigError> {
-    let told = |bind: &SocketAddr, advertise: &Option<HostPort>| {
+    let advertised = |bind: &SocketAddr, advertise: &Option<HostPort>| {
         advertise.as_ref().map_or(bind.port(), HostPort::port)
     };
     let shared = listeners.iter().map(|l| {
-        let told = told(&l.bind, &l.advertise);
-        ("listener.bind", l.bind, told, l.vip.is_some())
+        let port = advertised(&l.bind, &l.advertise);
+        ("listener.bind", l.bind, port, l.vip.is_some())
     });
     let own = brokers.iter().map(|l| {
-        let told = told(&l.bind, &l.advertise);
-        ("broker_listener.bind", l.bind, told, true)
+        let port = advertised(&l.bind, &l.advertise);
+        ("broker_listener.bind", l.bind, port, true)
     });
     let all: Vec<_> = shared.chain(own).collect();
     for (key, bind, port, has_vip) in &all {
         let vip = port.checked_sub(VIP_OFFSET).filter(|_| *has_vip);
-        let ends_elsewhere = |(.., told, _): &(_, _, u16, _)| vip == Some(*told);
-        if all.iter().any(ends_elsewhere) {
-            return Err(ConfigError::value(
-                key,
-                bind,
-                "a port that clients do not know as another listener's plus two: some also use the port minus two",
-            ));
+        let other = all.iter().find(|(.., port, _)| vip == Some(*port));
+        if let Some((other, at, port, _)) = other {
+            let allowed = format!(
+                "an address with a usable port: some clients also connect to the port minus two, which clients of {other} {at} use ({port}); choose ports in steps of 10"
+            );
+            return Err(ConfigError::value(key, bind, &allowed));
         }
     }
     Ok(())
+}
+
+/// No two listeners may be at one address and port, the admin listener included.
+///
+/// # Errors
+/// Names the keys of both.
+pub(super) fn refuse_taken_addresses(
+    listeners: &[ListenerConfig],
+    brokers: &[BrokerListenerConfig],
+    admin: Option<SocketAddr>,
+) -> Result<(), ConfigError> {
+    let shared = listeners.iter().map(|l| ("listener", l.bind, l.vip));
+    let own = brokers.iter().map(|l| ("broker_listener", l.bind, l.vip));
+    let mut taken: Vec<(String, SocketAddr)> = Vec::new();
+    for (table, bind, vip) in shared.chain(own) {
+        let vip = vip.map(|vip| (format!("{table}.vip"), vip));
+        taken.extend([(format!("{table}.bind"), bind)].into_iter().chain(vip));
+    }
+    taken.extend(admin.map(|admin| ("admin".to_owned(), admin)));
+    for (number, (key, at)) in taken.iter().enumerate() {
+        let before = taken.iter().take(number);
+        let mut overlapping = before.filter(|(_, other)| overlap(*at, *other));
+        if let Some((other, there)) = overlapping.next() {
+            let allowed = format!("a free address: {other} listens at {there}");
+            return Err(ConfigError::value(key, at, &allowed));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kernel refuses to listen at both. Port 0 is any free port. `[::]` is all IPv4 addresses too, as Linux has it
+/// unless `net.ipv6.bindv6only` is set.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let covers = |all: IpAddr, ip: IpAddr| {
+        all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4() || ip.is_unspecified())
+    };
+    one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_overlap_with_the_addresses_that_they_cover() {
+        for (one, other, expected) in [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:1", "127.0.0.2:1", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("0.0.0.0:0", "0.0.0.0:0", false),
+            ("0.0.0.0:1", "127.0.0.1:1", true),
+            ("0.0.0.0:1", "[::1]:1", false),
+            ("[::]:1", "[::1]:1", true),
+            ("[::]:1", "127.0.0.1:1", true),
+            ("[::]:1", "0.0.0.0:1", true),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
+        ] {
+            let [a, b] = [one, other].map(|text| text.parse().unwrap());
+            assert_eq!(overlap(a, b), expected, "{one} {other}");
+            assert_eq!(overlap(b, a), expected, "{other} {one}");
+        }
+    }
 }

@@ -142,12 +142,14 @@ impl Config {
 
     fn build(file: File, credentials: Option<Credentials>) -> Result<Self, ConfigError> {
         let (listeners, broker_listeners) = listeners::listeners(&file)?;
+        let admin = admin(&file)?;
+        listeners::refuse_taken_addresses(&listeners, &broker_listeners, admin)?;
         let Metrics { topics, groups } = file.metrics.clone();
         Ok(Self {
             name_servers: name_servers(&file)?,
             listeners,
             broker_listeners,
-            admin: admin(&file)?,
+            admin,
             workers: workers(&file)?,
             log: log::log(&file)?,
             upstream: UpstreamConfig {

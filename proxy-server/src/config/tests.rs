@@ -185,7 +185,7 @@ fn a_vip_channel_may_not_end_at_another_listener() {
     ] {
         let refusal = refusal(&with(&listeners));
         assert!(refusal.starts_with("broker_listener.bind: "), "{refusal}");
-        assert!(refusal.contains("plus two"), "{refusal}");
+        assert!(refusal.contains("port minus two"), "{refusal}");
     }
     // What counts is what clients are told.
     let apart = [
@@ -204,7 +204,10 @@ fn a_vip_channel_may_not_end_at_another_listener() {
             "name_servers = [\"a:1\"]\nbroker_addresses = \"some\"",
             "broker_addresses: \"some\"",
         ),
-        (&with(&[listener("", 1)]), "broker_listener.broker: \"\""),
+        (
+            &with(&[listener("", 1)]),
+            "broker_listener.broker is not set",
+        ),
     ] {
         let refusal = refusal(text);
         assert!(refusal.starts_with(key), "{refusal}");
@@ -298,6 +301,73 @@ fn a_shared_listener_may_have_a_vip_channel() {
     let apart = listener(8080, "vip = true\nadvertise = \"mq:80\"") + &listener(8076, "");
     let (args, _file) = with_file(&with(&apart));
     assert!(Config::load(&args).is_ok());
+}
+
+#[test]
+fn two_listeners_at_one_address_are_refused_with_both_keys() {
+    let listener = |bind: &str| format!("[[listener]]\nbind = \"{bind}\"\n");
+    let own = |bind: &str| format!("[[broker_listener]]\nbroker = \"b\"\nbind = \"{bind}\"\n");
+    let vip = listener("0.0.0.0:8080") + "vip = true\n";
+    for (text, key, other) in [
+        (
+            listener("0.0.0.0:8080") + &listener("0.0.0.0:8080"),
+            "listener.bind: \"0.0.0.0:8080\"",
+            "listener.bind listens at 0.0.0.0:8080",
+        ),
+        (
+            listener("0.0.0.0:8080") + &listener("127.0.0.1:8080"),
+            "listener.bind: \"127.0.0.1:8080\"",
+            "listener.bind listens at 0.0.0.0:8080",
+        ),
+        (
+            listener("[::]:8080") + &own("127.0.0.1:8080"),
+            "broker_listener.bind: \"127.0.0.1:8080\"",
+            "listener.bind listens at [::]:8080",
+        ),
+        (
+            "admin = \"127.0.0.1:8078\"\n".to_owned() + &vip,
+            "admin: \"127.0.0.1:8078\"",
+            "listener.vip listens at 0.0.0.0:8078",
+        ),
+    ] {
+        let refusal = refusal(&format!("name_servers = [\"a:1\"]\n{text}"));
+        assert!(
+            refusal.starts_with(key) && refusal.ends_with(other),
+            "{refusal}"
+        );
+    }
+    // As the start has it without a file, with the default listener.
+    let args = Args {
+        admin: Some("127.0.0.1:8080".to_owned()),
+        ..args("a:1")
+    };
+    assert!(Config::load(&args).is_err());
+    let free = listener("127.0.0.1:0") + &listener("127.0.0.1:0") + &listener("127.0.0.1:8080");
+    let (args, _file) = with_file(&format!(
+        "name_servers = [\"a:1\"]\nadmin = \"[::1]:8080\"\n{free}"
+    ));
+    assert!(Config::load(&args).is_ok());
+}
+
+#[test]
+fn a_refusal_of_an_address_says_what_to_write() {
+    let with = |text: &str| refusal(&format!("name_servers = [\"a:1\"]\n{text}"));
+    let name = with("[[listener]]\nbind = \"localhost:9876\"\n");
+    assert!(
+        name.starts_with("listener.bind: \"localhost:9876\""),
+        "{name}"
+    );
+    assert!(name.ends_with("write the IP address of the host"), "{name}");
+    for advertise in ["0.0.0.0:8080", "[::]:8080"] {
+        let refusal = with(&format!("[[listener]]\nadvertise = \"{advertise}\"\n"));
+        assert!(refusal.starts_with("listener.advertise: "), "{refusal}");
+        assert!(
+            refusal.ends_with("that clients can connect to"),
+            "{refusal}"
+        );
+    }
+    let one = with("[listener]\nbind = \"0.0.0.0:8080\"\n");
+    assert!(one.ends_with("write it in [[two brackets]]"), "{one}");
 }
 
 #[test]

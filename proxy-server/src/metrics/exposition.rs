@@ -368,7 +368,7 @@ impl Scrape {
         let stats = self.proxy.routes.stats();
         let help = "Topics whose routes are kept";
         out.gauge("rocketmq_proxy_routes", help, stats.topics as f64)?;
-        let help = "Age of the route that was loaded longest ago";
+        let help = "Age of the cached route that was loaded longest ago; a route is loaded again when a client asks for it, so a topic that is no longer used raises this";
         out.gauge(
             "rocketmq_proxy_route_oldest_seconds",
             help,

@@ -5,20 +5,41 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore};
 
 use super::{TlsError, provider, validity};
 use crate::config::CertificateConfig;
+
+/// A file, and the key of the configuration that names it.
+#[derive(Clone, Debug)]
+pub(super) struct NamedFile {
+    pub(super) key: String,
+    path: PathBuf,
+}
+
+impl NamedFile {
+    pub(super) fn new(key: impl Into<String>, path: &Path) -> Self {
+        Self {
+            key: key.into(),
+            path: path.to_owned(),
+        }
+    }
+
+    /// The path, as text.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
 
 /// A value and the files that it was read from. A scan compares the targets of links, not the links,
 /// so that a folder that Kubernetes swaps is noticed like any other change.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
-    files: Vec<PathBuf>,
-    read: fn(&[PathBuf]) -> Result<T, TlsError>,
+    files: Vec<NamedFile>,
+    read: fn(&[NamedFile]) -> Result<T, TlsError>,
     value: T,
     /// The files when they were read last, well or badly.
     tried: Stamp,
@@ -31,8 +52,8 @@ type Stamp = Vec<Option<[i64; 7]>>;
 
 impl<T: Checked> Watched<T> {
     pub(super) fn read(
-        files: Vec<PathBuf>,
-        read: fn(&[PathBuf]) -> Result<T, TlsError>,
+        files: Vec<NamedFile>,
+        read: fn(&[NamedFile]) -> Result<T, TlsError>,
     ) -> Result<Self, TlsError> {
         // Taken before: what changes meanwhile is read again.
         let stamp = stamp(&files);
@@ -50,9 +71,9 @@ impl<T: Checked> Watched<T> {
         &self.value
     }
 
-    /// How it is called in what is said about it.
+    /// The path of the first of its files.
     pub(super) fn name(&self) -> String {
-        self.files.first().map(display).unwrap_or_default()
+        self.files.first().map(NamedFile::name).unwrap_or_default()
     }
 
     /// Reads the files again if they have changed, and have not since the last scan: two files are seldom written at once.
@@ -70,9 +91,9 @@ impl<T: Checked> Watched<T> {
     }
 }
 
-fn stamp(files: &[PathBuf]) -> Stamp {
-    let stamp = |file: &PathBuf| {
-        let found = fs::metadata(file).ok()?;
+fn stamp(files: &[NamedFile]) -> Stamp {
+    let stamp = |file: &NamedFile| {
+        let found = fs::metadata(&file.path).ok()?;
         Some([
             found.dev().cast_signed(),
             found.ino().cast_signed(),
@@ -99,42 +120,73 @@ pub(super) struct Pair {
     pub(super) key: Arc<CertifiedKey>,
     /// When the first certificate of the chain ends to be valid, in seconds since 1970.
     pub(super) not_after: i64,
-    file: PathBuf,
+    file: NamedFile,
 }
 
 impl Pair {
-    pub(super) fn watch(config: &CertificateConfig) -> Result<Watched<Self>, TlsError> {
-        let files = vec![config.certificate.clone(), config.key.clone()];
+    /// The pair that the keys `certificate` and `key` of that table name.
+    pub(super) fn watch(
+        table: &str,
+        config: &CertificateConfig,
+    ) -> Result<Watched<Self>, TlsError> {
+        let files = vec![
+            NamedFile::new(format!("{table}.certificate"), &config.certificate),
+            NamedFile::new(format!("{table}.key"), &config.key),
+        ];
         Watched::read(files, |files| match files {
             [certificate, key] => Self::read(certificate, key),
-            _ => Err(TlsError::new("", "a pair has two files")),
+            _ => Err(TlsError::of_key("", "a pair has two files")),
         })
     }
 
-    fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+    fn read(certificate: &NamedFile, key: &NamedFile) -> Result<Self, TlsError> {
         let chain = certificates(certificate)?;
         let not_after = chain.iter().map(|one| validity::not_after(one));
         let not_after: Option<Vec<_>> = not_after.collect();
         let not_after = not_after.and_then(|all| all.into_iter().min());
-        let not_after = not_after
-            .ok_or_else(|| TlsError::new(display(certificate), "has what is no certificate"))?;
+        let not_after =
+            not_after.ok_or_else(|| TlsError::new(certificate, "has what is no certificate"))?;
         // Nothing of a key's file is ever shown.
-        let unread = |_| TlsError::new(display(key), "has no key in PEM that is not encrypted");
-        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(unread)?;
-        let key = CertifiedKey::from_der(chain, key, &provider())
-            .map_err(|error| TlsError::new(display(certificate), error))?;
+        let unread = |_| TlsError::new(key, "has no key in PEM that is not encrypted");
+        let der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(unread)?;
+        let signing = provider().key_provider.load_private_key(der);
+        let signing = signing.map_err(|_| {
+            TlsError::new(key, "has a key of a kind that is not supported: take RSA with 2048 bits or more, ECDSA P-256 or P-384, or Ed25519")
+        })?;
+        let pair = CertifiedKey::new(chain, signing);
+        match pair.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => {
+                let other = format!(
+                    "is not the key of the certificate in {} ({})",
+                    certificate.name(),
+                    certificate.key
+                );
+                return Err(TlsError::new(key, other));
+            }
+            Err(error) => return Err(TlsError::new(certificate, unusable(&error))),
+        }
         Ok(Self {
-            key: Arc::new(key),
+            key: Arc::new(pair),
             not_after,
-            file: certificate.to_owned(),
+            file: certificate.clone(),
         })
+    }
+}
+
+/// The error of a certificate that cannot be used, with the remedy for the most frequent one.
+fn unusable(error: &Error) -> String {
+    let text = error.to_string();
+    match text.contains("UnsupportedCertVersion") {
+        true => "is a certificate of X.509 version 1: make one of version 3 (openssl x509 -req with -extfile)".to_owned(),
+        false => text,
     }
 }
 
 impl Checked for Pair {
     fn check(&self) -> Result<(), TlsError> {
         if validity::is_over(self.not_after) {
-            return Err(TlsError::new(display(&self.file), "has expired"));
+            return Err(TlsError::new(&self.file, "has expired"));
         }
         Ok(())
     }
@@ -148,14 +200,15 @@ pub(super) struct Authorities {
 }
 
 impl Authorities {
-    pub(super) fn watch(file: &Path) -> Result<Watched<Arc<Self>>, TlsError> {
-        Watched::read(vec![file.to_owned()], |files| {
+    /// The authorities in the file that the key names.
+    pub(super) fn watch(key: &str, file: &Path) -> Result<Watched<Arc<Self>>, TlsError> {
+        Watched::read(vec![NamedFile::new(key, file)], |files| {
             let mut roots = RootCertStore::empty();
             let mut all = Vec::new();
             for file in files {
                 for certificate in certificates(file)? {
                     let added = roots.add(certificate.clone());
-                    added.map_err(|error| TlsError::new(display(file), error))?;
+                    added.map_err(|error| TlsError::new(file, unusable(&error)))?;
                     all.push(certificate);
                 }
             }
@@ -180,20 +233,16 @@ impl Checked for Arc<Authorities> {
 }
 
 /// The certificates of a file, in their order; at least one.
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(file)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let all = all.map_err(|error| TlsError::new(display(file), error))?;
+    let all = all.map_err(|error| TlsError::new(file, error))?;
     if all.is_empty() {
-        return Err(TlsError::new(display(file), "has no certificate in PEM"));
+        return Err(TlsError::new(file, "has no certificate in PEM"));
     }
     Ok(all)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(file).map_err(|error| TlsError::new(display(file), error))
-}
-
-fn display(file: impl AsRef<Path>) -> String {
-    file.as_ref().display().to_string()
+fn read(file: &NamedFile) -> Result<Vec<u8>, TlsError> {
+    fs::read(&file.path).map_err(|error| TlsError::new(file, error))
 }

@@ -1,4 +1,4 @@
-//! TLS to clients, and to brokers and name servers: certificates from files, read anew when these change.
+//! TLS to clients, and to brokers and name servers: certificates from files, read again when these change.
 
 mod files;
 mod server;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tracing::{info, warn};
 
 use crate::config::Config;
-use files::{Checked, Watched};
+use files::{Checked, NamedFile, Watched};
 use upstream::ToServers;
 
 pub(crate) use server::ServerTls;
@@ -23,18 +23,24 @@ pub(crate) use server::ServerTls;
 /// How often files are scanned. A change is read at the second scan that sees it.
 const SCAN_PERIOD: Duration = Duration::from_secs(2);
 
-/// What is wrong with a file.
+/// A file that cannot be used.
 #[derive(Debug, Error)]
-#[error("{file}: {reason}")]
+#[error("{place}: {reason}")]
 pub(crate) struct TlsError {
-    file: String,
+    /// The key of the configuration, and the file that it names.
+    place: String,
     reason: String,
 }
 
 impl TlsError {
-    fn new(file: impl Into<String>, reason: impl ToString) -> Self {
+    fn new(file: &NamedFile, reason: impl ToString) -> Self {
+        Self::of_key(&format!("{}: {}", file.key, file.name()), reason)
+    }
+
+    /// An error that is no file's.
+    fn of_key(key: &str, reason: impl ToString) -> Self {
         Self {
-            file: file.into(),
+            place: key.to_owned(),
             reason: reason.to_string(),
         }
     }
@@ -56,7 +62,7 @@ impl Tls {
     /// Reads every file that the configuration names.
     ///
     /// # Errors
-    /// Names a file that cannot be used.
+    /// Names a file that cannot be used, and its key.
     pub(crate) fn load(config: &Config) -> Result<Self, TlsError> {
         let to_clients = config.tls.as_ref().map(ServerTls::load).transpose()?;
         let to_servers = config.upstream_tls.as_ref();
@@ -119,7 +125,7 @@ impl Tls {
         let _ = tokio::task::spawn_blocking(move || this.scan()).await;
     }
 
-    /// Reads anew what has changed.
+    /// Reads again what has changed.
     fn scan(&self) {
         let mut scan = Scan::default();
         if let Some(to_clients) = &self.to_clients {
@@ -144,7 +150,7 @@ impl Scan {
         match watched.scan() {
             None => false,
             Some(Ok(())) => {
-                info!(file = watched.name(), "read anew");
+                info!(file = watched.name(), "file read again");
                 true
             }
             Some(Err(error)) => {

@@ -19,6 +19,9 @@ use super::files::{Authorities, Pair, Watched};
 use super::{Scan, TlsError, provider};
 use crate::config::{ClientAuth, TlsConfig};
 
+/// The key that names the authorities of clients' certificates.
+const CLIENT_CA: &str = "tls.client_ca";
+
 /// The certificates that clients are shown, and what is asked of theirs.
 #[derive(Debug)]
 pub(crate) struct ServerTls {
@@ -36,11 +39,12 @@ struct Files {
 
 impl ServerTls {
     pub(super) fn load(config: &TlsConfig) -> Result<Self, TlsError> {
-        let pairs = config.certificates.iter().map(Pair::watch);
+        let pairs = config.certificates.iter();
+        let pairs = pairs.map(|pair| Pair::watch("tls.certificate", pair));
         let authorities = match &config.client_auth {
             ClientAuth::None => None,
-            ClientAuth::Optional(file) => Some((Authorities::watch(file)?, false)),
-            ClientAuth::Required(file) => Some((Authorities::watch(file)?, true)),
+            ClientAuth::Optional(file) => Some((Authorities::watch(CLIENT_CA, file)?, false)),
+            ClientAuth::Required(file) => Some((Authorities::watch(CLIENT_CA, file)?, true)),
         };
         let files = Files {
             pairs: pairs.collect::<Result<_, _>>()?,
@@ -94,7 +98,7 @@ impl Files {
     fn build(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::new("tls", error))?;
+            .map_err(|error| TlsError::of_key("tls", error))?;
         let builder = match &self.authorities {
             None => builder.with_no_client_auth(),
             Some((authorities, required)) => {
@@ -105,7 +109,8 @@ impl Files {
                     false => verifier.allow_unauthenticated(),
                 };
                 let verifier = verifier.build();
-                let unusable = |error| TlsError::new(authorities.name(), error);
+                let place = format!("{CLIENT_CA}: {}", authorities.name());
+                let unusable = |error| TlsError::of_key(&place, error);
                 builder.with_client_cert_verifier(verifier.map_err(unusable)?)
             }
         };

@@ -296,6 +296,74 @@ async fn a_bad_pair_changes_nothing() {
     connect(&tls, &client, "a").await.unwrap();
 }
 
+#[test]
+fn an_error_names_the_key_and_the_file() {
+    let authority = Authority::new();
+    let (good, other) = (authority.issue("a"), authority.issue("b"));
+    let absent = Path::new("/absent").to_owned();
+    let folder = TempDir::new().unwrap();
+    let mismatched = CertificateConfig {
+        certificate: folder.path().join("tls.crt"),
+        key: folder.path().join("tls.key"),
+    };
+    fs::write(&mismatched.certificate, &good.certificate).unwrap();
+    fs::write(&mismatched.key, &other.key).unwrap();
+    let mounted = Mounted::new(&good).config();
+    let no_certificate = CertificateConfig {
+        certificate: absent.clone(),
+        ..mismatched.clone()
+    };
+    let no_key = CertificateConfig {
+        key: absent.clone(),
+        ..mismatched.clone()
+    };
+    let load = |pair: &CertificateConfig, client_auth| {
+        let config = TlsConfig {
+            required: true,
+            client_auth,
+            certificates: vec![pair.clone()],
+        };
+        ServerTls::load(&config)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    let key_file = mismatched.key.display();
+    for (pair, expected) in [
+        (
+            &no_certificate,
+            "tls.certificate.certificate: /absent: No such file".to_owned(),
+        ),
+        (
+            &no_key,
+            "tls.certificate.key: /absent: No such file".to_owned(),
+        ),
+        (
+            &mismatched,
+            format!("tls.certificate.key: {key_file}: is not the key of the certificate in "),
+        ),
+    ] {
+        let error = load(pair, ClientAuth::None);
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    let error = load(&mounted, ClientAuth::Required(absent.clone()));
+    assert!(error.starts_with("tls.client_ca: /absent: "), "{error}");
+    for (verify, pair, key) in [
+        (Verify::Full(absent), None, "upstream_tls.ca"),
+        (Verify::None, Some(no_key), "upstream_tls.key"),
+    ] {
+        let config = UpstreamTlsConfig {
+            verify,
+            certificate: pair,
+        };
+        let error = ToServers::load(&config)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with(&format!("{key}: /absent: ")), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn clients_show_certificates_where_they_are_asked_to() {
     let (ours, theirs) = (Authority::new(), Authority::new());
@@ -435,7 +503,8 @@ fn a_file_that_cannot_be_used_is_named_and_no_key_is_shown() {
         certificates: vec![config.clone()],
     });
     let error = error.unwrap_err().to_string();
-    assert!(error.starts_with(config.key.to_str().unwrap()), "{error}");
+    let named = format!("tls.certificate.key: {}: ", config.key.display());
+    assert!(error.starts_with(&named), "{error}");
     let secret = issued.key.lines().nth(1).unwrap();
     assert!(!error.contains(secret));
     let tls = required(vec![Mounted::new(&issued).config()], ClientAuth::None);

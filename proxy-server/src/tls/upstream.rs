@@ -39,14 +39,16 @@ struct Files {
 impl ToServers {
     pub(super) fn load(config: &UpstreamTlsConfig) -> Result<Self, TlsError> {
         let (authorities, verify_host) = match &config.verify {
-            Verify::Full(file) => (Some(Authorities::watch(file)?), true),
-            Verify::Ca(file) => (Some(Authorities::watch(file)?), false),
+            Verify::Full(file) => (Some(Authorities::watch("upstream_tls.ca", file)?), true),
+            Verify::Ca(file) => (Some(Authorities::watch("upstream_tls.ca", file)?), false),
             Verify::None => (None, false),
         };
+        let pair = config.certificate.as_ref();
+        let pair = pair.map(|pair| Pair::watch("upstream_tls", pair));
         let files = Files {
             authorities,
             verify_host,
-            pair: config.certificate.as_ref().map(Pair::watch).transpose()?,
+            pair: pair.transpose()?,
         };
         Ok(Self {
             tls: UpstreamTls::new(files.build()?),
@@ -93,7 +95,7 @@ impl Files {
     fn build(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::new("upstream_tls", error))?;
+            .map_err(|error| TlsError::of_key("upstream_tls", error))?;
         let verifier: Arc<dyn ServerCertVerifier> = match &self.authorities {
             None => Arc::new(Unverified(provider())),
             Some(authorities) => Arc::new(Verified {
