@@ -30,7 +30,7 @@ How it is measured: [README.md](README.md).
 ";
 
 /// Where the notes begin.
-const NOTES: &str = "## What is not reached, and why";
+const NOTES: &str = "## Goals that are missed, and why";
 
 const NO_NOTES: &str = "Nothing yet.\n";
 
@@ -71,7 +71,7 @@ impl Section {
             machine::remora()
         );
         if !self.peers.is_empty() {
-            text.push_str(&format!("Beside it: {}.\n", self.peers.join("; ")));
+            text.push_str(&format!("Compared with: {}.\n", self.peers.join("; ")));
         }
         text.push_str(&format!(
             "On {}.\n{}\n\n{}",
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_run_replaces_its_section_only() {
         let first = renewed("", "memory", "## Memory\nold");
-        assert!(first.ends_with("## What is not reached, and why\n\nNothing yet.\n"));
+        assert!(first.ends_with("## Goals that are missed, and why\n\nNothing yet.\n"));
         let noted = first.replace("Nothing yet.", "Much.");
         let second = renewed(&noted, "side-by-side", "## Side by side\nfigures");
         let third = renewed(&second, "memory", "## Memory\nnew");

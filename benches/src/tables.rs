@@ -72,7 +72,7 @@ pub fn outcomes(all: &[Outcome]) -> String {
             outcome.verdict().to_owned(),
         ]
     });
-    let heads = ["shape", "figure", "median (quarters)", "to reach", ""];
+    let heads = ["shape", "figure", "median (quartiles)", "goal", ""];
     table(&heads, &rows.collect::<Vec<_>>())
 }
 

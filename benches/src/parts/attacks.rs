@@ -239,10 +239,10 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     ];
     Section {
         part: "attacks",
-        title: "What others notice of an attack".to_owned(),
+        title: "The effect of attacks on other clients".to_owned(),
         peers: vec![format!("HAProxy {} (TCP, two threads)", haproxy_version()?)],
         method: options.method(
-            "16 connections that send 128 bytes and wait, on one sink, while others do what clients do not.",
+            "16 connections that send 128 bytes and wait, on one sink, during each attack.",
         ),
         body: format!(
             "{}\n{}",

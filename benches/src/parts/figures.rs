@@ -17,7 +17,7 @@ use crate::stack::{Sinks, Target};
 use crate::tables;
 
 const COUNTED: &str = "Remora";
-const UNCOUNTED: &str = "without figures";
+const UNCOUNTED: &str = "without metrics";
 
 /// What they may cost of a request's CPU time.
 const MOST: f64 = 1.03;
@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         .filter_map(|one| {
             Some(Outcome {
                 shape: one.shape.name(),
-                what: "CPU, with figures / without".to_owned(),
+                what: "CPU, with metrics / without".to_owned(),
                 figure: one.ratio(COUNTED, UNCOUNTED, Metric::ProxyCpu)?,
                 bound: Bound::AtMost(MOST),
             })
@@ -61,10 +61,10 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         .collect();
     Section {
         part: "figures",
-        title: "What figures cost".to_owned(),
+        title: "The cost of metrics".to_owned(),
         peers: Vec::new(),
         method: options.method(
-            "one sink; the other build counts nothing and does not look at the time for that (`--cfg uncounted`). Medians of the ratio within a round, quarters in brackets.",
+            "one sink; the other build counts nothing and does not read the clock for it (`--cfg uncounted`). Medians of the ratio within a round, quartiles in brackets.",
         ),
         body: format!(
             "{}\nCPU time of the proxy per request, µs:\n\n{}",

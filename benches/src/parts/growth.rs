@@ -78,7 +78,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     remora.stop(&[""])?;
     Section {
         part: "growth",
-        title: "The cost of a request where there is more of everything".to_owned(),
+        title: "The cost of a request with many connections, topics and groups".to_owned(),
         peers: Vec::new(),
         method: options.method(
             "on one sink broker. Topics and groups: 64 connections. Sends of 128 bytes; where groups grow, pulls of \

@@ -152,8 +152,8 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         peers: vec![format!("HAProxy {} (TCP, two threads)", haproxy_version()?)],
         method: format!(
             "{} clients in {GROUPS} groups on one sink broker, a heartbeat every {} s, watched for {} s. At the start \
-             each connects, asks for a route and registers, all at once; one that gets an error tries again. HAProxy's come \
-             {AT_ONCE} at a time, and only what they cost while idle is looked at.",
+             each connects, asks for a route and registers, all at once; one that gets an error tries again. HAProxy's connect \
+             {AT_ONCE} at a time, and only their cost while idle is measured.",
             options.clients,
             HEARTBEAT.as_secs(),
             options.watch

@@ -63,8 +63,8 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         peers: Vec::new(),
         method: format!(
             "{} clients in {GROUPS} groups, each with a lane to one sink broker; then 64 connections that pull 12 KB \
-             for {} s; then {DEAF} that ask for {ASKED} such answers each and read none. Memory before is that after {WARM_UP} clients have come and gone, or pulled for a moment; memory \
-             afterwards is looked at for {} s.",
+             for {} s; then {DEAF} that ask for {ASKED} such answers each and read none. Memory before is measured after \
+             {WARM_UP} clients have connected and left, or pulled for a moment; memory afterwards is measured for {} s.",
             options.clients,
             PULLING.as_secs(),
             AFTER.as_secs()

@@ -77,7 +77,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
             format!("HAProxy {} (TCP, two threads)", haproxy_version()?),
         ],
         method: options.method(&format!(
-            "figures are medians, quarters in brackets; a pull answers {pulled} bytes."
+            "figures are medians, quartiles in brackets; a pull returns {pulled} bytes."
         )),
         body: body(&measured, true, PLOT),
     }
@@ -89,7 +89,7 @@ pub(super) fn body(measured: &[Measured], real: bool, plot: &str) -> String {
     let all = outcomes(measured, real);
     let reached = all.iter().filter(|one| one.verdict() == "reached").count();
     let mut text = format!(
-        "![requests per second and CPU time]({plot})\n\n### What is asked: {reached} of {} reached\n\n{}",
+        "![requests per second and CPU time]({plot})\n\n### Goals: {reached} of {} reached\n\n{}",
         all.len(),
         tables::outcomes(&all)
     );

@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         part: "sinks",
         title: "On brokers that answer at once".to_owned(),
         peers: vec![format!("HAProxy {} (TCP, two threads)", haproxy_version()?)],
-        method: options.method("figures are medians, quarters in brackets."),
+        method: options.method("figures are medians, quartiles in brackets."),
         body: text,
     }
     .publish(&options.results)

@@ -64,11 +64,11 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         part: "tls",
         title: title.to_owned(),
         peers: vec![format!(
-            "HAProxy {} (TCP, two threads, takes TLS off)",
+            "HAProxy {} (TCP, two threads, terminates TLS)",
             haproxy_version()?
         )],
         method: options.method(
-            "one sink; TLS 1.3 and a certificate with a P-256 key, connections made before; figures are medians, quarters in brackets.",
+            "one sink; TLS 1.3 and a certificate with a P-256 key, connections made before; figures are medians, quartiles in brackets.",
         ),
         body: body(&measured, false, PLOT),
     }

@@ -55,9 +55,9 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     }
     Section {
         part: "variants",
-        title: "Other ways".to_owned(),
+        title: "Variants".to_owned(),
         peers: Vec::new(),
-        method: options.method("ratios within a round to the first of a table, their medians, quarters in brackets."),
+        method: options.method("ratios within a round to the first of a table, their medians, quartiles in brackets."),
         body: format!(
             "{}\nA relay of 200 lines that only replaces opaques (`src/relay.rs`), with a runtime on each core, and with one \
              runtime of two threads:\n\n{}",
