@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::{
     java::Java,
+    program::Program,
     proxy_process::remora_binary,
     rocketmq::Cluster,
     suite::{is_selected, report},
@@ -24,7 +25,7 @@ use crate::{
 };
 
 pub use features::{OFFSET_COMMIT_WAIT, SHARED, send_in_mode, send_orderly};
-pub use run::{ClientBuilder, Program, Run};
+pub use run::{ClientBuilder, Run};
 
 /// What a feature does on one of the ways.
 pub type FeatureFn = fn(&Run<'_>) -> Result<()>;

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    compare::Program,
     process::mortal,
+    program::Program,
     workspace::{crate_dir, target_dir},
 };
 

@@ -20,6 +20,7 @@ pub mod network;
 pub mod pop;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod proxy_process;
 pub mod python;
 pub mod raw;

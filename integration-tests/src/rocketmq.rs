@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub use admin::Admin;
-pub use layout::{Key, Layout, ROOT, tools_file};
+pub use layout::{Key, Layout, QUEUES_PER_BROKER, ROOT, tools_file};
 pub use server::Server;
 
 /// Virtual machines that start together on few cores.

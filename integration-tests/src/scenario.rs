@@ -11,18 +11,15 @@ use anyhow::{Result, ensure};
 use parking_lot::Mutex;
 
 use crate::{
-    compare::Program,
     java::{Java, NEWEST_CLIENT},
     java_client::JavaClient,
     mqadmin::mqadmin,
+    program::Program,
     proxy_process::Remora,
-    rocketmq::{Cluster, Key, tools_file},
+    rocketmq::{Cluster, Key, QUEUES_PER_BROKER, tools_file},
     target::Target,
     workspace::Scratch,
 };
-
-/// Queues per broker of the topics that [`Scenario::topic`] makes.
-pub const QUEUES_PER_BROKER: usize = 4;
 
 /// Everything that runs while a suite does.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -11,13 +10,12 @@ use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
 
 use super::folder;
-use crate::{java_client::JavaClient, rocketmq::Cluster, scenario::QUEUES_PER_BROKER, ways::Way};
-
-/// A client that speaks the protocol of the steered clients (see `clients/`).
-pub trait Program: Sync {
-    /// The command that starts it, writing nothing outside of `home`. Role and options are still to be added.
-    fn command(&self, home: &Path) -> Command;
-}
+use crate::{
+    java_client::JavaClient,
+    program::Program,
+    rocketmq::{Cluster, QUEUES_PER_BROKER},
+    ways::Way,
+};
 
 /// One feature on one way, while it runs.
 pub struct Run<'a> {

@@ -31,6 +31,9 @@ pub const ROOT: Key = Key {
     secret: "root-secret",
 };
 
+/// Queues per broker of the topics that tests make, where they ask for no other number.
+pub const QUEUES_PER_BROKER: usize = 4;
+
 /// Servers would spend seconds of their start on a certificate that nobody asks for.
 const NO_TLS: &str = "-Dtls.server.mode=disabled";
 

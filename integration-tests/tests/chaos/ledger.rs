@@ -9,7 +9,8 @@ use anyhow::{Result, ensure};
 use integration_tests::{
     delivery::{of_broker, unharmed, wait_arrived_within},
     java_client::JavaClient,
-    scenario::{QUEUES_PER_BROKER, Scenario},
+    rocketmq::QUEUES_PER_BROKER,
+    scenario::Scenario,
     suite::report,
     target::Target,
     wait::{now_ms, wait_until},

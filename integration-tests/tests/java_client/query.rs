@@ -9,7 +9,8 @@ use integration_tests::{
     ports::free_port,
     proxy_process::Remora,
     raw::RawConnection,
-    scenario::{QUEUES_PER_BROKER, Scenario},
+    rocketmq::QUEUES_PER_BROKER,
+    scenario::Scenario,
     suite::TestFn,
     wait::{now_ms, wait_until},
 };

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Result, ensure};
 use integration_tests::{
     delivery::{DELIVERY_LIMIT, in_queue_order, unharmed, wait_exactly_once, wait_tries},
-    scenario::{QUEUES_PER_BROKER, Scenario},
+    rocketmq::QUEUES_PER_BROKER,
+    scenario::Scenario,
     sharing::wait_assigned,
     suite::TestFn,
     wait::wait_until,

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use integration_tests::{
     delivery::{in_queue_order, wait_exactly_once},
     java_client::{JavaClient, Received},
-    scenario::{QUEUES_PER_BROKER, Scenario},
+    rocketmq::QUEUES_PER_BROKER,
+    scenario::Scenario,
     suite::TestFn,
     wait::now_ms,
 };

@@ -7,7 +7,7 @@ use integration_tests::{
     compare::{Feature, Run},
     delivery::{exactly_once, wait_arrived, wait_arrived_within, wait_tries},
     java_client::{JavaClient, Received},
-    scenario::QUEUES_PER_BROKER,
+    rocketmq::QUEUES_PER_BROKER,
     wait::wait_until,
 };
 

@@ -4,7 +4,8 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use integration_tests::{
-    compare::{Feature, Program, Run, send_in_mode, send_orderly},
+    compare::{Feature, Run, send_in_mode, send_orderly},
+    program::Program,
     python::Python,
 };
 

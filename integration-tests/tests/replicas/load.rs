@@ -4,14 +4,15 @@ use std::{collections::BTreeSet, thread, time::Duration};
 
 use anyhow::{Result, ensure};
 use integration_tests::{
-    compare::{BROKERS, Program},
+    compare::BROKERS,
     delivery::{DELIVERY_LIMIT, in_queue_order, unharmed, wait_arrived, wait_arrived_within},
     go::Go,
     java_client::{JavaClient, Received},
+    program::Program,
     python::Python,
     replicas::Replicas,
-    rocketmq::Cluster,
-    scenario::{ClientBuilder, QUEUES_PER_BROKER, Scenario},
+    rocketmq::{Cluster, QUEUES_PER_BROKER},
+    scenario::{ClientBuilder, Scenario},
     suite::{TestFn, report},
     target::Target,
     wait::{now_ms, wait_until},

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, thread, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
-    compare::Program,
     delivery::{unharmed, wait_arrived},
     go::Go,
     java_client::JavaClient,
-    scenario::{ClientBuilder, QUEUES_PER_BROKER, Scenario},
+    program::Program,
+    rocketmq::QUEUES_PER_BROKER,
+    scenario::{ClientBuilder, Scenario},
     suite::{TestFn, report},
     wait::wait_until,
 };

@@ -1,0 +1,123 @@
+//! Modules of `src` name each other in one direction only: a module may name those of the floors below its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// From the ground up. A module is a file of `src`, with the folder of the same name; inside it, files may name each other.
+const FLOORS: &[&[&str]] = &[
+    &[
+        "fake",
+        "network",
+        "ports",
+        "program",
+        "raw",
+        "table",
+        "tls",
+        "wait",
+        "workspace",
+    ],
+    &["corpus", "process"],
+    &["go", "haproxy", "java", "python", "target"],
+    &["balancer", "connections", "proxy_process"],
+    &["abuse", "java_client", "mqadmin", "replicas"],
+    &["delivery", "requests", "rocketmq"],
+    &["scenario", "ways"],
+    &["sharing", "suite"],
+    &["compare", "pop"],
+    // Programs of their own.
+    &["bin", "lib"],
+];
+
+fn floor(name: &str) -> usize {
+    let floor = FLOORS.iter().position(|names| names.contains(&name));
+    floor.unwrap_or_else(|| panic!("{name} stands on no floor"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .collect()
+}
+
+/// The modules that stand behind `crate::` in code, those of `use crate::{…}` among them.
+fn named(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find("crate::") {
+        let start = from + at;
+        from = start + "crate::".len();
+        let line = text[..start].rfind('\n').map_or(0, |end| end + 1);
+        if text[line..start].trim_start().starts_with("//") {
+            continue;
+        }
+        let rest = &text[from..];
+        match rest.strip_prefix('{') {
+            Some(list) => names.extend(first_names(list)),
+            None => names.push(lower_case(rest)),
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// The first name of each path of a list, up to the brace that closes it.
+fn first_names(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut names) = (0_usize, 0, Vec::new());
+    for (at, sign) in list.char_indices() {
+        match sign {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            ',' | '}' => {
+                names.push(lower_case(list[start..at].trim_start()));
+                start = at + 1;
+                if sign == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn lower_case(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+#[test]
+fn arrows_point_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut up = Vec::new();
+    for file in files(&source) {
+        let inside = file.strip_prefix(&source).unwrap();
+        let first = Path::new(inside.components().next().unwrap().as_os_str());
+        let own = first.file_stem().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        for name in named(&text).into_iter().filter(|name| *name != own) {
+            if floor(name) >= floor(own) {
+                up.push(format!("{} names {name}", inside.display()));
+            }
+        }
+    }
+    assert!(up.is_empty(), "{up:#?}");
+}
+
+#[test]
+fn lists_are_read() {
+    let text = "use crate::{\n    java::Java,\n    rocketmq::{Cluster, admin},\n    wait,\n};\n\
+                // crate::table\nfn f() { crate::ports::free_port() }\nuse crate::{tls::A, raw::B};";
+    let expected = ["java", "rocketmq", "wait", "ports", "tls", "raw"];
+    let mut found = named(text);
+    found.dedup();
+    assert_eq!(found, expected);
+}
