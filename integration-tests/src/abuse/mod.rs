@@ -17,7 +17,7 @@ mod world;
 pub use attacker::{Ground, Line, NUMBER};
 pub use figures::{Figures, admin_get, peak_memory, resident_memory};
 pub use healthy::{Addresses, Healthy};
-pub use judge::{Attack, verdict};
+pub use judge::{Attack, attempt, verdict};
 pub use measure::{Kind, Sample, Summary, summarize};
 pub use results::{Outcome, Results};
 pub use upstream::{BROKERS, KNOWN, Seen, UNANSWERED, Upstream};

@@ -25,6 +25,20 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// What must hold and does not.
     pub broken: Vec<String>,
+    /// What took longer than it may, which a busy machine does as well.
+    pub slow: Vec<String>,
+    /// Which try this is of; 0 where nobody has counted.
+    pub tries: usize,
+    /// Whether no kind of healthy client was slower than three times what it was before, or than direct clients, with nothing
+    /// added; `None` without any.
+    pub strict: Option<bool>,
+}
+
+impl Outcome {
+    /// What does not hold.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.broken.iter().chain(&self.slow).map(String::as_str)
+    }
 }
 
 /// All of them.
@@ -43,8 +57,8 @@ impl Results {
         let mut all = self.0.lock().clone();
         all.sort_by_key(|one| (one.row.parse::<u32>().unwrap_or(u32::MAX), one.name.clone()));
         let mut text = String::from(
-            "\n| row | test | input | sends ok (directly) | pulls ok (directly) | p99 of sends, before → during (directly) | longest | memory | holds |\n\
-             |---|---|---|---|---|---|---|---|---|\n",
+            "\n| row | test | input | sends ok (directly) | pulls ok (directly) | p99 of sends, before → during (directly) | longest | memory | tries | nothing added | holds |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for one in all {
             let of = |kind: Kind| one.healthy.iter().find(|(name, ..)| *name == kind.name());
@@ -74,15 +88,21 @@ impl Results {
             } else {
                 format!("{} MB", one.peak / 1_000_000)
             };
-            let holds = if one.broken.is_empty() {
+            let faults: Vec<&str> = one.faults().collect();
+            let holds = if faults.is_empty() {
                 let mut holds = vec!["yes".to_owned()];
                 holds.extend(one.notes.clone());
                 holds.join("; ")
             } else {
-                format!("**no**: {}", one.broken.join("; "))
+                format!("**no**: {}", faults.join("; "))
+            };
+            let strict = match one.strict {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "–",
             };
             text.push_str(&format!(
-                "| {} | {} | {} | {} ({}) | {} ({}) | {times} | {longest} | {memory} | {} |\n",
+                "| {} | {} | {} | {} ({}) | {} ({}) | {times} | {longest} | {memory} | {} | {strict} | {} |\n",
                 one.row,
                 one.name.replace('_', " "),
                 one.what,
@@ -90,6 +110,7 @@ impl Results {
                 percent(Kind::Direct),
                 percent(Kind::Pull),
                 percent(Kind::DirectPull),
+                one.tries,
                 holds.replace(['|', '\n'], " ")
             ));
         }

@@ -16,11 +16,11 @@ mod real;
 mod sharing;
 mod unanswered;
 
-use std::{env, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{env, fs, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Result;
 use integration_tests::{
-    abuse::{Attack, Ground, Outcome, Results, World, verdict},
+    abuse::{Attack, Ground, Outcome, Results, World, attempt, verdict},
     proxy_process::remora_binary,
     suite::{is_selected, report},
     workspace::Scratch,
@@ -41,6 +41,15 @@ impl Abuse {
     /// A proxy with further lines of configuration, for the attack of that name.
     fn world(&self, name: &str, further: &str) -> Result<World> {
         World::start(&self.binary, &self.scratch.path().join(name), further)
+    }
+
+    /// Keeps what a try of the test has left, with a number.
+    fn put_aside(&self, name: &str, nth: usize) -> Result<()> {
+        let dir = self.scratch.path().join(name);
+        if dir.exists() {
+            fs::rename(&dir, dir.with_extension(format!("try-{nth}")))?;
+        }
+        Ok(())
     }
 
     /// The usual attack: on a proxy as it is by default.
@@ -109,7 +118,13 @@ fn run(arguments: &Arguments, tests: Vec<(String, Test)>) -> Result<ExitCode> {
     let trials = tests.into_iter().map(|(name, test)| {
         let abuse = Arc::clone(&abuse);
         Trial::test(name.clone(), move || {
-            let judged = test(&abuse, &name).and_then(|outcome| {
+            let judged = attempt(|nth| {
+                if nth > 1 {
+                    abuse.put_aside(&name, nth - 1)?;
+                }
+                test(&abuse, &name)
+            });
+            let judged = judged.and_then(|outcome| {
                 abuse.results.add(outcome.clone());
                 verdict(&outcome)
             });
