@@ -17,6 +17,7 @@ mod queries;
 mod relay;
 mod routes;
 mod shares;
+mod sockets;
 mod upstream_tls;
 
 use anyhow::Result;
