@@ -1,10 +1,10 @@
 //! What attackers have in common.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
     time::{sleep, timeout},
@@ -45,10 +45,22 @@ impl Ground {
     where
         F: Future<Output = Result<()>> + 'static,
     {
+        self.many_of(count, || self.line(), each).await;
+    }
+
+    /// The same with connections that `open` makes.
+    pub async fn many_of<F>(
+        &self,
+        count: usize,
+        open: impl AsyncFn() -> Result<Line>,
+        each: impl Fn(Line, usize) -> F,
+    ) where
+        F: Future<Output = Result<()>> + 'static,
+    {
         let mut running = JoinSet::new();
         for nth in 0..count {
             // Listeners have a backlog; one that is refused is refused.
-            let Ok(Ok(line)) = timeout(Duration::from_secs(2), self.line()).await else {
+            let Ok(Ok(line)) = timeout(Duration::from_secs(2), open()).await else {
                 continue;
             };
             running.spawn_local(each(line, nth));
@@ -62,10 +74,15 @@ impl Ground {
     }
 }
 
+/// What an attacker's connection is made of.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + fmt::Debug> Stream for S {}
+
 /// One connection of an attacker.
 #[derive(Debug)]
 pub struct Line {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     reader: FrameReader,
     opaque: i32,
 }
@@ -78,11 +95,16 @@ impl Line {
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
+        Ok(Self::of(stream))
+    }
+
+    /// One that is made of that, over TLS for one.
+    pub fn of(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
             reader: FrameReader::default(),
             opaque: 0,
-        })
+        }
     }
 
     /// The number for the next request.
@@ -96,7 +118,9 @@ impl Line {
     /// # Errors
     /// When the connection has ended.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(bytes).await?)
+        self.stream.write_all(bytes).await?;
+        // TLS keeps some of it otherwise.
+        Ok(self.stream.flush().await?)
     }
 
     /// Sends a request.

@@ -14,7 +14,9 @@ mod polls;
 mod process;
 mod real;
 mod sharing;
+mod tls;
 mod unanswered;
+mod workers;
 
 use std::{env, fs, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
     tests.extend(process::quick());
     tests.extend(sharing::quick());
     tests.extend(limits::quick());
+    tests.extend(tls::quick());
     let is_whole = env::var("REMORA_IT_ABUSE").as_deref() == Ok("all");
     if is_whole {
         tests.extend(polls::all());
@@ -90,6 +93,8 @@ fn main() -> ExitCode {
         tests.extend(unanswered::all());
         tests.extend(process::all());
         tests.extend(limits::all());
+        tests.extend(tls::all());
+        tests.extend(workers::all());
         tests.extend(real::all());
     }
     let mut arguments = Arguments::from_args();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use anyhow::Result;
-use integration_tests::abuse::{Attack, Outcome, Request};
+use integration_tests::abuse::{Attack, Outcome, Request, World};
 use remoting_codec::RequestCode;
 use tokio::time::sleep;
 
@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// Just below the length that a frame may have.
-const FRAME: usize = 16_000_000;
+pub(crate) const FRAME: usize = 16_000_000;
 
 pub(crate) fn quick() -> Vec<(String, Test)> {
     vec![
         test("pulls_of_15_mb_behind_a_lane", parked),
         test("frames_that_lack_a_byte", |abuse, name| {
             partial(
-                abuse,
+                &abuse.world(name, "")?,
                 name,
                 "100 frames of 16 MB that lack their last byte",
                 100,
@@ -30,14 +30,17 @@ pub(crate) fn quick() -> Vec<(String, Test)> {
         }),
         test("frames_of_60_kb_that_lack_a_byte", |abuse, name| {
             partial(
-                abuse,
+                &abuse.world(name, "")?,
                 name,
                 "3,000 frames of 60 KB that lack their last byte",
                 3000,
                 60_000,
             )
         }),
-        test("heartbeats_of_1_mb", heartbeats),
+        test("heartbeats_of_1_mb", |abuse, name| {
+            let what = "60 connections with 8 heartbeats of 1 MB each";
+            heartbeats(&abuse.world(name, "")?, name, what)
+        }),
         test("clients_that_never_read", never_read),
     ]
 }
@@ -71,15 +74,15 @@ fn parked(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-fn partial(
-    abuse: &Abuse,
+pub(crate) fn partial(
+    world: &World,
     name: &str,
     what: &'static str,
     connections: usize,
     length: usize,
 ) -> Result<Outcome> {
     let attack = Attack::new(name, "4", what);
-    abuse.judge(&attack, move |ground| async move {
+    world.judge(&attack, move |ground| async move {
         let mut frame = send("known", length).to_frame(1);
         frame.pop();
         let frame = Arc::new(frame);
@@ -106,11 +109,10 @@ pub(crate) fn long_heartbeat(id: &str, size: usize) -> Request {
     Request::new(RequestCode::HEART_BEAT).body(body)
 }
 
-fn heartbeats(abuse: &Abuse, name: &str) -> Result<Outcome> {
+pub(crate) fn heartbeats(world: &World, name: &str, what: &'static str) -> Result<Outcome> {
     const IDS: usize = 8;
-    let attack = Attack::new(name, "4", "60 connections with 8 heartbeats of 1 MB each")
-        .lasting(Duration::from_secs(5));
-    abuse.judge(&attack, |ground| async move {
+    let attack = Attack::new(name, "4", what).lasting(Duration::from_secs(5));
+    world.judge(&attack, |ground| async move {
         ground
             .many(60, |mut line, nth| async move {
                 for id in 0..IDS {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use integration_tests::{
-    abuse::{Attack, Outcome, Request},
+    abuse::{Attack, Outcome, Request, World},
     wait::now_ms,
 };
 use remoting_codec::RequestCode;
@@ -16,12 +16,14 @@ use crate::{
 };
 
 /// As long as somebody may want to wait.
-const TEN_MINUTES_MS: u64 = 600_000;
+pub(crate) const TEN_MINUTES_MS: u64 = 600_000;
 
 pub(crate) fn quick() -> Vec<(String, Test)> {
     vec![
         test("pulls_that_wait_for_ten_minutes", |abuse, name| {
-            waiting(abuse, name, || pull("known-attackers", TEN_MINUTES_MS))
+            waiting(&abuse.world(name, "")?, name, || {
+                pull("known-attackers", TEN_MINUTES_MS)
+            })
         }),
         test("polls_of_a_clock_that_is_ahead", |abuse, name| {
             ahead(abuse, name, RequestCode::POP_MESSAGE)
@@ -33,7 +35,7 @@ pub(crate) fn quick() -> Vec<(String, Test)> {
 pub(crate) fn all() -> Vec<(String, Test)> {
     vec![
         test("lite_pulls_that_wait_for_ten_minutes", |abuse, name| {
-            waiting(abuse, name, || {
+            waiting(&abuse.world(name, "")?, name, || {
                 let pull = pull("known-attackers", TEN_MINUTES_MS);
                 let fields = pull.fields().to_vec();
                 let lite = Request::new(RequestCode::LITE_PULL_MESSAGE);
@@ -43,12 +45,12 @@ pub(crate) fn all() -> Vec<(String, Test)> {
             })
         }),
         test("pops_that_wait_for_ten_minutes", |abuse, name| {
-            waiting(abuse, name, || {
+            waiting(&abuse.world(name, "")?, name, || {
                 poll(RequestCode::POP_MESSAGE, TEN_MINUTES_MS, now_ms())
             })
         }),
         test("notifications_that_wait_for_ten_minutes", |abuse, name| {
-            waiting(abuse, name, || {
+            waiting(&abuse.world(name, "")?, name, || {
                 poll(RequestCode::NOTIFICATION, TEN_MINUTES_MS, now_ms())
             })
         }),
@@ -58,7 +60,7 @@ pub(crate) fn all() -> Vec<(String, Test)> {
     ]
 }
 
-fn waiting(abuse: &Abuse, name: &str, request: fn() -> Request) -> Result<Outcome> {
+pub(crate) fn waiting(world: &World, name: &str, request: fn() -> Request) -> Result<Outcome> {
     const CONNECTIONS: usize = 8;
     const EACH: usize = 16_384;
     let attack = Attack::new(
@@ -66,7 +68,7 @@ fn waiting(abuse: &Abuse, name: &str, request: fn() -> Request) -> Result<Outcom
         "3",
         "8 connections with 16,384 polls of ten minutes each",
     );
-    abuse.judge(&attack, move |ground| async move {
+    world.judge(&attack, move |ground| async move {
         ground
             .many(CONNECTIONS, |mut line, nth| async move {
                 line.call(&register(&format!("patient-{nth}"))).await?;

@@ -11,6 +11,8 @@ use integration_tests::{
 };
 use parking_lot::Mutex;
 use remoting_codec::RequestCode;
+use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::{
     Abuse, Test,
@@ -40,6 +42,7 @@ pub(crate) fn all() -> Vec<(String, Test)> {
         real("real_pulls_that_wait_for_ten_minutes", waiting),
         real("real_transactions_that_end_with_no_type", no_type),
         real("real_polls_of_a_clock_that_is_ahead", ahead),
+        real("real_consumer_of_8000_subscriptions", many_subscriptions),
     ]
 }
 
@@ -130,4 +133,71 @@ fn ahead(world: &World, name: &str) -> Result<Outcome> {
             Ok(())
         },
     )
+}
+
+/// No attack, but a client that a broker takes directly: its heartbeats have 1.3 MB, one every second here.
+fn many_subscriptions(world: &World, name: &str) -> Result<Outcome> {
+    const SUBSCRIPTIONS: usize = 8000;
+    const BEATS: usize = 4;
+    const CONSUMERS: &str = "many-subscriptions";
+    let what = "a consumer with 8,000 subscriptions at a real broker";
+    let attack = Attack::new(name, "12", what).lasting(Duration::from_secs(8));
+    let attack = attack.failures(0);
+    let broker = world.broker();
+    let mut outcome = world.judge(&attack, move |ground| async move {
+        let mut line = ground.line().await?;
+        for beat in 0..BEATS {
+            let heartbeat = subscribed(CONSUMERS, SUBSCRIPTIONS, beat);
+            let answer = line.call(&heartbeat).await?;
+            ensure!(
+                answer.code == 0,
+                "the heartbeat was answered {}",
+                answer.code
+            );
+            sleep(Duration::from_secs(1)).await;
+        }
+        let ask = Request::new(RequestCode::GET_CONSUMER_CONNECTION_LIST);
+        let ask = ask.field("consumerGroup", CONSUMERS);
+        let members = Line::open(broker).await?.call(&ask).await?;
+        let members: Value = serde_json::from_slice(&members.body)?;
+        let connections = members.pointer("/connectionSet").and_then(Value::as_array);
+        let connections = connections.map(Vec::len);
+        ensure!(connections == Some(1), "{connections:?} connections");
+        // Brokers add the topic of a group's retries.
+        let known = members
+            .pointer("/subscriptionTable")
+            .and_then(Value::as_object);
+        let known = known.map(|table| table.len());
+        ensure!(
+            known.is_some_and(|known| known >= SUBSCRIPTIONS),
+            "{known:?} subscriptions are known"
+        );
+        Ok(())
+    })?;
+    let length = subscribed(CONSUMERS, SUBSCRIPTIONS, 0).to_frame(1).len();
+    outcome.notes.push(format!("heartbeats of {length} bytes"));
+    Ok(outcome)
+}
+
+/// What a Java consumer of so many topics says of itself.
+fn subscribed(group: &str, topics: usize, version: usize) -> Request {
+    let subscriptions: Vec<Value> = (0..topics)
+        .map(|nth| {
+            json!({
+                "classFilterMode": false, "codeSet": [], "expressionType": "TAG", "subString": "*",
+                "subVersion": 1_700_000_000_000_u64 + version as u64, "tagsSet": [],
+                "topic": format!("a-topic-that-has-a-name-{nth}"),
+            })
+        })
+        .collect();
+    let body = json!({
+        "clientID": "127.0.0.1@many-subscriptions",
+        "consumerDataSet": [{
+            "consumeFromWhere": "CONSUME_FROM_LAST_OFFSET", "consumeType": "CONSUME_PASSIVELY",
+            "groupName": group, "messageModel": "CLUSTERING", "subscriptionDataSet": subscriptions,
+            "unitMode": false,
+        }],
+        "heartbeatFingerprint": 0, "producerDataSet": [], "withoutSub": false,
+    });
+    Request::new(RequestCode::HEART_BEAT).body(body.to_string())
 }
