@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use remoting_codec::RemotingCommand;
+use remoting_codec::headers::SIGNATURE;
 use sha1::Sha1;
 
-/// The ext fields of a signature (`SessionCredentials` in the reference).
+/// The ext field beside a signature with the user's name (`SessionCredentials` in the reference).
 const ACCESS_KEY: &str = "AccessKey";
-const SIGNATURE: &str = "Signature";
 
 /// A text that is never shown.
 #[derive(Clone, Eq, PartialEq)]

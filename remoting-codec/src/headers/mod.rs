@@ -64,6 +64,12 @@ use crate::error::FieldError;
 use crate::ext_fields::{ExtFields, ExtValue};
 use crate::fields::FieldSpec;
 
+/// The ext field with the name of the broker that a request is for; in the short form of sends it is `n`.
+pub const BROKER_NAME: &str = "bname";
+
+/// The ext field with a request's signature (`SessionCredentials`).
+pub const SIGNATURE: &str = "Signature";
+
 /// Text of a header's field: borrowed from a frame, or from a `&str` that is to be written.
 pub type Text<'a> = ExtValue<'a>;
 

@@ -27,6 +27,6 @@ pub use batch::{BatchMessage, BatchMessages};
 pub use id::{OffsetMessageId, UniqueId};
 pub use pop_offsets::{MessageOffsets, OrderCount, PopOffsets, StartOffset};
 pub use properties::{MAX_PROPERTIES, Properties, PropertiesBuf};
-pub use receipt::{ORDERLY_REVIVE_QUEUE, Receipt, TopicMark};
+pub use receipt::{ORDERLY_REVIVE_QUEUE, RETRY_PREFIX, Receipt, TopicMark};
 pub use stored::{StoredMessage, StoredMessages, StoredVersion};
 pub use sys_flag::{Compression, SysFlag, TransactionType};

@@ -11,8 +11,8 @@ use crate::headers::PopMessageResponse;
 /// The revive queue of messages that were popped in order (`KeyBuilder.POP_ORDER_REVIVE_QUEUE`).
 pub const ORDERLY_REVIVE_QUEUE: i32 = 999;
 
-/// The topics of groups' retries.
-const RETRY_PREFIX: &str = "%RETRY%";
+/// The prefix of the topics of groups' retries (`MixAll.RETRY_GROUP_TOPIC_PREFIX`).
+pub const RETRY_PREFIX: &str = "%RETRY%";
 
 /// Which of three topics a popped message is stored in: the one that was asked for, or that topic's
 /// retries for the group.

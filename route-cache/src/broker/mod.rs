@@ -24,3 +24,4 @@ pub use registration::{Registration, Verdict};
 pub use table::{BrokerAddresses, BrokerTable};
 
 pub(crate) use context::Context;
+pub(crate) use table::MASTER;

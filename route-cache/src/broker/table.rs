@@ -17,8 +17,8 @@ use crate::name_server::NameServers;
 /// At the least between two loads of the list.
 const LOAD_PAUSE: Duration = Duration::from_millis(500);
 
-/// The broker id of a master.
-const MASTER: i64 = 0;
+/// The broker id of a master (`MixAll.MASTER_ID`).
+pub(crate) const MASTER: i64 = 0;
 
 /// Where one broker name is: its master and its replicas.
 #[derive(Clone, Debug, Eq, PartialEq)]

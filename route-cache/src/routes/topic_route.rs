@@ -8,12 +8,10 @@ use remoting_codec::body::{BrokerData, TopicRouteData};
 use serde_json::Value;
 
 use super::advertised::Advertised;
+use crate::broker::MASTER;
 
 /// Most advertised addresses for which a route is kept encoded.
 const ENCODED_MAX: usize = 8;
-
-/// The broker id of a master.
-const MASTER: i64 = 0;
 
 /// The bit of a queue's permissions with which it takes messages (`PermName`).
 const WRITE: i32 = 2;
