@@ -10,10 +10,6 @@ use crate::error::ProcessError;
 use crate::relay;
 use crate::session::Session;
 use crate::session::request::{Asked, Incoming};
-use crate::table::{Patience, Processor, Row};
-
-/// What is known of a code that is in no table.
-static ROW: Row = Row::unlisted(Processor::Relay, Patience::Offset);
 
 /// Codes by which a name server is told something. Whoever sends one sends it to each name server that
 /// it knows; here it knows one address.
@@ -39,23 +35,22 @@ const CHANGES_ROUTES: &[RequestCode] = &[
     RequestCode::UPDATE_AND_CREATE_STATIC_TOPIC,
 ];
 
-pub(crate) fn process(session: &Rc<Session>, incoming: &Incoming<'_>) -> Result<(), ProcessError> {
-    let code = incoming.view.request_code();
+pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    let code = asked.view().request_code();
     if !session.settings.admin_relay {
         return Err(ProcessError::Unsupported(code));
     }
-    let asked = Asked::read(&ROW, *incoming)?;
     session.spawn(asked.keep(), |session, request| async move {
         let view = request.view()?;
         let incoming = request.incoming(&view);
         let code = view.request_code();
-        if let Some(name) = &session.broker {
+        if let Some(name) = session.caller().broker() {
             let broker = session.upstream.broker(name).await?;
             if view.is_oneway() || !CHANGES_ROUTES.contains(&code) {
                 return relay::to_broker(&session, &broker, request.row, &incoming);
             }
             let connection = broker.connection(request.row.class, request.row.needs_master)?;
-            let time = session.settings.time(request.row.patience);
+            let time = session.settings.policy.time(request.row.patience);
             let answer = connection.call(request.bytes(), time).await;
             note_change(&session, &view);
             return session.pass_on(&incoming, &answer?);

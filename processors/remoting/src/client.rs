@@ -23,12 +23,9 @@ impl FrameHandler for Session {
             view: &view,
             begun: self.now(),
         };
-        if let Some(refusal) = self.refusal(&view) {
-            self.answer(&incoming, refusal);
-        } else if self.keeps(&incoming) {
-            // Answered when the client has nothing more to ask.
-        } else {
-            dispatch::dispatch(&this, &incoming);
+        match self.go_away(&view) {
+            Some(answer) => self.answer(&incoming, answer),
+            None => dispatch::dispatch(&this, &incoming),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use messaging::{Ask, ErrorKind, MessagingError};
 use remoting_codec::{CommandView, DecodeError, RemotingCommand, SerializeType};
 use remoting_transport::Frame;
 
@@ -18,11 +19,12 @@ use crate::member::client_config;
 use crate::member::connections;
 use crate::member::heartbeat;
 use crate::member::unregister;
+use crate::metrics::Limit;
 use crate::produce::send;
 use crate::relay;
 use crate::session::Session;
 use crate::session::request::{Asked, Incoming, Request};
-use crate::table::{Processor, Row};
+use crate::table::{Field, Processor, Row, UNLISTED};
 use crate::topic::create_topic;
 use crate::topic::query_message;
 use crate::topic::topic_route;
@@ -36,11 +38,8 @@ pub(crate) fn dispatch(session: &Rc<Session>, incoming: &Incoming<'_>) {
         }
         return;
     }
-    let served = match Row::find(view.request_code()) {
-        Some(row) => serve(session, row, incoming),
-        None => admin_relay::process(session, incoming),
-    };
-    if let Err(error) = served {
+    let row = Row::find(view.request_code()).unwrap_or(&UNLISTED);
+    if let Err(error) = serve(session, row, incoming) {
         session.refuse(incoming, &error);
     }
 }
@@ -73,7 +72,13 @@ fn serve(
     incoming: &Incoming<'_>,
 ) -> Result<(), ProcessError> {
     let asked = &Asked::read(row, *incoming)?;
+    admit(session, asked)?;
+    if session.keeps(asked) {
+        // Answered when the client has nothing more to ask.
+        return Ok(());
+    }
     match row.processor {
+        Processor::Admin => admin_relay::process(session, asked),
         Processor::BatchAck => later(session, asked, batch_ack::process),
         Processor::ClientConfig => later(session, asked, client_config::process),
         Processor::Connections => later(session, asked, connections::process),
@@ -92,6 +97,23 @@ fn serve(
         Processor::TopicRoute => topic_route::process(session, asked),
         Processor::Unregister => later(session, asked, unregister::process),
     }
+}
+
+/// Whether the request may be made now.
+#[inline]
+fn admit(session: &Session, asked: &Asked<'_>) -> Result<(), MessagingError> {
+    let ask = Ask {
+        code: asked.view().request_code(),
+        topic: asked.value(Field::Topic),
+        group: asked.value(Field::Group),
+        bytes: asked.incoming.frame.bytes().len(),
+        polls: session.polls(),
+    };
+    messaging::admit(session.caller(), &ask).inspect_err(|error| {
+        if error.kind() == ErrorKind::Busy {
+            session.metrics.limit(Limit::Outstanding);
+        }
+    })
 }
 
 /// Serves a request in a task of its own.

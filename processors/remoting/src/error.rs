@@ -1,5 +1,6 @@
 //! What clients are told when something is wrong, all in one place.
 
+use messaging::{ErrorKind, MessagingError};
 use remoting_codec::{BodyError, DecodeError, FieldError, RequestCode, ResponseCode};
 use route_cache::{NameServerError, RouteError, UpstreamError};
 use thiserror::Error;
@@ -9,13 +10,13 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ProcessError {
     /// The body cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Body(#[from] BodyError),
-    /// More client ids than one connection may have.
-    #[error("more than {0} client ids on one connection")]
-    ClientIds(usize),
+    /// The cluster could not do it.
+    #[error(transparent)]
+    Cluster(#[from] MessagingError),
     /// An ext field is missing or malformed.
-    #[error("{0}")]
+    #[error(transparent)]
     Field(#[from] FieldError),
     /// Only brokers may ask this.
     #[error("request code {0} goes from a broker to a client, not the other way")]
@@ -26,9 +27,6 @@ pub enum ProcessError {
     /// Nobody knows the group.
     #[error("no consumer of group {0} is known")]
     NoConsumer(String),
-    /// No name server answers.
-    #[error("{0}")]
-    NameServer(#[from] NameServerError),
     /// The request does not say which broker it is for, and the topic has several.
     #[error(
         "ext field {field} (the broker's name) is missing, and topic {topic} has several brokers: \
@@ -41,9 +39,6 @@ pub enum ProcessError {
         /// The request's topic.
         topic: String,
     },
-    /// There is no route.
-    #[error("{0}")]
-    Route(#[from] RouteError),
     /// Longer than what is kept of its kind.
     #[error("{0} of more than {1} bytes")]
     TooLong(&'static str, usize),
@@ -56,14 +51,34 @@ pub enum ProcessError {
     #[error("request code {0} is not served by Remora")]
     Unsupported(RequestCode),
     /// What a broker or client said cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Unreadable(#[from] DecodeError),
-    /// The broker did not answer.
-    #[error("{0}")]
-    Upstream(#[from] UpstreamError),
+}
+
+impl From<UpstreamError> for ProcessError {
+    fn from(error: UpstreamError) -> Self {
+        Self::Cluster(error.into())
+    }
+}
+
+impl From<RouteError> for ProcessError {
+    fn from(error: RouteError) -> Self {
+        Self::Cluster(error.into())
+    }
+}
+
+impl From<NameServerError> for ProcessError {
+    fn from(error: NameServerError) -> Self {
+        Self::Cluster(error.into())
+    }
 }
 
 impl ProcessError {
+    /// Whether the broker cannot have received the request, and could not now.
+    pub(crate) fn is_unsent(&self) -> bool {
+        matches!(self, Self::Cluster(error) if error.is_unsent())
+    }
+
     /// The code that makes a client do the right thing. The remark is the error's text.
     ///
     /// A producer tries another broker on 1, 2 and 14, at once. A request that was written to a broker
@@ -73,24 +88,31 @@ impl ProcessError {
     pub fn response_code(&self) -> ResponseCode {
         match self {
             Self::Body(_)
-            | Self::ClientIds(_)
             | Self::Field(_)
             | Self::HeartbeatTooLong(_)
-            | Self::NameServer(_)
             | Self::NoConsumer(_)
             | Self::TooLong(..)
             | Self::Unreadable(_) => ResponseCode::SYSTEM_ERROR,
+            Self::Cluster(error) => render(error.kind()),
             Self::FromBroker(_) | Self::Unsupported(_) => ResponseCode::REQUEST_CODE_NOT_SUPPORTED,
             Self::TooMany(_) => ResponseCode::SYSTEM_BUSY,
             Self::NoBrokerName { .. } => ResponseCode::VERSION_NOT_SUPPORTED,
-            Self::Route(RouteError::NoSuchTopic(_)) => ResponseCode::TOPIC_NOT_EXIST,
-            Self::Route(_) => ResponseCode::SYSTEM_ERROR,
-            Self::Upstream(error) => match error {
-                UpstreamError::Busy(_) | UpstreamError::Timeout(_) => ResponseCode::SYSTEM_BUSY,
-                UpstreamError::AnswerTooLong { .. } => ResponseCode::SYSTEM_ERROR,
-                UpstreamError::TooLong => ResponseCode::MESSAGE_ILLEGAL,
-                _ => ResponseCode::SERVICE_NOT_AVAILABLE,
-            },
         }
+    }
+}
+
+/// What the cluster's errors are in this protocol.
+fn render(kind: ErrorKind) -> ResponseCode {
+    match kind {
+        ErrorKind::AnswerTooLarge | ErrorKind::Invalid | ErrorKind::NoNameServer => {
+            ResponseCode::SYSTEM_ERROR
+        }
+        ErrorKind::Busy | ErrorKind::Late => ResponseCode::SYSTEM_BUSY,
+        ErrorKind::Denied => ResponseCode::NO_PERMISSION,
+        ErrorKind::Lost | ErrorKind::Unavailable => ResponseCode::SERVICE_NOT_AVAILABLE,
+        ErrorKind::NoSuchTopic => ResponseCode::TOPIC_NOT_EXIST,
+        ErrorKind::Refused(code) => code,
+        ErrorKind::Throttled => ResponseCode::FLOW_CONTROL,
+        ErrorKind::TooLarge => ResponseCode::MESSAGE_ILLEGAL,
     }
 }

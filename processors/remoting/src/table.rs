@@ -9,6 +9,7 @@ mod fields;
 
 use std::sync::LazyLock;
 
+use messaging::Patience;
 use remoting_codec::{FieldSpec, RequestCode as Code};
 use route_cache::Class;
 
@@ -36,32 +37,11 @@ pub struct Row {
     pub patience: Patience,
 }
 
-/// Kinds of requests by how long clients wait for an answer; [`crate::Settings`] has the times. A
-/// request is answered a little before its client gives up, for a Java client that waits in vain
-/// closes its connection, and with it all of its long polls. A pull says itself how long it may take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Patience {
-    /// What the broker asks another client first, for which it has 10 s. Tools of Java wait 5 s unless set otherwise; a
-    /// broker that is asked directly answers no sooner.
-    Client,
-    /// What Java waits 3 s for (`ClientConfig.mqClientApiTimeout`; `ASYNC_TIMEOUT` of `DefaultMQPushConsumerImpl`).
-    ///
-    /// For an assignment it waits 1 s, then 2 s, then 3 s (`RebalanceImpl.tryQueryAssignment`). Silence has it ask again, and
-    /// any error has it divide queues by itself from then on: so it is not answered sooner.
-    General,
-    /// Java waits 1 s for a lock (`MQClientAPIImpl.lockBatchMQ` as it is called by `RebalanceImpl.lock`).
-    Lock,
-    /// What Java waits 5 s for (offsets, messages sent back, `DefaultMQAdminExt`) or 6 s (`MQAdminImpl`).
-    Offset,
-    /// A search in the brokers' indexes: Java waits 18 s (`MQAdminImpl.queryMessage`).
-    Search,
-    /// A send: Java waits 3 s in all (`DefaultMQProducer.sendMsgTimeout`).
-    Send,
-}
-
 /// Who serves a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Processor {
+    /// `admin_relay`: relayed to a name server or to the listener's broker, if that is set. Codes that have no row.
+    Admin,
     /// `batch_ack`: relayed to the broker that the body names.
     BatchAck,
     /// `client_config`: relayed to a broker of the topic that the body names.
@@ -166,20 +146,18 @@ table! {
     BATCH_ACK_MESSAGE               BatchAck        NONE       Request Any    General;
 }
 
-impl Row {
-    /// A row of no code: its requests have no fields that are read.
-    pub(crate) const fn unlisted(processor: Processor, patience: Patience) -> Self {
-        Self {
-            code: Code(0),
-            processor,
-            fields: NONE.specs,
-            places: NONE.places,
-            class: Class::Request,
-            needs_master: false,
-            patience,
-        }
-    }
+/// What is known of a code that has no row.
+pub(crate) static UNLISTED: Row = Row {
+    code: Code(0),
+    processor: Processor::Admin,
+    fields: NONE.specs,
+    places: NONE.places,
+    class: Class::Request,
+    needs_master: false,
+    patience: Patience::Offset,
+};
 
+impl Row {
     /// The declaration of that field, if the code has it.
     pub(crate) fn spec(&self, field: Field) -> Option<&'static FieldSpec> {
         self.fields.get(self.field(field))

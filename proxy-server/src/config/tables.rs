@@ -1,8 +1,10 @@
 //! From the file's tables to settings, each value within its bounds.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
+use messaging::Policy;
 use remoting::{BrokerAddresses, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
@@ -61,13 +63,18 @@ impl File {
             limits, timeouts, ..
         } = self;
         let outstanding = "limits.outstanding_requests";
-        Ok(Settings {
-            client_buffer_limit: bytes("limits.client_buffer_bytes", limits.client_buffer_bytes)?,
+        let policy = Policy {
             outstanding_limit: number(outstanding, limits.outstanding_requests)? as usize,
             general_time: millis("timeouts.general_ms", timeouts.general_ms)?,
             lock_time: millis("timeouts.lock_ms", timeouts.lock_ms)?,
             offset_time: millis("timeouts.offset_ms", timeouts.offset_ms)?,
             send_time: millis("timeouts.send_ms", timeouts.send_ms)?,
+            send_elsewhere: self.send_elsewhere,
+            ..Policy::default()
+        };
+        Ok(Settings {
+            policy: Arc::new(policy),
+            client_buffer_limit: bytes("limits.client_buffer_bytes", limits.client_buffer_bytes)?,
             slow_threshold: millis_or_none("slow_log.threshold_ms", self.slow_log.threshold_ms)?,
             slow_per_second: number("slow_log.per_second", self.slow_log.per_second)? as u32,
             memory_limit: self.memory_limit()?,
@@ -75,7 +82,6 @@ impl File {
             heartbeat_limit: self.heartbeat_limit()?,
             broker_addresses: self.broker_addresses()?,
             admin_relay: self.admin_relay,
-            send_elsewhere: self.send_elsewhere,
             ..Settings::default()
         })
     }

@@ -68,7 +68,7 @@ fn the_file_says_everything_and_a_flag_wins() {
     assert_eq!(advertise.as_str(), "mq.example.com:8080");
     assert_eq!(config.workers, 3);
     assert_eq!(config.upstream.frame_limit, 1_048_576);
-    assert_eq!(config.settings.lock_time.as_millis(), 500);
+    assert_eq!(config.settings.policy.lock_time.as_millis(), 500);
     assert_eq!(config.log.format, LogFormat::Json);
 
     args.name_server = Some("other:9876;another:9876".to_owned());

@@ -7,24 +7,22 @@ use remoting_codec::body::AssignmentQuery;
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
-use crate::session::lanes::lane_of_topics;
 use crate::session::request::Request;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let query =
         bodies::of_request(&request, "query of an assignment", AssignmentQuery::decode).await?;
-    let member = session.membership.borrow().consumer(&query.consumer_group);
+    let member = session.member.consumer(&query.consumer_group);
     let topics = std::iter::once(query.topic.as_str());
     if member.is_some()
-        && let Some(connection) = lane_of_topics(&session, topics).await
+        && let Some(connection) = session.member.lane_of_topics(topics).await
     {
-        let time = session.settings.time(request.row.patience);
+        let time = session.settings.policy.time(request.row.patience);
         return relay::on_connection(&session, &connection, &request.incoming(&view), time);
     }
-    let broker = choose::any_broker(&session, &query.topic).await?;
+    let broker = session.caller().any_broker(&query.topic).await?;
     relay::to_broker(&session, &broker, request.row, &request.incoming(&view))
 }

@@ -13,7 +13,7 @@ use crate::session::request::Request;
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let acks = bodies::of_request(&request, "batch of acknowledgements", BatchAck::decode).await?;
     let named = acks.broker_name;
-    let broker = session.broker.as_deref().unwrap_or(&named);
+    let broker = session.caller().broker().unwrap_or(&named);
     let broker = session.upstream.broker(broker).await?;
     let view = request.view()?;
     relay::to_broker(&session, &broker, request.row, &request.incoming(&view))

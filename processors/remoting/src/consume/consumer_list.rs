@@ -9,28 +9,24 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use remoting_codec::body::ConsumerList;
+use remoting_codec::message::RETRY_PREFIX;
 use remoting_codec::{CommandView, RemotingCommand, RequestCode};
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
-use crate::session::lanes;
 use crate::session::request::{Incoming, Request};
 use crate::table::Field;
-
-/// Topic of a group's retries, which lives wherever the group is known.
-const RETRY_PREFIX: &str = "%RETRY%";
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let asked = request.asked(&view)?;
     let group = asked.text(Field::Group);
-    let time = session.settings.time(request.row.patience);
-    let topics = session.membership.borrow().topics(&group);
+    let time = session.settings.policy.time(request.row.patience);
+    let topics = session.member.topics(&group);
     if let Some(topics) = topics
-        && let Some(connection) = lanes::lane_of_topics(&session, topics.iter()).await
+        && let Some(connection) = session.member.lane_of_topics(topics.iter()).await
     {
         if request.row.code == RequestCode::GET_CONSUMER_LIST_BY_GROUP {
             let answer = connection.call(request.bytes(), time).await?;
@@ -38,8 +34,9 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         }
         return relay::on_connection(&session, &connection, &asked.incoming, time);
     }
+    // The topic of its retries lives wherever the group is known.
     let topic = format!("{RETRY_PREFIX}{group}");
-    let broker = choose::any_broker(&session, &topic).await;
+    let broker = session.caller().any_broker(&topic).await;
     let broker = broker.map_err(|_| ProcessError::NoConsumer(group.into_owned()))?;
     relay::to_broker(&session, &broker, asked.row, &asked.incoming)
 }

@@ -10,7 +10,6 @@ use tokio::task::{JoinSet, yield_now};
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
 use crate::session::request::Request;
@@ -32,7 +31,8 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         if unknown.contains(&(name, topic)) {
             continue;
         }
-        match choose::named_broker(&session, name, topic, Some(queue.queue_id)).await {
+        let caller = session.caller();
+        match caller.named_broker(name, topic, Some(queue.queue_id)).await {
             Ok(broker) => {
                 let name = broker.name().clone();
                 let (_, queues) = by_broker.entry(name).or_insert((broker, HashSet::new()));
@@ -47,7 +47,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     let whole = trouble.is_none();
     if let (Some(error), true) = (trouble, by_broker.is_empty()) {
-        return Err(error);
+        return Err(error.into());
     }
     let mut brokers = by_broker.into_values();
     match (brokers.next(), brokers.len()) {
@@ -95,7 +95,7 @@ async fn ask_each(
             }
             continue;
         }
-        let (frame, time) = (request.bytes(), session.settings.time(row.patience));
+        let (frame, time) = (request.bytes(), session.settings.policy.time(row.patience));
         asking.spawn_local(async move {
             let connection = broker.connection(row.class, row.needs_master)?;
             Ok::<_, UpstreamError>((connection.call(frame, time).await?, queues))

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use messaging::pull_time;
 use route_cache::{Broker, Connection};
 
 use crate::consume::replica;
@@ -10,7 +11,7 @@ use crate::error::ProcessError;
 use crate::relay;
 use crate::relay::Counted;
 use crate::relay::choose;
-use crate::relay::consumer;
+use crate::relay::polls;
 use crate::session::Session;
 use crate::session::request::Asked;
 use crate::table::Field;
@@ -18,19 +19,9 @@ use crate::table::Field;
 /// Bit of `sysFlag`: the broker may wait for messages (`PullSysFlag`).
 const SUSPEND: i32 = 2;
 
-/// What a broker may take longer than it was allowed to wait for messages: it looks at those that wait
-/// every 5 s (`PullRequestHoldService` in the reference). Java waits 10 to 15 s longer.
-const MARGIN: Duration = Duration::from_secs(8);
-
-/// What a broker may take when it may not wait. Java waits 10 s.
-const NO_WAIT_TIME: Duration = Duration::from_secs(9);
-
-/// The longest wait that is believed.
-const WAIT_MAX: Duration = Duration::from_secs(600);
-
 pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
     if let Some(broker) = choose::known_broker(session, asked)
-        && let Some(connection) = consumer::connection_now(session, &broker, asked)?
+        && let Some(connection) = polls::connection_now(session, &broker, asked)?
     {
         return on_connection(session, &broker, &connection, asked);
     }
@@ -38,7 +29,7 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
         let view = request.view()?;
         let asked = request.asked(&view)?;
         let broker = choose::find_broker(&session, &asked).await?;
-        let connection = consumer::connection_later(&session, &broker, &asked).await?;
+        let connection = polls::connection_later(&session, &broker, &asked).await?;
         on_connection(&session, &broker, &connection, &asked)
     });
     Ok(())
@@ -75,10 +66,7 @@ fn on_connection(
 
 /// How long the broker may take.
 fn time(asked: &Asked<'_>) -> Duration {
-    if asked.int(Field::SysFlag).unwrap_or_default() & SUSPEND == 0 {
-        return NO_WAIT_TIME;
-    }
-    let wait = asked.long(Field::Suspend).unwrap_or_default();
-    let wait = u64::try_from(wait).unwrap_or_default();
-    Duration::from_millis(wait).min(WAIT_MAX) + MARGIN
+    let may_wait = asked.int(Field::SysFlag).unwrap_or_default() & SUSPEND != 0;
+    let wait = || asked.long(Field::Suspend).unwrap_or_default();
+    pull_time(may_wait.then(wait))
 }

@@ -21,7 +21,9 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
         let asked = request.asked(&view)?;
         let receipt = asked.text(Field::ExtraInfo);
         let broker = match Receipt::broker_in(&receipt) {
-            Some(name) if asked.value(Field::Broker).is_none() && session.broker.is_none() => {
+            Some(name)
+                if asked.value(Field::Broker).is_none() && session.caller().broker().is_none() =>
+            {
                 session.upstream.broker(name).await?
             }
             _ => choose::find_broker(&session, &asked).await?,

@@ -38,12 +38,8 @@ pub(crate) fn connection(
 ) -> Option<Rc<Connection>> {
     let id = session.moved.replica_of(queue)?;
     let (address, connection) = broker.replica(id)?;
-    let membership = session.membership.borrow();
-    let known = membership
-        .lane(broker.name(), &address)?
-        .registered()
-        .is_some();
-    known.then_some(connection)
+    let is_known = session.member.is_registered(broker, &address);
+    is_known.then_some(connection)
 }
 
 /// A pull whose answer may move the next one.

@@ -6,7 +6,6 @@ use remoting_codec::body::ClientConfig;
 
 use crate::error::ProcessError;
 use crate::relay;
-use crate::relay::choose;
 use crate::session::Session;
 use crate::session::bodies;
 use crate::session::request::Request;
@@ -15,6 +14,6 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let view = request.view()?;
     let config = bodies::of_request(&request, "client configuration", ClientConfig::decode).await?;
     let topic = &config.subscription_data.topic;
-    let broker = choose::any_broker(&session, topic).await?;
+    let broker = session.caller().any_broker(topic).await?;
     relay::to_broker(&session, &broker, request.row, &request.incoming(&view))
 }

@@ -18,7 +18,7 @@ use crate::session::request::Request;
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let incoming = request.incoming(&view);
-    if let Some(name) = &session.broker {
+    if let Some(name) = session.caller().broker() {
         let broker = session.upstream.broker(name).await?;
         return relay::to_broker(&session, &broker, request.row, &incoming);
     }

@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
+use messaging::Groups;
 use remoting_codec::{RemotingCommand, ResponseCode};
-use tokio::task::JoinSet;
 
 use crate::error::ProcessError;
 use crate::session::Session;
-use crate::session::membership::Unregistered;
 use crate::session::request::Request;
 use crate::table::Field;
 
@@ -22,34 +21,20 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let asked = request.asked(&view)?;
     let text = |field| asked.value(field).map(|value| value.text().into_owned());
     // Brokers go by the connection, whether the request says whose it is or not (`ClientManageProcessor.unregisterClient`).
-    let client_id = text(Field::ClientId).or_else(|| session.client_id());
+    let client_id = text(Field::ClientId).or_else(|| session.member.client_id());
     let client_id = client_id.unwrap_or_default();
-    let group = Unregistered {
+    let groups = Groups {
         producer: text(Field::ProducerGroup),
         consumer: text(Field::ConsumerGroup),
     };
     let frame = request.awaited()?;
-    let turn = session.membership.borrow().turn();
-    let (lanes, news) = {
+    let is_news = {
+        let turn = session.member.turn();
         let _turn = turn.lock().await;
-        let mut membership = session.membership.borrow_mut();
-        let news = membership.unregister(&client_id, &group, frame);
-        (membership.lanes().to_vec(), news)
+        session.member.unregister(&client_id, &groups, frame)
     };
-    session.charge_declared();
-    if news {
-        let mut telling = JoinSet::new();
-        for lane in lanes {
-            let session = session.clone();
-            telling.spawn_local(async move {
-                // Offsets that were committed before are to reach the broker before.
-                if let Some(broker) = session.upstream.known_broker(lane.broker()) {
-                    broker.requests_flushed().await;
-                }
-                lane.update(session.settings.heartbeat_time).await
-            });
-        }
-        telling.join_all().await;
+    if is_news {
+        session.member.withdraw().await;
     }
     let response =
         RemotingCommand::response(ResponseCode::SUCCESS, view.opaque(), view.serialize_type());

@@ -1,6 +1,8 @@
 //! What a worker counts of the requests of its clients.
 
 mod labels;
+mod limit;
+mod tag;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
@@ -13,6 +15,9 @@ use remoting_transport::metrics::{Counter, Histogram};
 use crate::table::{Row, TABLE};
 
 pub use labels::{Labels, OTHER};
+pub use limit::Limit;
+pub use tag::Tag;
+use tag::Tagged;
 
 /// Bounds of message sizes in bytes: RocketMQ's own (`BrokerMetricsManager`).
 pub const SIZES: &[u64] = &[
@@ -26,52 +31,6 @@ pub const SIZES: &[u64] = &[
 
 /// Types of messages, as RocketMQ's metrics call them (`TopicMessageType`).
 pub const MESSAGE_TYPES: [&str; 4] = ["normal", "fifo", "delay", "transaction"];
-
-/// Limits that a client may meet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Limit {
-    /// Connections in all.
-    Connections,
-    /// Connections from one address.
-    ConnectionsPerAddress,
-    /// Bytes that wait for one client.
-    ClientBuffer,
-    /// Bytes that are held for all clients.
-    Memory,
-    /// Requests that are outstanding at one broker.
-    BrokerOutstanding,
-    /// Requests of one client that are outstanding.
-    Outstanding,
-    /// Time for the first frame.
-    Handshake,
-    /// Time for a frame to be whole.
-    Frame,
-    /// Time without a sign of life.
-    Idle,
-}
-
-impl Limit {
-    /// Its label value: the key in the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        let mut all = Self::ALL.iter();
-        all.find(|(limit, _)| *limit == self)
-            .map_or(OTHER, |(_, name)| name)
-    }
-
-    /// All of them, with their label values: the keys in the configuration.
-    pub const ALL: [(Self, &'static str); 9] = [
-        (Self::Connections, "connections"),
-        (Self::ConnectionsPerAddress, "connections_per_address"),
-        (Self::ClientBuffer, "client_buffer_bytes"),
-        (Self::Memory, "memory_bytes"),
-        (Self::BrokerOutstanding, "broker_outstanding"),
-        (Self::Outstanding, "outstanding_requests"),
-        (Self::Handshake, "handshake_ms"),
-        (Self::Frame, "frame_ms"),
-        (Self::Idle, "idle_ms"),
-    ];
-}
 
 /// Response codes that have a label value of their own; all others are "other".
 pub const RESULTS: &[(ResponseCode, &str)] = &[
@@ -102,34 +61,6 @@ pub const RESULTS: &[(ResponseCode, &str)] = &[
     (ResponseCode::FLOW_CONTROL, "FLOW_CONTROL"),
     (ResponseCode(1500), "GO_AWAY"),
 ];
-
-/// What a request is counted as once it is answered, in a number that travels with it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tag(pub u64);
-
-const SEND: u64 = 1;
-const PULL: u64 = 2;
-
-impl Tag {
-    fn send(topic: u16, message_type: usize, messages: usize, bytes: usize) -> Self {
-        let messages = messages.min(0x3_FFFF) as u64;
-        let bytes = bytes.min(0x3FFF_FFFF) as u64;
-        Self(
-            SEND | u64::from(topic) << 2
-                | (message_type as u64) << 14
-                | messages << 16
-                | bytes << 34,
-        )
-    }
-
-    fn pull(topic: u16, group: u16) -> Self {
-        Self(PULL | u64::from(topic) << 2 | u64::from(group) << 14)
-    }
-
-    fn topic(self) -> usize {
-        (self.0 >> 2 & 0xFFF) as usize
-    }
-}
 
 /// Messages of one topic and type, or topic and group.
 #[derive(Debug, Default)]
@@ -254,10 +185,14 @@ impl RequestMetrics {
     /// The messages of a request that was answered with success.
     #[inline]
     pub(crate) fn count(&self, tag: Tag, body: &[u8]) {
-        match tag.0 & 3 {
-            SEND => {
-                let at = tag.topic() * MESSAGE_TYPES.len() + (tag.0 >> 14 & 3) as usize;
-                let (messages, bytes) = (tag.0 >> 16 & 0x3_FFFF, tag.0 >> 34);
+        match tag.read() {
+            Tagged::Send {
+                topic,
+                message_type,
+                messages,
+                bytes,
+            } => {
+                let at = topic * MESSAGE_TYPES.len() + message_type;
                 if let (Some(flow), Some(sizes)) = (self.sent.get(at), self.sizes.get(at)) {
                     flow.messages.add(messages);
                     flow.bytes.add(bytes);
@@ -266,14 +201,14 @@ impl RequestMetrics {
                         .observe(bytes);
                 }
             }
-            PULL => {
-                let at = tag.topic() * self.groups.len() + (tag.0 >> 14 & 0xFFF) as usize;
+            Tagged::Pull { topic, group } => {
+                let at = topic * self.groups.len() + group;
                 if let Some(flow) = self.pulled.get(at) {
                     flow.messages.add(count_messages(body) as u64);
                     flow.bytes.add(body.len() as u64);
                 }
             }
-            _ => {}
+            Tagged::Nothing => {}
         }
     }
 

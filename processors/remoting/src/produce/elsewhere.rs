@@ -1,61 +1,26 @@
-//! Sends whose broker cannot be had now, and that it has not been given: another broker of the topic takes them.
-//!
-//! A Java client that is connected to brokers directly does the same with an asynchronous send: as it is, with the same
-//! queue's number, it goes to another broker (`MQClientAPIImpl.onExceptionImpl`). Here it cannot, for an answer that says
-//! no ends such a send, and half of them would fail until the client asks for its route again, which may take 30 s.
-//!
-//! What may have reached a broker is never sent to another. Neither is what belongs to one broker: half messages, whose
-//! end would go astray, and what is to stay in order, as far as that can be seen.
+//! Sends whose broker is unavailable, and that it has not been given: another broker of the topic takes them
+//! ([`Caller::next_broker`](messaging::Caller::next_broker) has which, and why).
 
 use std::rc::Rc;
-use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
-use remoting_codec::RequestCode;
+use messaging::{Expected, Message, is_unsent};
 use remoting_transport::Held;
-use route_cache::{Connection, MOCK_PREFIX, Origin, Outcome, RelayTarget, UpstreamError};
+use route_cache::{Connection, Origin, Outcome, RelayTarget, UpstreamError};
 
 use crate::error::ProcessError;
-use crate::produce::introduction;
 use crate::produce::send;
 use crate::session::Session;
 use crate::session::request::{Asked, Request};
 use crate::table::Field;
 
-/// The property of a message that is to stay in order with others (`MessageConst.PROPERTY_SHARDING_KEY`).
-static SHARDING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__SHARDINGKEY"));
-
 /// Whether another broker may take that send.
-pub(crate) fn may_go(session: &Session, asked: &Asked<'_>) -> bool {
-    let is_message = matches!(
-        asked.row.code,
-        RequestCode::SEND_MESSAGE | RequestCode::SEND_MESSAGE_V2 | RequestCode::SEND_BATCH_MESSAGE
-    );
-    let broker = asked.value(Field::Broker).map(|name| name.text());
-    is_message
-        && session.settings.send_elsewhere
-        && session.broker.is_none()
-        && broker.is_some_and(|name| !name.starts_with(MOCK_PREFIX))
-        && !send::is_half(asked)
-        && !send::is_request(asked)
-        && !asked
-            .value(Field::Properties)
-            .is_some_and(|properties| properties.contains(&SHARDING_KEY))
-}
-
-/// Whether the broker cannot have got the request, and would not now.
-pub(crate) fn is_unsent(error: &ProcessError) -> bool {
-    matches!(error, ProcessError::Upstream(error) if is_unsent_upstream(error))
-}
-
-fn is_unsent_upstream(error: &UpstreamError) -> bool {
-    matches!(
-        error,
-        UpstreamError::Connect { .. }
-            | UpstreamError::Failing(_)
-            | UpstreamError::NoBroker(_)
-            | UpstreamError::NoMaster(_)
-    )
+pub(crate) fn may_go(session: &Session, asked: &Asked<'_>, expected: Expected) -> bool {
+    session.caller().may_fail_over(&Message {
+        code: asked.row.code,
+        broker: asked.value(Field::Broker),
+        properties: asked.value(Field::Properties),
+        expected,
+    })
 }
 
 /// Gives the send to the next broker of the topic that can take it; there being none, it ends with that error.
@@ -72,26 +37,15 @@ pub(crate) async fn send(
     let (Some(broker), Some(topic), Some(queue)) = (broker, topic, queue) else {
         return Err(error);
     };
-    let Ok(route) = session.route(&topic).await else {
-        return Err(error);
-    };
-    for other in route.others_with_queue(&broker, queue) {
-        let Ok(other) = session.upstream.broker(other).await else {
-            continue;
-        };
-        // The client has waited for the first broker already. Where all are out of reach, this is what ends it.
-        let now = session.now();
-        let waited = now.saturating_duration_since(request.begun);
-        let left = session
-            .settings
-            .time(request.row.patience)
-            .saturating_sub(waited);
-        if left.is_zero() {
-            break;
-        }
-        if send::give(&session, &other, &asked, left).is_ok() {
+    let (caller, expected) = (session.caller(), send::expected(&asked));
+    let mut others = caller
+        .fail_over(&topic, &broker, queue, request.begun)
+        .await;
+    // The client has waited for the first broker already. Where all are unreachable, this is what ends it.
+    while let Some((other, left)) = caller.next_broker(&mut others).await {
+        if send::give(&session, &other, &asked, expected, left).is_ok() {
             tracing::debug!(%broker, to = %other.name(), %error, "sent elsewhere");
-            introduction::introduce(&session, &other);
+            session.member.introduce(&other);
             return Ok(());
         }
     }
@@ -123,7 +77,7 @@ pub(crate) struct Undecided {
 impl RelayTarget for Undecided {
     fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>) {
         match outcome {
-            Outcome::Failed(error) if is_unsent_upstream(&error) => {
+            Outcome::Failed(error) if is_unsent(&error) => {
                 self.session.end_of(&origin);
                 self.session
                     .spawn(self.request.clone(), |session, request| {

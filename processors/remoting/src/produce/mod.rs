@@ -1,5 +1,4 @@
 //! Sends, and where they go when their broker cannot be had.
 
 pub(crate) mod elsewhere;
-pub(crate) mod introduction;
 pub(crate) mod send;

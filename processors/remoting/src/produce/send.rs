@@ -6,53 +6,43 @@
 //! messages, whose outcome the broker may ask for, and requests, which are replied to.
 
 use std::rc::Rc;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use memchr::memmem::Finder;
-use remoting_codec::RequestCode;
+use messaging::Expected;
 use route_cache::{Broker, Class};
 
 use crate::error::ProcessError;
 use crate::metrics::{Tag, message_type};
 use crate::produce::elsewhere;
-use crate::produce::introduction;
 use crate::relay;
 use crate::relay::Counted;
 use crate::relay::choose;
 use crate::session::Session;
 use crate::session::request::{Asked, Incoming, Request};
-use crate::session::requester;
 use crate::table::Field;
-
-/// Bits of `sysFlag` about transactions (`MessageSysFlag` in the reference), and their value in a half
-/// message.
-const TRANSACTION: i32 = 0xC;
-const PREPARED: i32 = 0x4;
 
 /// A send from this size on goes over a connection for large ones: small ones of other clients would wait behind it. So do
 /// the sends of a client of which so much waits for brokers already.
 const BULK_MIN: usize = 16 * 1024;
 const WAITING_MAX: usize = 32 * 1024;
 
-/// The property of a request (`MessageConst.PROPERTY_MESSAGE_REPLY_TO_CLIENT`).
-static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
-    LazyLock::new(|| Finder::new("REPLY_TO_CLIENT"));
-
 pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), ProcessError> {
+    let expected = expected(asked);
     if let Some(broker) = choose::known_broker(session, asked)
-        && !introduction::expects_something(session, asked, &broker)
+        && !session
+            .member
+            .must_introduce(&broker, expected, asked.value(Field::Group))
     {
-        let time = session.settings.time(asked.row.patience);
-        match give(session, &broker, asked, time) {
-            Err(error) if elsewhere::is_unsent(&error) && elsewhere::may_go(session, asked) => {
+        let time = session.settings.policy.time(asked.row.patience);
+        match give(session, &broker, asked, expected, time) {
+            Err(error) if error.is_unsent() && elsewhere::may_go(session, asked, expected) => {
                 session.spawn(asked.keep(), |session, request| {
                     elsewhere::send(session, request, error)
                 });
             }
             given => {
                 given?;
-                introduction::introduce(session, &broker);
+                session.member.introduce(&broker);
             }
         }
         return Ok(());
@@ -61,9 +51,10 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
         let Err(error) = find_and_give(&session, &request).await else {
             return Ok(());
         };
-        let may_go = elsewhere::is_unsent(&error) && {
+        let may_go = error.is_unsent() && {
             let view = request.view()?;
-            elsewhere::may_go(&session, &request.asked(&view)?)
+            let asked = request.asked(&view)?;
+            elsewhere::may_go(&session, &asked, self::expected(&asked))
         };
         match may_go {
             true => elsewhere::send(session, request, error).await,
@@ -78,16 +69,16 @@ async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), P
     let view = request.view()?;
     let asked = request.asked(&view)?;
     let broker = choose::find_broker(session, &asked).await?;
-    if is_half(&asked) {
-        introduction::introduce_first(session, &broker, &asked).await;
-    }
-    if is_request(&asked) {
-        session.membership.borrow_mut().note_requester();
-        requester::introduce(session).await;
-    }
-    let time = session.settings.time(request.row.patience);
-    give(session, &broker, &asked, time)?;
-    introduction::introduce(session, &broker);
+    let (expected, group) = (expected(&asked), asked.text(Field::Group));
+    // One that has not declared itself is known by where it connects from.
+    let stand_in = session.peer();
+    let member = &session.member;
+    member
+        .introduce_first(&broker, expected, &group, stand_in)
+        .await;
+    let time = session.settings.policy.time(request.row.patience);
+    give(session, &broker, &asked, expected, time)?;
+    session.member.introduce(&broker);
     Ok(())
 }
 
@@ -96,6 +87,7 @@ pub(crate) fn give(
     session: &Rc<Session>,
     broker: &Broker,
     asked: &Asked<'_>,
+    expected: Expected,
     time: Duration,
 ) -> Result<(), ProcessError> {
     let (row, incoming) = (asked.row, &asked.incoming);
@@ -111,10 +103,10 @@ pub(crate) fn give(
     let connection = broker.connection(class, row.needs_master)?;
     let counted = Counted {
         offset: 0,
-        tag: tag(session, asked),
+        tag: tag(session, asked, expected),
         is_bulk,
     };
-    if connection.is_established() || !elsewhere::may_go(session, asked) {
+    if connection.is_established() || !elsewhere::may_go(session, asked, expected) {
         let target = || session.clone();
         return relay::for_target(session, &connection, incoming, time, counted, target);
     }
@@ -136,23 +128,15 @@ pub(crate) fn give(
 }
 
 /// What the message is counted as.
-fn tag(session: &Session, asked: &Asked<'_>) -> Tag {
-    let message_type = message_type(is_half(asked), asked.value(Field::Properties));
+fn tag(session: &Session, asked: &Asked<'_>, expected: Expected) -> Tag {
+    let message_type = message_type(expected.check, asked.value(Field::Properties));
     session
         .metrics
         .tag_send(asked.value(Field::Topic), message_type, asked.view())
 }
 
-pub(crate) fn is_half(asked: &Asked<'_>) -> bool {
-    asked.int(Field::SysFlag).unwrap_or_default() & TRANSACTION == PREPARED
-}
-
-pub(crate) fn is_request(asked: &Asked<'_>) -> bool {
-    // A reply has the property too: it says whom it is for.
-    !matches!(
-        asked.row.code,
-        RequestCode::SEND_REPLY_MESSAGE | RequestCode::SEND_REPLY_MESSAGE_V2
-    ) && asked
-        .value(Field::Properties)
-        .is_some_and(|properties| properties.contains(&REPLY_TO_CLIENT))
+/// What brokers will send to the producer because of the message.
+pub(crate) fn expected(asked: &Asked<'_>) -> Expected {
+    let (flag, properties) = (asked.int(Field::SysFlag), asked.value(Field::Properties));
+    Expected::of(asked.row.code, flag, properties)
 }

@@ -17,7 +17,7 @@ pub(crate) async fn ask_all(
     brokers: Vec<Rc<Broker>>,
 ) -> (Vec<Result<Bytes, UpstreamError>>, Vec<Held>) {
     let mut asking = JoinSet::new();
-    let time = session.settings.time(request.row.patience);
+    let time = session.settings.policy.time(request.row.patience);
     for broker in brokers {
         if broker.addresses().master().is_none() {
             continue;

@@ -1,8 +1,8 @@
 //! Requests that go to one broker as they are.
 
 pub(crate) mod choose;
-pub(crate) mod consumer;
 pub(crate) mod fan_out;
+pub(crate) mod polls;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(crate) fn to_broker(
         class => class,
     };
     let connection = broker.connection(class, row.needs_master)?;
-    let time = session.settings.time(row.patience);
+    let time = session.settings.policy.time(row.patience);
     on_connection(session, &connection, incoming, time)
 }
 

@@ -14,9 +14,9 @@ use route_cache::{Class, Origin, Slot, Ticket};
 use tokio::time::Instant;
 
 use crate::answers;
-use crate::metrics::Limit;
 use crate::session::Session;
-use crate::session::request::Incoming;
+use crate::session::request::Asked;
+use crate::table::Field;
 
 /// A client that polls and asks nothing else for so long has asked all that it has to.
 const QUIET: Duration = Duration::from_millis(200);
@@ -54,11 +54,6 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    /// How many polls are outstanding, at brokers or here.
-    fn polls(&self) -> usize {
-        self.polls.get() + self.kept.borrow().len()
-    }
-
     /// The client has gone. Answers how many bytes were kept.
     pub(crate) fn forget(&self) -> usize {
         self.kept.take().len() * KEPT_BYTES
@@ -142,8 +137,9 @@ impl Session {
         self.outstanding.get() == self.leaving.polls.get()
     }
 
-    fn polls(&self) -> bool {
-        self.leaving.polls() > 0
+    /// How many long polls are outstanding, at brokers or here.
+    pub(crate) fn polls(&self) -> usize {
+        self.leaving.polls.get() + self.leaving.kept.borrow().len()
     }
 
     /// To be called now and then for a client that is to go: ends its connection once it asks nothing.
@@ -154,7 +150,7 @@ impl Session {
         let heard = self.heard().map_or(since, |heard| heard.max(since));
         let quiet = self.now().saturating_duration_since(heard);
         // One that is told has no need to be closed while it may still be here.
-        let wait = match self.polls() && !self.is_told() {
+        let wait = match self.polls() > 0 && !self.is_told() {
             true => QUIET,
             false => SILENCE,
         };
@@ -172,7 +168,7 @@ impl Session {
             return;
         }
         let time = self.now().saturating_duration_since(since);
-        if !self.polls() || time >= RESTLESS {
+        if self.polls() == 0 || time >= RESTLESS {
             self.go();
         }
     }
@@ -196,17 +192,16 @@ impl Session {
         self.outbox.push(&nothing);
     }
 
-    /// Keeps a poll of a client that is to go; answers that of one that has gone. False when it is to be served.
-    pub(crate) fn keeps(&self, incoming: &Incoming<'_>) -> bool {
-        let view = incoming.view;
+    /// Keeps a poll of a client that must leave; answers that of one that has left. False when it must be served.
+    pub(crate) fn keeps(&self, asked: &Asked<'_>) -> bool {
+        let view = asked.view();
         let is_kept = self.gives_up_polls() || (self.is_leaving() && !self.is_told());
         if !is_kept || !view.request_code().is_long_poll() {
             return false;
         }
-        let offset = view.ext_fields().value("queueOffset");
         let ticket = Ticket {
-            begun: incoming.begun,
-            offset: offset.and_then(|offset| offset.long()).unwrap_or_default(),
+            begun: asked.incoming.begun,
+            offset: asked.long(Field::QueueOffset).unwrap_or_default(),
             tag: 0,
             slot: Slot::default(),
             is_bulk: false,
@@ -226,35 +221,20 @@ impl Session {
         true
     }
 
-    /// What a request is answered with, if it is not to be served now: the client is to go, or there is no room for it.
-    pub(crate) fn refusal(&self, view: &CommandView<'_>) -> Option<RemotingCommand> {
-        let refuse = |code, remark: &'static str| {
-            let refusal = RemotingCommand::response(code, view.opaque(), view.serialize_type());
-            Some(refusal.with_remark(remark))
-        };
-        let (language, version) = (view.language(), view.version());
-        let is_told = knows_go_away(language, version)
+    /// What a request is answered with instead of being served, if the client must leave and can be told so.
+    pub(crate) fn go_away(&self, view: &CommandView<'_>) -> Option<RemotingCommand> {
+        let is_told = knows_go_away(view.language(), view.version())
             && !view.is_oneway()
             && view.request_code() != RequestCode::UNREGISTER_CLIENT;
-        if self.is_leaving() && is_told {
-            // Brokers forget the client before it comes to them by another way.
-            self.membership.borrow_mut().close();
-            self.metrics.go_away.add(1);
-            return refuse(
-                ResponseCode::GO_AWAY,
-                "connect again: this proxy is about to go",
-            );
+        if !self.is_leaving() || !is_told {
+            return None;
         }
-        // Polls may last for minutes. A client that is not read meanwhile could go unnoticed.
-        let limit = self.settings.outstanding_limit;
-        if view.request_code().is_long_poll() && self.leaving.polls() >= limit {
-            self.metrics.limit(Limit::Outstanding);
-            return refuse(
-                ResponseCode::SYSTEM_BUSY,
-                "the client has as many polls outstanding as limits.outstanding_requests allows",
-            );
-        }
-        None
+        // Brokers forget the client before it connects to them by another way.
+        self.member.close();
+        self.metrics.go_away.add(1);
+        let code = ResponseCode::GO_AWAY;
+        let answer = RemotingCommand::response(code, view.opaque(), view.serialize_type());
+        Some(answer.with_remark("connect again: this proxy is about to go"))
     }
 }
 

@@ -3,15 +3,11 @@
 mod answering;
 pub(crate) mod bodies;
 pub(crate) mod kind;
-pub(crate) mod lanes;
 mod leaving;
-pub(crate) mod look_ups;
-pub(crate) mod membership;
 pub(crate) mod moved;
 pub(crate) mod pushes;
 pub(crate) mod questions;
 pub(crate) mod request;
-pub(crate) mod requester;
 pub(crate) mod slow_log;
 mod tasks;
 
@@ -21,12 +17,13 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use messaging::{Caller, Member};
 use remoting_codec::body::ConsumeType;
 use remoting_codec::{CommandView, Language, RemotingCommand, RequestCode, Version};
 use remoting_transport::metrics::Meter;
 use remoting_transport::{Account, Outbox};
 use route_cache::rate::shown;
-use route_cache::{Address, Advertised, Outstanding, Upstream};
+use route_cache::{Advertised, Outstanding, Upstream};
 use tokio::time::Instant;
 
 use self::tasks::TASKS_MAX;
@@ -34,8 +31,6 @@ use crate::error::ProcessError;
 use crate::metrics::{Limit, RequestMetrics};
 use crate::notice;
 use crate::session::leaving::Leaving;
-use crate::session::look_ups::LookUps;
-use crate::session::membership::Membership;
 use crate::session::moved::Moved;
 use crate::session::pushes::Pushes;
 use crate::session::questions::Queries;
@@ -53,15 +48,13 @@ const TASK_WORK: usize = 4;
 pub struct Session {
     pub(crate) upstream: Rc<Upstream>,
     pub(crate) settings: Rc<Settings>,
-    pub(crate) membership: RefCell<Membership>,
+    /// The client as brokers see it.
+    pub(crate) member: Member,
     pub(crate) pushes: RefCell<Pushes>,
     pub(crate) moved: Moved,
-    pub(crate) look_ups: LookUps,
     pub(crate) queries: RefCell<Queries>,
     /// Where this client is told that brokers are.
     pub(crate) advertised: Arc<Advertised>,
-    /// The broker that everything here is for, on a listener that belongs to one.
-    pub(crate) broker: Option<Rc<str>>,
     pub(crate) metrics: Arc<RequestMetrics>,
     slow_log: Rc<SlowLog>,
     pub(crate) outbox: Outbox,
@@ -71,8 +64,6 @@ pub struct Session {
     identity: Cell<Option<(Language, Version)>>,
     /// Requests of this client that are not answered yet.
     pub(crate) outstanding: Cell<usize>,
-    /// What it shares with other clients from where it comes.
-    pub(crate) address: Rc<Address>,
     /// Those of them that are at brokers, by broker.
     pub(crate) at_brokers: Outstanding,
     /// Those that went over connections for large ones.
@@ -81,8 +72,6 @@ pub struct Session {
     tasks: Cell<usize>,
     /// Work that its latest turn has made.
     turn: Cell<usize>,
-    /// What is charged for what the client has declared.
-    declared: Cell<usize>,
     /// What is kept while the client is to go.
     pub(crate) leaving: Leaving,
     /// Frames that have come.
@@ -134,10 +123,13 @@ impl Session {
         broker: Option<&str>,
         counting: Counting,
     ) -> Rc<Self> {
-        let address = upstream.address(peer.ip().into());
+        let (policy, from) = (settings.policy.clone(), peer.ip());
+        let caller = Caller::new(upstream.clone(), policy, from, broker);
         let outbox = Outbox::new(upstream.buffers().clone(), counting.meter);
-        outbox.account().join(address.holders().clone());
-        Rc::new_cyclic(|this| Self {
+        outbox.account().join(caller.address().holders().clone());
+        Rc::new_cyclic(|this: &Weak<Self>| Self {
+            at_brokers: Outstanding::new(caller.address().key()),
+            member: Member::new(caller, outbox.account().clone(), this.clone()),
             outbox,
             metrics: counting.requests,
             slow_log: counting.slow_log,
@@ -145,20 +137,14 @@ impl Session {
             identity: Cell::new(None),
             upstream,
             settings,
-            membership: RefCell::default(),
             pushes: RefCell::default(),
             moved: Moved::default(),
-            look_ups: LookUps::default(),
             queries: RefCell::default(),
             advertised,
-            broker: broker.map(Rc::from),
             outstanding: Cell::new(0),
-            at_brokers: Outstanding::new(address.key()),
-            address,
             bulk: Cell::new(0),
             tasks: Cell::new(0),
             turn: Cell::new(0),
-            declared: Cell::new(0),
             leaving: Leaving::default(),
             received: Cell::new(0),
             peer,
@@ -175,8 +161,7 @@ impl Session {
     /// The client is gone or must go: its lanes end first, so that brokers forget it before it can come
     /// back through another replica.
     pub fn close(&self) {
-        self.membership.borrow_mut().close();
-        self.charge_declared();
+        self.member.close();
         self.pushes.take();
         self.account().take(self.leaving.forget());
         self.at_brokers.close();
@@ -186,11 +171,10 @@ impl Session {
         self.outbox.close();
     }
 
-    /// Charges what is kept of what the client has declared.
-    pub(crate) fn charge_declared(&self) {
-        let bytes = self.membership.borrow().held_bytes();
-        self.account().add(bytes);
-        self.account().take(self.declared.replace(bytes));
+    /// The client, as far as it matters to what it asks.
+    #[inline]
+    pub(crate) fn caller(&self) -> &Caller {
+        self.member.caller()
     }
 
     /// What the client makes the worker hold.
@@ -208,7 +192,7 @@ impl Session {
     /// The proxy stops: the client's lanes end, and its connection once the answers that are there
     /// are written.
     pub fn finish(&self) {
-        self.membership.borrow_mut().close();
+        self.member.close();
         self.outbox.finish();
     }
 
@@ -221,14 +205,10 @@ impl Session {
     /// What is to be told of the client.
     #[must_use]
     pub fn describe(&self) -> Described {
-        let membership = self.membership.borrow();
         Described {
             identity: self.identity.get(),
-            is_producer: membership.is_producer(),
-            groups: membership
-                .groups()
-                .map(|(group, consume_type)| (group.to_owned(), consume_type))
-                .collect(),
+            is_producer: self.member.is_producer(),
+            groups: self.member.groups(),
         }
     }
 
@@ -252,12 +232,6 @@ impl Session {
         self.slow_log.look(self, code, result, time);
     }
 
-    /// The client's id, if it has said one, as far as it is shown.
-    pub(crate) fn client_id(&self) -> Option<String> {
-        let membership = self.membership.borrow();
-        Some(shown(membership.client_id()?).to_owned())
-    }
-
     /// When the latest frame came.
     pub(crate) fn heard(&self) -> Option<Instant> {
         self.heard.get()
@@ -279,7 +253,7 @@ impl Session {
     #[inline]
     pub(crate) fn may_take_more(&self) -> bool {
         !self.is_congested()
-            && self.requests() < self.settings.outstanding_limit
+            && self.requests() < self.settings.policy.outstanding_limit
             && self.tasks.get() < TASKS_MAX
             && self.may_hold_more()
     }
@@ -322,7 +296,7 @@ impl Session {
     #[must_use]
     pub fn known_as(&self) -> Option<(String, &'static str, String)> {
         let (language, version) = self.identity.get()?;
-        Some((self.client_id()?, language.name(), version.name()))
+        Some((self.member.client_id()?, language.name(), version.name()))
     }
 
     /// Whether the client is gone.
@@ -373,7 +347,7 @@ impl Session {
     /// One fewer is.
     pub(crate) fn end(&self) {
         let before = self.outstanding.get();
-        let is_full = self.requests() >= self.settings.outstanding_limit;
+        let is_full = self.requests() >= self.settings.policy.outstanding_limit;
         self.outstanding.set(before.saturating_sub(1));
         if is_full {
             self.outbox.wake();

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use remoting_codec::headers::BROKER_NAME;
 use remoting_codec::{
     CommandView, Opaque, RemotingCommand, RequestCode, UpstreamOpaque, UpstreamView,
 };
@@ -13,9 +14,6 @@ use remoting_transport::Frame;
 use route_cache::Connection;
 
 use crate::session::Session;
-
-/// The ext field with a broker's name.
-const BROKER_NAME: &str = "bname";
 
 /// Most questions of brokers that may wait for one client's answer; beyond that, the oldest is
 /// forgotten, and the broker stops waiting by itself.

@@ -48,7 +48,7 @@ impl SlowLog {
         self.logged.set(self.logged.get() + 1);
         info!(
             peer = %session.peer(),
-            client_id = session.client_id(),
+            client_id = session.member.client_id(),
             request = code.name(),
             code = code.0,
             result,

@@ -5,6 +5,7 @@
 
 use remoting_codec::FieldKind::Text;
 use remoting_codec::FieldSpec;
+use remoting_codec::headers::BROKER_NAME;
 
 /// An ext field that Remora reads, whatever it is called in the header of one code or another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,21 +100,21 @@ macro_rules! columns {
 
 pub(super) const NONE: Columns = columns!();
 
-pub(super) const TOPIC: Columns = columns!(Broker: text("bname"), Topic: text("topic"));
+pub(super) const TOPIC: Columns = columns!(Broker: text(BROKER_NAME), Topic: text("topic"));
 
 pub(super) const CREATE: Columns =
-    columns!(Broker: text("bname"), Topic: text("topic"), DefaultTopic: text("defaultTopic"));
+    columns!(Broker: text(BROKER_NAME), Topic: text("topic"), DefaultTopic: text("defaultTopic"));
 
 pub(super) const QUEUE: Columns =
-    columns!(Broker: text("bname"), Topic: text("topic"), Queue: text("queueId"));
+    columns!(Broker: text(BROKER_NAME), Topic: text("topic"), Queue: text("queueId"));
 
-pub(super) const BACK: Columns = columns!(Broker: text("bname"), Topic: text("originTopic"));
+pub(super) const BACK: Columns = columns!(Broker: text(BROKER_NAME), Topic: text("originTopic"));
 
 /// The group is what a broker is chosen by.
 pub(super) const GROUP: Columns = columns!(Group: required("consumerGroup"));
 
 pub(super) const SEND: Columns = columns!(
-    Broker: text("bname"), Topic: text("topic"), Group: text("producerGroup"), Queue: text("queueId"),
+    Broker: text(BROKER_NAME), Topic: text("topic"), Group: text("producerGroup"), Queue: text("queueId"),
     SysFlag: text("sysFlag"), Properties: text("properties"),
 );
 
@@ -123,17 +124,17 @@ pub(super) const SEND_V2: Columns = columns!(
 );
 
 pub(super) const PULL: Columns = columns!(
-    Broker: text("bname"), Topic: text("topic"), Group: text("consumerGroup"), Queue: text("queueId"),
+    Broker: text(BROKER_NAME), Topic: text("topic"), Group: text("consumerGroup"), Queue: text("queueId"),
     SysFlag: text("sysFlag"), Suspend: text("suspendTimeoutMillis"), QueueOffset: text("queueOffset"),
 );
 
 pub(super) const POP: Columns = columns!(
-    Broker: text("bname"), Topic: text("topic"), Group: text("consumerGroup"),
+    Broker: text(BROKER_NAME), Topic: text("topic"), Group: text("consumerGroup"),
     PollTime: text("pollTime"), BornTime: text("bornTime"),
 );
 
 pub(super) const RECEIPT: Columns = columns!(
-    Broker: text("bname"), Topic: text("topic"), Group: text("consumerGroup"), ExtraInfo: text("extraInfo"),
+    Broker: text(BROKER_NAME), Topic: text("topic"), Group: text("consumerGroup"), ExtraInfo: text("extraInfo"),
 );
 
 pub(super) const UNREGISTER: Columns = columns!(

@@ -21,9 +21,9 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let asked = request.asked(&view)?;
     let mut brokers = Vec::new();
     let key = asked.text(Field::DefaultTopic);
-    if session.broker.is_some() || asked.value(Field::Broker).is_some() {
+    if session.caller().broker().is_some() || asked.value(Field::Broker).is_some() {
         brokers.push(choose::find_broker(&session, &asked).await?);
-    } else if let Ok(route) = session.route(&key).await {
+    } else if let Ok(route) = session.caller().route(&key).await {
         for data in route.brokers() {
             brokers.push(session.upstream.broker(&data.broker_name).await?);
         }

@@ -49,7 +49,7 @@ impl From<Result<Bytes, UpstreamError>> for Answer {
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let asked = request.asked(&view)?;
-    if session.broker.is_some() || asked.value(Field::Broker).is_some() {
+    if session.caller().broker().is_some() || asked.value(Field::Broker).is_some() {
         let broker = choose::find_broker(&session, &asked).await?;
         return relay::to_broker(&session, &broker, asked.row, &asked.incoming);
     }
@@ -57,7 +57,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         // No broker would answer it, and nobody awaits what is found.
         return Ok(());
     }
-    let route = session.route(&asked.text(Field::Topic)).await?;
+    let route = session.caller().route(&asked.text(Field::Topic)).await?;
     let mut brokers = Vec::new();
     for data in route.brokers() {
         brokers.push(session.upstream.broker(&data.broker_name).await?);
@@ -154,7 +154,7 @@ async fn ask_each(
     request: &Request,
     brokers: Vec<Rc<Broker>>,
 ) -> (Vec<Result<Bytes, UpstreamError>>, Vec<Held>) {
-    let time = session.settings.time(request.row.patience);
+    let time = session.settings.policy.time(request.row.patience);
     let mut asking = JoinSet::new();
     for (nth, broker) in brokers.into_iter().enumerate() {
         let (class, frame) = (request.row.class, request.bytes());

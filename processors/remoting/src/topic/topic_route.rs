@@ -25,8 +25,8 @@ async fn look_up(session: Rc<Session>, request: Request) -> Result<(), ProcessEr
     let view = request.view()?;
     let asked = request.asked(&view)?;
     let topic = asked.text(Field::Topic);
-    let time = session.settings.time(request.row.patience);
-    let route = tokio::time::timeout(time, session.route(&topic)).await;
+    let time = session.settings.policy.time(request.row.patience);
+    let route = tokio::time::timeout(time, session.caller().route(&topic)).await;
     let late = || RouteError::Unavailable(NameServerError::Unreachable("all are slow".into()));
     let route = route.map_err(|_| late())??;
     answer(&session, &asked, &route);

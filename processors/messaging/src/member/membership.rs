@@ -1,26 +1,23 @@
-//! What a client has said of itself, and the lanes on which brokers were told.
+//! What a client has declared of itself, and the lanes on which brokers get it.
 
-use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use remoting_codec::body::{ConsumeType, ConsumerData, Heartbeat, MessageModel, Names};
-use remoting_codec::{CommandView, RemotingCommand, RequestCode};
+use remoting_codec::{RemotingCommand, RequestCode};
 use route_cache::rate::shown;
 use route_cache::{Broker, Lane, Registration};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::error::ProcessError;
+use super::declaration::{Declaration, Declared, Groups, Identity};
+use crate::error::{ErrorKind, MessagingError};
 
 /// Most client ids on one connection. A client has one; the bound is for what is no client.
 const CLIENT_IDS_MAX: usize = 8;
 
-/// The ext field with a request's signature.
-const SIGNATURE: &str = "Signature";
-
-/// Most groups of a client that has not said who it is.
+/// Most groups of a client that has not declared itself.
 const STAND_IN_MAX: usize = 64;
 
 /// Longest name of a group (`Validators.CHARACTER_MAX_LENGTH`). A longer one is none that anything could come back to.
@@ -31,17 +28,16 @@ const REPLY_ID_MAX: usize = 32767;
 
 /// The groups of one client connection.
 ///
-/// Kept only to tell brokers: they hold the membership, and this is what is said to them again when
-/// a lane is made anew.
+/// Kept only for brokers: they hold the membership, and this is what is sent to them again when
+/// a lane is made again.
 #[derive(Debug, Default)]
-pub(crate) struct Membership {
+pub(super) struct Membership {
     clients: Vec<Client>,
     lanes: Vec<Rc<Lane>>,
     registration: Rc<Registration>,
-    /// Brokers that the client has sent to before it said who it is.
+    /// Brokers that the client has sent to before it declared itself.
     sent_to: Vec<Rc<Broker>>,
-    /// Groups in whose name the client has sent what something will come back to, before it has said
-    /// who it is.
+    /// Groups in whose name the client has sent what something will come back to, before it declared itself.
     stand_in: Vec<Box<str>>,
     /// Whether the client sends requests that others reply to.
     requester: bool,
@@ -50,98 +46,68 @@ pub(crate) struct Membership {
     was: Option<String>,
     /// Bytes of what was made of the heartbeats.
     decoded: usize,
-    /// Held while something that the client says is taken in: long heartbeats are read elsewhere, and what came first
-    /// counts first.
+    /// See [`Member::turn`](super::Member::turn).
     turn: Rc<Mutex<()>>,
 }
 
 /// One client id of the connection. Its place among them is its key in the registration.
 #[derive(Debug)]
 struct Client {
-    heartbeat: Heartbeat,
-    /// Bytes of that.
+    declaration: Declaration,
+    /// Bytes of its heartbeat as it was read.
     decoded: usize,
-    /// The frame of its latest heartbeat.
-    frame: Bytes,
-    /// Where in it the body is.
-    body: Range<usize>,
-    /// The frame's signature, for a client that signs.
-    signature: Option<Box<str>>,
     /// Whether it has unregistered groups since.
     has_unregistered: bool,
-    /// When brokers were told last, and took it.
-    told: Option<Instant>,
-    /// How often brokers were told whom replies are for, and when last.
+    /// When it was announced to brokers last, and a broker took it.
+    announced: Option<Instant>,
+    /// How often it was registered for replies, and when last.
     replies: Replies,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Replies {
     round: u32,
-    told: Option<Instant>,
-}
-
-/// What a heartbeat says, as far as lanes depend on it.
-#[derive(Debug)]
-pub(crate) struct Said {
-    /// The client id's key in the registration.
-    pub(crate) key: usize,
-    /// What its consumer groups subscribe to.
-    pub(crate) topics: Arc<Names>,
-    /// When brokers were told the same last, and took it.
-    pub(crate) told: Option<Instant>,
+    renewed: Option<Instant>,
 }
 
 impl Client {
-    fn said(&self, key: usize) -> Said {
-        Said {
+    fn declared(&self, key: usize) -> Declared {
+        Declared {
             key,
-            topics: self.heartbeat.topics.clone(),
-            told: self.told,
+            topics: self.declaration.heartbeat.topics.clone(),
+            announced: self.announced,
         }
     }
-
-    fn body(&self) -> &[u8] {
-        self.frame.get(self.body.clone()).unwrap_or_default()
-    }
-}
-
-fn signature(view: &CommandView<'_>) -> Option<Box<str>> {
-    let signature = view.ext_fields().value(SIGNATURE)?;
-    Some(signature.text().into())
 }
 
 impl Membership {
-    /// What a heartbeat says, if it says nothing new. The same under another key is new: brokers judge it anew.
-    pub(crate) fn said(&self, view: &CommandView<'_>) -> Option<Said> {
+    /// What was declared by a heartbeat of that body, if nothing in it is new. The same under another signature is new:
+    /// brokers judge it again.
+    pub(super) fn declared(&self, body: &[u8], signature: Option<&str>) -> Option<Declared> {
         let mut clients = self.clients.iter().enumerate();
-        let (key, same) = clients.find(|(_, c)| !c.has_unregistered && c.body() == view.body())?;
-        (same.signature == signature(view)).then(|| same.said(key))
+        let (key, same) =
+            clients.find(|(_, c)| !c.has_unregistered && c.declaration.body() == body)?;
+        let is_signed_alike = same.declaration.signature.as_deref() == signature;
+        is_signed_alike.then(|| same.declared(key))
     }
 
-    /// Takes in a heartbeat, which is `view`, a request that wants an answer and has the bytes `frame`.
-    pub(crate) fn update(
-        &mut self,
-        heartbeat: Heartbeat,
-        frame: Bytes,
-        view: &CommandView<'_>,
-    ) -> Result<Said, ProcessError> {
-        let known = self.key(&heartbeat.client_id);
+    /// Takes in a declaration.
+    pub(super) fn declare(&mut self, declaration: Declaration) -> Result<Declared, MessagingError> {
+        let known = self.key(&declaration.heartbeat.client_id);
         let key = known.unwrap_or(self.clients.len());
         if key == CLIENT_IDS_MAX {
-            return Err(ProcessError::ClientIds(CLIENT_IDS_MAX));
+            let text = format!("more than {CLIENT_IDS_MAX} client ids on one connection");
+            return Err(MessagingError::new(ErrorKind::Invalid, text));
         }
+        let frame = declaration.frame.clone();
         let client = Client {
-            decoded: heartbeat.memory(),
-            heartbeat,
-            frame: frame.clone(),
-            body: view.body_range(),
-            signature: signature(view),
+            decoded: declaration.heartbeat.memory(),
+            declaration,
             has_unregistered: false,
-            told: None,
+            announced: None,
             replies: Replies::default(),
         };
-        let said = client.said(key);
+        let declared = client.declared(key);
         self.decoded += client.decoded;
         match self.clients.get_mut(key) {
             Some(known) => {
@@ -159,33 +125,39 @@ impl Membership {
             }
         }
         self.registration.say(key, frame);
-        Ok(said)
+        Ok(declared)
     }
 
-    /// How many bytes are kept of what the client has said of itself.
-    pub(crate) fn held_bytes(&self) -> usize {
+    /// How many bytes are kept of the client's declarations.
+    pub(super) fn held_bytes(&self) -> usize {
         let names: usize = self.stand_in.iter().map(|group| group.len()).sum();
         let sent_to = self.sent_to.len() * size_of::<Rc<Broker>>();
         self.registration.bytes() + self.decoded + names + sent_to
     }
 
-    /// To be held while something that the client says is taken in.
-    pub(crate) fn turn(&self) -> Rc<Mutex<()>> {
+    /// Bytes of the latest heartbeat under that key.
+    pub(super) fn length(&self, key: usize) -> usize {
+        let client = self.clients.get(key);
+        client.map_or(0, |client| client.declaration.frame.len())
+    }
+
+    /// See [`Member::turn`](super::Member::turn).
+    pub(super) fn turn(&self) -> Rc<Mutex<()>> {
         self.turn.clone()
     }
 
-    /// Whether lanes say that the client is in the group, before it has said who it is.
-    pub(crate) fn stands_in(&self, group: &str) -> bool {
+    /// Whether lanes register the client in the group, before it has declared itself.
+    pub(super) fn stands_in(&self, group: &str) -> bool {
         self.stand_in.iter().any(|known| &**known == group)
     }
 
-    /// Has lanes say, until the client says who it is, that a client of that id is in the group. True
-    /// when lanes that are registered already do not say that yet.
+    /// Until the client declares itself, lanes register a client of that id in the group. True
+    /// when lanes that are registered already have yet to do so.
     ///
-    /// That is never signed: nobody has judged the client yet, and with Remora's own key anybody could be told of a
+    /// That is never signed: no broker has judged the client yet, and with Remora's own key any client could get the checks of a
     /// group's transactions. A broker that demands signatures refuses it, and knows the producer from its first
     /// heartbeat on, as without a proxy.
-    pub(crate) fn stand_in(&mut self, client_id: &str, group: &str) -> bool {
+    pub(super) fn stand_in(&mut self, client_id: &str, group: &str) -> bool {
         if self.closed
             || self.is_known()
             || group.len() > GROUP_MAX
@@ -203,61 +175,61 @@ impl Membership {
     }
 
     /// Notes that the client sends requests.
-    pub(crate) fn note_requester(&mut self) {
+    pub(super) fn note_requester(&mut self) {
         self.requester = true;
     }
 
     /// Whether the client sends requests.
-    pub(crate) fn is_requester(&self) -> bool {
+    pub(super) fn is_requester(&self) -> bool {
         self.requester
     }
 
-    /// The id and latest heartbeat's frame of that client, and how often brokers were told that replies are for it; that is
-    /// now once more. `None` when there is no need to: no reply could name the id, or that has been done as often as
-    /// `rounds`, and since that moment.
-    pub(crate) fn next_reply_round(
+    /// The client of that key, and how often it was registered for replies, this time among them. `None` when there is no
+    /// need to: no reply could name the id, or that has been done as often as `rounds`, and since that moment.
+    pub(super) fn next_reply_round(
         &mut self,
         key: usize,
         rounds: u32,
         since: Instant,
-    ) -> Option<(u32, String, Bytes)> {
+    ) -> Option<(u32, Identity)> {
         let client = self.clients.get_mut(key)?;
-        let id = &client.heartbeat.client_id;
+        let id = &client.declaration.heartbeat.client_id;
         let replies = &mut client.replies;
-        let is_recent = replies.told.is_some_and(|told| told >= since);
+        let is_recent = replies.renewed.is_some_and(|renewed| renewed >= since);
         if !self.requester || id.len() > REPLY_ID_MAX || (replies.round >= rounds && is_recent) {
             return None;
         }
         replies.round = replies.round.saturating_add(1);
-        replies.told = Some(Instant::now());
-        Some((replies.round, id.clone(), client.frame.clone()))
+        replies.renewed = Some(Instant::now());
+        let identity = Identity {
+            client_id: id.clone(),
+            language: client.declaration.language,
+            version: client.declaration.version,
+        };
+        Some((replies.round, identity))
     }
 
-    /// Brokers have been told.
-    pub(crate) fn set_told(&mut self, key: usize) {
+    /// A broker has taken the declaration of that key.
+    pub(super) fn set_announced(&mut self, key: usize) {
         if let Some(client) = self.clients.get_mut(key) {
-            client.told = Some(Instant::now());
+            client.announced = Some(Instant::now());
         }
     }
 
     /// Takes out a group that the client unregisters in `frame`, a request that wants an answer. False when it is not there:
     /// a client unregisters once per broker, all to one address.
-    pub(crate) fn unregister(
-        &mut self,
-        client_id: &str,
-        group: &Unregistered,
-        frame: Bytes,
-    ) -> bool {
+    pub(super) fn unregister(&mut self, client_id: &str, groups: &Groups, frame: Bytes) -> bool {
         let key = self.key(client_id);
         let Some((key, client)) = key.and_then(|key| Some(key).zip(self.clients.get_mut(key)))
         else {
             return false;
         };
-        let producers = &mut client.heartbeat.producer_groups;
-        let producer = group.producer.as_deref();
+        let heartbeat = &mut client.declaration.heartbeat;
+        let producers = &mut heartbeat.producer_groups;
+        let producer = groups.producer.as_deref();
         let mut taken = producer.is_some_and(|group| producers.remove(group));
-        let consumer = group.consumer.as_deref();
-        taken |= consumer.is_some_and(|group| client.heartbeat.remove_consumer(group));
+        let consumer = groups.consumer.as_deref();
+        taken |= consumer.is_some_and(|group| heartbeat.remove_consumer(group));
         if taken {
             client.has_unregistered = true;
             self.registration.unsay(key, frame);
@@ -265,71 +237,68 @@ impl Membership {
         taken
     }
 
-    /// The key of that client id.
     fn key(&self, client_id: &str) -> Option<usize> {
         let mut clients = self.clients.iter();
-        clients.position(|client| client.heartbeat.client_id == client_id)
+        clients.position(|client| client.declaration.heartbeat.client_id == client_id)
     }
 
     /// The client's id, the first where there are several.
-    pub(crate) fn client_id(&self) -> Option<&str> {
+    pub(super) fn client_id(&self) -> Option<&str> {
         let first = self.clients.first();
         first.map_or(self.was.as_deref(), |first| {
-            Some(&first.heartbeat.client_id)
+            Some(&first.declaration.heartbeat.client_id)
         })
     }
 
     /// Whether the client is in a producer group.
-    pub(crate) fn is_producer(&self) -> bool {
+    pub(super) fn is_producer(&self) -> bool {
         let mut clients = self.clients.iter();
-        clients.any(|client| !client.heartbeat.producer_groups.is_empty())
+        clients.any(|client| !client.declaration.heartbeat.producer_groups.is_empty())
     }
 
     /// The consumer groups that the client is in, and how it gets messages in each.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, ConsumeType)> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&str, ConsumeType)> {
         let groups = self
             .clients
             .iter()
-            .flat_map(|client| &client.heartbeat.consumers);
+            .flat_map(|client| &client.declaration.heartbeat.consumers);
         groups.map(|consumer| (&*consumer.group_name, consumer.consume_type))
     }
 
     /// How the members of that consumer group divide messages, if the client is one.
-    pub(crate) fn consumer(&self, group: &str) -> Option<MessageModel> {
-        self.consumer_data(group)
-            .map(|consumer| consumer.message_model)
+    pub(super) fn consumer(&self, group: &str) -> Option<MessageModel> {
+        Some(self.consumer_data(group)?.message_model)
     }
 
     /// The topics of that consumer group, if the client is in it.
-    pub(crate) fn topics(&self, group: &str) -> Option<Arc<Names>> {
-        self.consumer_data(group)
-            .map(|consumer| consumer.topics.clone())
+    pub(super) fn topics(&self, group: &str) -> Option<Arc<Names>> {
+        Some(self.consumer_data(group)?.topics.clone())
     }
 
     fn consumer_data(&self, group: &str) -> Option<&ConsumerData> {
         let mut clients = self.clients.iter();
-        clients.find_map(|client| client.heartbeat.consumer(group))
+        clients.find_map(|client| client.declaration.heartbeat.consumer(group))
     }
 
-    /// Whether the client has said who it is.
-    pub(crate) fn is_known(&self) -> bool {
+    /// Whether the client has declared itself.
+    pub(super) fn is_known(&self) -> bool {
         !self.clients.is_empty()
     }
 
-    /// Notes that the client has sent to a broker, for when it says who it is.
-    pub(crate) fn note_sent_to(&mut self, broker: &Rc<Broker>) {
+    /// Notes that the client has sent to a broker, for when it declares itself.
+    pub(super) fn note_sent_to(&mut self, broker: &Rc<Broker>) {
         if !self.sent_to.iter().any(|known| Rc::ptr_eq(known, broker)) {
             self.sent_to.push(broker.clone());
         }
     }
 
     /// The brokers that were noted; they are forgotten with that.
-    pub(crate) fn take_sent_to(&mut self) -> Vec<Rc<Broker>> {
+    pub(super) fn take_sent_to(&mut self) -> Vec<Rc<Broker>> {
         std::mem::take(&mut self.sent_to)
     }
 
     /// The lane to that address of that broker.
-    pub(crate) fn lane(&self, broker: &str, address: &Arc<str>) -> Option<&Rc<Lane>> {
+    pub(super) fn lane(&self, broker: &str, address: &Arc<str>) -> Option<&Rc<Lane>> {
         self.lanes.get(self.place(broker, address).ok()?)
     }
 
@@ -340,25 +309,25 @@ impl Membership {
     }
 
     /// All lanes.
-    pub(crate) fn lanes(&self) -> &[Rc<Lane>] {
+    pub(super) fn lanes(&self) -> &[Rc<Lane>] {
         &self.lanes
     }
 
-    /// What new lanes begin with saying; nothing once the client has gone.
-    pub(crate) fn registration(&self) -> Option<Rc<Registration>> {
+    /// What is sent first on new lanes; nothing once the client has left.
+    pub(super) fn registration(&self) -> Option<Rc<Registration>> {
         (!self.closed && (self.is_known() || !self.stand_in.is_empty()))
             .then(|| self.registration.clone())
     }
 
     /// Takes in a lane that was opened; ordered by broker, so that all members of a group look at a
     /// broker first that is first for all.
-    pub(crate) fn add_lane(&mut self, lane: Rc<Lane>) {
+    pub(super) fn add_lane(&mut self, lane: Rc<Lane>) {
         let (Ok(at) | Err(at)) = self.place(lane.broker(), lane.address());
         self.lanes.insert(at, lane);
     }
 
     /// Ends the lanes that `keep` does not want.
-    pub(crate) fn retain_lanes(&mut self, keep: impl Fn(&Lane) -> bool) {
+    pub(super) fn retain_lanes(&mut self, keep: impl Fn(&Lane) -> bool) {
         self.lanes.retain(|lane| {
             let kept = keep(lane);
             if !kept {
@@ -369,7 +338,7 @@ impl Membership {
     }
 
     /// The client has gone: so have its lanes.
-    pub(crate) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.closed = true;
         self.retain_lanes(|_| false);
         self.was = self.client_id().map(|id| shown(id).to_owned());
@@ -381,23 +350,25 @@ impl Membership {
     }
 }
 
-/// The groups that one UNREGISTER_CLIENT takes back; Java names one, C++ both and leaves one empty.
-#[derive(Debug, Default)]
-pub(crate) struct Unregistered {
-    pub(crate) producer: Option<String>,
-    pub(crate) consumer: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
+    use remoting_codec::CommandView;
+
     use super::*;
 
-    fn say(membership: &mut Membership, id: &str) -> Result<Said, ProcessError> {
+    fn say(membership: &mut Membership, id: &str) -> Result<Declared, MessagingError> {
         let body = format!(r#"{{"clientID":"{id}","producerDataSet":[{{"groupName":"p"}}]}}"#);
         let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
         let frame = heartbeat.to_bytes();
         let view = CommandView::decode(&frame)?;
-        membership.update(Heartbeat::decode(view.body())?, frame.clone(), &view)
+        membership.declare(Declaration {
+            heartbeat: Heartbeat::decode(view.body()).unwrap(),
+            frame: frame.clone(),
+            body: view.body_range(),
+            signature: None,
+            language: view.language(),
+            version: view.version(),
+        })
     }
 
     #[test]
@@ -409,7 +380,7 @@ mod tests {
         assert_eq!(membership.stand_in.len(), STAND_IN_MAX);
         assert!(!membership.stand_in("peer", &"g".repeat(GROUP_MAX + 1)));
         assert!(membership.held_bytes() > STAND_IN_MAX * 100);
-        // The client says who it is, and again: the same is kept once.
+        // The client declares itself, and again: the same is kept once.
         say(&mut membership, "c0").unwrap();
         let one = membership.held_bytes();
         assert!(one > 100 && one < STAND_IN_MAX * 100);

@@ -1,0 +1,92 @@
+//! Which broker takes a message whose broker is unavailable.
+//!
+//! A Java client that is connected to brokers directly does the same with an asynchronous send: as it is, with the same
+//! queue's number, it goes to another broker (`MQClientAPIImpl.onExceptionImpl`). Behind a proxy it cannot, because an error
+//! ends such a send, and half of them would fail until the client asks for its route again, which may take 30 s.
+//!
+//! What may have reached a broker is never sent to another ([`MessagingError::is_unsent`](crate::MessagingError::is_unsent)).
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use route_cache::Broker;
+use tokio::time::Instant;
+
+use crate::caller::Caller;
+use crate::message::Message;
+use crate::policy::Patience;
+
+/// The brokers that may take a message in the place of its own, each tried once.
+#[derive(Debug)]
+pub struct FailOver {
+    /// Their names, the last one first.
+    others: Vec<Box<str>>,
+    /// When the send was read.
+    begun: Instant,
+}
+
+impl FailOver {
+    fn new<'a>(others: impl DoubleEndedIterator<Item = &'a str>, begun: Instant) -> Self {
+        Self {
+            others: others.rev().map(Box::from).collect(),
+            begun,
+        }
+    }
+
+    /// The name of the next broker.
+    fn next_name(&mut self) -> Option<Box<str>> {
+        self.others.pop()
+    }
+}
+
+impl Caller {
+    /// Whether a message of this client may go to another broker when its own is unavailable.
+    #[must_use]
+    pub fn may_fail_over(&self, message: &Message<'_>) -> bool {
+        self.policy().send_elsewhere && self.broker().is_none() && message.may_fail_over()
+    }
+
+    /// The brokers that can take a message for that queue as well as `broker` can, from that broker on in the order of the
+    /// route, so that the messages of one broker go to one other. None when there is no route.
+    pub async fn fail_over(
+        &self,
+        topic: &str,
+        broker: &str,
+        queue: i32,
+        begun: Instant,
+    ) -> FailOver {
+        match self.route(topic).await {
+            Ok(route) => {
+                let others = route.others_with_queue(broker, queue);
+                FailOver::new(others.into_iter(), begun)
+            }
+            Err(_) => FailOver::new(std::iter::empty(), begun),
+        }
+    }
+
+    /// The next broker to try, and how long it may take: what the earlier ones have left of the time. `None` when there is
+    /// none, or no time is left.
+    pub async fn next_broker(&self, others: &mut FailOver) -> Option<(Rc<Broker>, Duration)> {
+        while let Some(name) = others.next_name() {
+            if let Ok(broker) = self.upstream().broker(&name).await {
+                let now = self.upstream().buffers().now();
+                let left = self.policy().time_left(Patience::Send, others.begun, now);
+                return Some(broker).zip(left);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_other_broker_is_tried_once_in_the_order_of_the_route() {
+        let mut others = FailOver::new(["b", "c", "a"].into_iter(), Instant::now());
+        let tried: Vec<_> = std::iter::from_fn(|| others.next_name()).collect();
+        assert_eq!(tried, ["b".into(), "c".into(), "a".into()] as [Box<str>; 3]);
+        assert_eq!(others.next_name(), None);
+    }
+}

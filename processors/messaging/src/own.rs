@@ -1,0 +1,55 @@
+//! What Remora asks brokers in its own name, on behalf of a client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
+use route_cache::{Connection, UpstreamConfig};
+
+use crate::error::{ErrorKind, MessagingError};
+
+/// Asks a broker something in Remora's own name, signed with Remora's own key if there is one, and waits for the answer,
+/// a whole frame.
+///
+/// # Errors
+/// When there is no answer within `time`, or it is not a success.
+pub(crate) async fn ask(
+    connection: &Connection,
+    config: &UpstreamConfig,
+    request: RemotingCommand,
+    time: Duration,
+) -> Result<Bytes, MessagingError> {
+    let request = config.signed(request).to_bytes();
+    succeeded(connection.call(request, time).await?)
+}
+
+/// A broker's answer, if it is a success.
+fn succeeded(answer: Bytes) -> Result<Bytes, MessagingError> {
+    let view = CommandView::decode(&answer)?;
+    if view.code() != ResponseCode::SUCCESS.0 {
+        let kind = ErrorKind::Refused(ResponseCode(view.code()));
+        return Err(MessagingError::new(kind, view.remark()));
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use remoting_codec::SerializeType;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_broker_s_code_and_words() {
+        let answer = |code| {
+            let answer = RemotingCommand::response(code, 1, SerializeType::Json);
+            answer.with_remark("no such user").to_bytes()
+        };
+        assert!(succeeded(answer(ResponseCode::SUCCESS)).is_ok());
+        let refused = succeeded(answer(ResponseCode::NO_PERMISSION)).unwrap_err();
+        let kind = ErrorKind::Refused(ResponseCode::NO_PERMISSION);
+        assert_eq!(refused, MessagingError::new(kind, "no such user"));
+        let unreadable = succeeded(Bytes::from_static(b"x")).unwrap_err();
+        assert_eq!(unreadable.kind(), ErrorKind::Invalid);
+    }
+}

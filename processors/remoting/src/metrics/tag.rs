@@ -1,0 +1,97 @@
+//! What a request is counted as, packed into a number that waits with it for its answer.
+//!
+//! ```text
+//!        63        34 33        16 15     14 13        2 1    0
+//! send  | bytes      | messages   | type    | topic     | 1   |
+//!        63               26 25           14 13        2 1    0
+//! pull  | nothing           | group         | topic     | 2   |
+//! ```
+//!
+//! Topics and groups are numbers of [`Labels`](super::Labels). 0 is a request that is counted as nothing.
+
+const SEND: u64 = 1;
+const PULL: u64 = 2;
+
+/// The bits of a topic's or a group's number, and of a count of messages and of bytes.
+const LABEL: u64 = 0xFFF;
+const MESSAGES: u64 = 0x3_FFFF;
+const BYTES: u64 = 0x3FFF_FFFF;
+
+/// What a request is counted as once it is answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tag(pub u64);
+
+/// What a [`Tag`] says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tagged {
+    /// The request is counted as nothing.
+    Nothing,
+    /// Messages of a topic, of the type at that place in `MESSAGE_TYPES`.
+    Send {
+        topic: usize,
+        message_type: usize,
+        messages: u64,
+        bytes: u64,
+    },
+    /// Messages of a topic for a group; how many, the answer tells.
+    Pull { topic: usize, group: usize },
+}
+
+impl Tag {
+    /// A send; above what there is room for, the most is counted.
+    pub(super) fn send(topic: u16, message_type: usize, messages: usize, bytes: usize) -> Self {
+        let messages = (messages as u64).min(MESSAGES);
+        let bytes = (bytes as u64).min(BYTES);
+        Self(
+            SEND | u64::from(topic) << 2
+                | (message_type as u64) << 14
+                | messages << 16
+                | bytes << 34,
+        )
+    }
+
+    /// A pull or POP.
+    pub(super) fn pull(topic: u16, group: u16) -> Self {
+        Self(PULL | u64::from(topic) << 2 | u64::from(group) << 14)
+    }
+
+    #[inline]
+    pub(super) fn read(self) -> Tagged {
+        let topic = (self.0 >> 2 & LABEL) as usize;
+        match self.0 & 3 {
+            SEND => Tagged::Send {
+                topic,
+                message_type: (self.0 >> 14 & 3) as usize,
+                messages: self.0 >> 16 & MESSAGES,
+                bytes: self.0 >> 34,
+            },
+            PULL => Tagged::Pull {
+                topic,
+                group: (self.0 >> 14 & LABEL) as usize,
+            },
+            _ => Tagged::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_read() {
+        let send = Tagged::Send {
+            topic: 4095,
+            message_type: 3,
+            messages: MESSAGES,
+            bytes: BYTES,
+        };
+        assert_eq!(Tag::send(4095, 3, usize::MAX, usize::MAX).read(), send);
+        let pull = Tagged::Pull {
+            topic: 4095,
+            group: 4095,
+        };
+        assert_eq!(Tag::pull(4095, 4095).read(), pull);
+        assert_eq!(Tag::default().read(), Tagged::Nothing);
+    }
+}
