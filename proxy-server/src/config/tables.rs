@@ -82,7 +82,6 @@ impl File {
             heartbeat_limit: self.heartbeat_limit()?,
             broker_addresses: self.broker_addresses()?,
             admin_relay: self.admin_relay,
-            ..Settings::default()
         })
     }
 
