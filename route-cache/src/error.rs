@@ -6,7 +6,9 @@ use std::sync::Arc;
 use remoting_codec::DecodeError;
 use thiserror::Error;
 
-/// Why a request got no answer. Peers are named as in "broker broker-a".
+use crate::peer::Peer;
+
+/// Why a request got no answer.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
@@ -15,40 +17,43 @@ pub enum UpstreamError {
         "{peer} answered with {length} bytes, more than limits.frame_bytes allows: ask for less at a time"
     )]
     AnswerTooLong {
-        /// Whose answer it was.
-        peer: Rc<str>,
+        /// The peer that answered.
+        peer: Peer,
         /// How long it was, in bytes.
         length: u64,
     },
     /// Too much waits for this broker already. The request was not written.
     #[error("{0} does not keep up")]
-    Busy(Rc<str>),
+    Busy(Peer),
     /// The connection ended. The request may have been carried out.
     #[error("{0} closed the connection")]
-    Closed(Rc<str>),
+    Closed(Peer),
     /// No connection came about. The request was not written.
     #[error("{peer} cannot be reached: {reason}")]
     Connect {
-        /// Who cannot be reached.
-        peer: Rc<str>,
+        /// The peer that cannot be reached.
+        peer: Peer,
         /// What the transport says.
         reason: Rc<str>,
     },
     /// It has left requests unanswered, and is left alone until it answers. The request was not written.
     #[error("{0} has not answered for a while")]
-    Failing(Rc<str>),
+    Failing(Peer),
     /// The broker is about to go and did not carry the request out.
     #[error("{0} is going away")]
-    GoingAway(Rc<str>),
+    GoingAway(Peer),
     /// Name servers know of no such broker. The request was not written.
     #[error("no name server knows a broker {0}")]
     NoBroker(Rc<str>),
     /// The broker has replicas only, and the request needs a master. It was not written.
     #[error("{0} has no master now")]
-    NoMaster(Rc<str>),
+    NoMaster(Peer),
     /// The answer did not come in time. The request may have been carried out.
     #[error("{0} did not answer in time")]
-    Timeout(Rc<str>),
+    Timeout(Peer),
+    /// Another client had asked the same, and has left without the answer that both would have got.
+    #[error("the first of the same requests closed the connection")]
+    FirstClosed,
     /// With the longer opaque it has upstream, the frame would be over the limit of every broker.
     #[error("the frame is as long as a frame may be")]
     TooLong,

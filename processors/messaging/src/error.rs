@@ -121,14 +121,16 @@ impl From<DecodeError> for MessagingError {
 
 #[cfg(test)]
 mod tests {
+    use route_cache::Peer;
+
     use super::*;
 
     #[test]
     fn only_what_was_not_sent_may_go_to_another_broker() {
-        let broker = || "broker a".into();
+        let broker = || Peer::Broker("a".into());
         for (error, is_unsent) in [
             (UpstreamError::Failing(broker()), true),
-            (UpstreamError::NoBroker(broker()), true),
+            (UpstreamError::NoBroker("a".into()), true),
             (UpstreamError::NoMaster(broker()), true),
             (UpstreamError::Busy(broker()), false),
             (UpstreamError::Closed(broker()), false),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use super::connection::Connection;
 use crate::metrics::BrokerMetrics;
+use crate::peer::Peer;
 
 /// Whether requests to one address of a broker are refused at once, so that clients try another broker instead of waiting
 /// for this one.
@@ -18,7 +18,7 @@ use crate::metrics::BrokerMetrics;
 /// ([`super::link`]); any answer, however late, closes it.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    label: Rc<str>,
+    peer: Peer,
     address: Arc<str>,
     metrics: Arc<BrokerMetrics>,
     /// Connections in a row that did not come about, after which the circuit opens.
@@ -34,13 +34,13 @@ pub(crate) struct Breaker {
 
 impl Breaker {
     pub(super) fn new(
-        label: Rc<str>,
+        peer: Peer,
         address: Arc<str>,
         metrics: Arc<BrokerMetrics>,
         limit: u32,
     ) -> Rc<Self> {
         Rc::new(Self {
-            label,
+            peer,
             address,
             metrics,
             limit,
@@ -71,11 +71,11 @@ impl Breaker {
         self.silence.notify_waiters();
     }
 
-    /// Waits until that connection has fallen silent.
-    pub(super) async fn until_silent(&self, connection: &Connection) {
+    /// Waits until the connection that `is_silent` looks at has fallen silent.
+    pub(super) async fn until_silent(&self, is_silent: impl Fn() -> bool) {
         loop {
             let silence = self.silence.notified();
-            if connection.is_silent() {
+            if is_silent() {
                 return;
             }
             silence.await;
@@ -97,7 +97,7 @@ impl Breaker {
         self.failures.set(0);
         if self.open.replace(false) {
             self.metrics.failing.add(-1);
-            info!(peer = %self.label, address = %self.address, "circuit closed: the broker answers again");
+            info!(peer = %self.peer, address = %self.address, "circuit closed: the broker answers again");
         }
     }
 
@@ -119,7 +119,7 @@ impl Breaker {
         if self.abandoned.get() || self.open.replace(true) {
             return;
         }
-        warn!(peer = %self.label, address = %self.address, reason, "circuit opened: requests fail at once until the broker answers");
+        warn!(peer = %self.peer, address = %self.address, reason, "circuit opened: requests fail at once until the broker answers");
         self.metrics.failing.add(1);
     }
 

@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::breaker::Breaker;
 use super::budget::Budget;
-use super::context::Context;
+use super::context::{Context, Watched};
 use super::health::{Health, Treatment};
 use super::pending::{Completion, Origin, Pending, RelayTarget, Ticket};
 use super::probe::probe;
@@ -29,6 +29,7 @@ use crate::clock::Deadline;
 use crate::descriptors::Permit;
 use crate::error::UpstreamError;
 use crate::metrics::BrokerMetrics;
+use crate::peer::Peer;
 
 /// Requests that their peer has left unanswered, after which a connection takes no more: what nobody will answer is not
 /// kept for ever. What is under way on it ends as usual.
@@ -36,9 +37,6 @@ const ABANDONED_MAX: usize = 10_000;
 
 /// A request up to this length is taken for a client that has nothing waiting here, though much of others' waits.
 const SMALL: usize = 16 * 1024;
-
-/// How brokers are called, before their names.
-pub(super) const BROKER_PREFIX: &str = "broker ";
 
 /// Whoever gets what a broker asks of its own accord.
 pub trait PushTarget {
@@ -51,8 +49,7 @@ pub trait PushTarget {
 /// It exists from the moment that it is wanted: what is asked of it before it is established is
 /// written as soon as it is, or answered with the reason why it never was.
 pub struct Connection {
-    /// Whom it leads to, for what is said about it: "broker broker-a".
-    peer: Rc<str>,
+    peer: Peer,
     context: Rc<Context>,
     outbox: Outbox<UpstreamOpaque>,
     pending: RefCell<Pending>,
@@ -98,7 +95,7 @@ const PACE: usize = 96 * 1024;
 
 impl Connection {
     pub(crate) fn new(
-        peer: Rc<str>,
+        peer: Peer,
         context: Rc<Context>,
         push_target: Option<Weak<dyn PushTarget>>,
         breaker: Option<Rc<Breaker>>,
@@ -107,13 +104,13 @@ impl Connection {
     }
 
     fn with_credit(
-        peer: Rc<str>,
+        peer: Peer,
         context: Rc<Context>,
         push_target: Option<Weak<dyn PushTarget>>,
         breaker: Option<Rc<Breaker>>,
         credit: Option<Cell<usize>>,
     ) -> Rc<Self> {
-        let metrics = match peer.strip_prefix(BROKER_PREFIX) {
+        let metrics = match peer.broker_name() {
             Some(name) => context.metrics(name),
             // Nobody looks at those of name servers.
             None => Arc::default(),
@@ -149,7 +146,7 @@ impl Connection {
     /// One over which no more than [`PACE`] goes with each tick: thousands of requests at once would hold up others' in the
     /// broker, which reads its connections with a few threads.
     pub(crate) fn paced(
-        peer: Rc<str>,
+        peer: Peer,
         context: Rc<Context>,
         breaker: Option<Rc<Breaker>>,
     ) -> Rc<Self> {
@@ -343,7 +340,7 @@ impl Connection {
     /// The name of the broker that it leads to; `None` for a name server.
     #[must_use]
     pub fn broker_name(&self) -> Option<&str> {
-        self.peer.strip_prefix(BROKER_PREFIX)
+        self.peer.broker_name()
     }
 
     /// Waits until everything that was sent so far is with the operating system.
@@ -396,13 +393,6 @@ impl Connection {
         self.pending.borrow_mut().forget_abandoned();
         self.release();
         self.close_if_done();
-    }
-
-    /// Lets go what clients have given up: polls of those that are to go, and all of those that have gone.
-    pub(super) fn release(&self) {
-        let given_up = self.pending.borrow_mut().remove_given_up();
-        self.metrics.outstanding.add(-(given_up.len() as i64));
-        given_up.into_iter().for_each(Completion::give_up);
     }
 
     /// Gives up what is outstanding of long polls.
@@ -477,27 +467,6 @@ impl Connection {
         }
     }
 
-    /// Answers what is over its time, and looks after the connection's health. False when there is nothing to wait for any
-    /// more.
-    pub(super) fn tick(&self) -> bool {
-        if let Some(credit) = &self.credit
-            && credit.replace(PACE) == 0
-        {
-            self.outbox.wake();
-        }
-        self.expire();
-        // A lane looks after itself: what is said there may wait at a busy broker for half a minute.
-        if self.push_target.is_none() && self.established.get() && !self.outbox.is_closed() {
-            self.treat();
-        }
-        let is_busy = !self.outbox.is_closed() && self.health.is_waiting();
-        let is_busy = is_busy || !self.pending.borrow().is_done();
-        // Only a tick gives a paced connection credit: also for what is left to write before it ends.
-        let is_busy = is_busy || (self.credit.is_some() && !self.outbox.is_empty());
-        self.is_listed.set(is_busy);
-        is_busy
-    }
-
     fn treat(&self) {
         // A long answer may take long to arrive: each part of it is a sign of life.
         let received = self.outbox.bytes_received();
@@ -569,6 +538,34 @@ impl Connection {
         for completion in unanswered {
             completion.fail(error.clone());
         }
+    }
+}
+
+impl Watched for Connection {
+    /// Answers what is over its time, and looks after the connection's health.
+    fn tick(&self) -> bool {
+        if let Some(credit) = &self.credit
+            && credit.replace(PACE) == 0
+        {
+            self.outbox.wake();
+        }
+        self.expire();
+        // A lane looks after itself: what is said there may wait at a busy broker for half a minute.
+        if self.push_target.is_none() && self.established.get() && !self.outbox.is_closed() {
+            self.treat();
+        }
+        let is_busy = !self.outbox.is_closed() && self.health.is_waiting();
+        let is_busy = is_busy || !self.pending.borrow().is_done();
+        // Only a tick gives a paced connection credit: also for what is left to write before it ends.
+        let is_busy = is_busy || (self.credit.is_some() && !self.outbox.is_empty());
+        self.is_listed.set(is_busy);
+        is_busy
+    }
+
+    fn release(&self) {
+        let given_up = self.pending.borrow_mut().remove_given_up();
+        self.metrics.outstanding.add(-(given_up.len() as i64));
+        given_up.into_iter().for_each(Completion::give_up);
     }
 }
 

@@ -9,14 +9,22 @@ use remoting_transport::Buffers;
 use tokio::sync::Notify;
 
 use super::budget::Budget;
-use super::connection::Connection;
 use super::gates::Gates;
 use crate::clock::Clock;
 use crate::config::UpstreamConfig;
 use crate::metrics::{BrokerMetrics, UpstreamMetrics};
+use crate::peer::Peer;
 
 /// How many ticks pass at the least between two looks for what clients have left behind.
 const SWEEP_TICKS: u32 = 20;
+
+/// A connection, as far as the context looks after it.
+pub(super) trait Watched {
+    /// A tick has passed. False when there is nothing to wait for any more.
+    fn tick(&self) -> bool;
+    /// Drops what clients have given up: polls of those that must leave, and all requests of those that have left.
+    fn release(&self);
+}
 
 /// What all upstream connections of a worker share.
 #[derive(Debug)]
@@ -30,15 +38,15 @@ pub(crate) struct Context {
     gone: Cell<bool>,
     ticks: Cell<u32>,
     /// Connections that may have something outstanding. Most lanes have not, most of the time.
-    busy: RefCell<Vec<Weak<Connection>>>,
+    busy: RefCell<Vec<Weak<dyn Watched>>>,
     /// Before each broker's address, who may make a lane.
     pub(crate) gates: Arc<Gates>,
     /// Of brokers, not of name servers.
     metrics: Arc<UpstreamMetrics>,
     /// By peer, rung when a data connection to it has fallen silent.
-    alarms: RefCell<HashMap<Rc<str>, Rc<Notify>>>,
-    /// What clients have outstanding, by broker.
-    budgets: RefCell<HashMap<Rc<str>, Rc<Budget>>>,
+    alarms: RefCell<HashMap<Peer, Rc<Notify>>>,
+    /// What clients have outstanding, by peer.
+    budgets: RefCell<HashMap<Peer, Rc<Budget>>>,
 }
 
 impl Context {
@@ -80,7 +88,7 @@ impl Context {
     }
 
     /// Has a connection looked at with each tick from now on.
-    pub(super) fn watch(&self, connection: Weak<Connection>) {
+    pub(super) fn watch(&self, connection: Weak<dyn Watched>) {
         self.busy.borrow_mut().push(connection);
     }
 
@@ -103,7 +111,7 @@ impl Context {
     }
 
     /// Rung when a data connection to that peer has fallen silent: other connections to it may have, too.
-    pub(super) fn alarm(&self, peer: &Rc<str>) -> Rc<Notify> {
+    pub(super) fn alarm(&self, peer: &Peer) -> Rc<Notify> {
         let mut alarms = self.alarms.borrow_mut();
         if let Some(known) = alarms.get(peer) {
             return known.clone();
@@ -115,16 +123,16 @@ impl Context {
         new
     }
 
-    /// What clients have outstanding at a broker.
-    pub(super) fn budget(&self, broker: &str) -> Rc<Budget> {
+    /// What clients have outstanding at that peer.
+    pub(super) fn budget(&self, peer: &Peer) -> Rc<Budget> {
         let mut budgets = self.budgets.borrow_mut();
-        if let Some(known) = budgets.get(broker) {
+        if let Some(known) = budgets.get(peer) {
             return known.clone();
         }
         // Brokers come and go.
         budgets.retain(|_, budget| Rc::strong_count(budget) > 1);
         let new = Rc::new(Budget::new(self.config.outstanding_limit));
-        budgets.insert(broker.into(), new.clone());
+        budgets.insert(peer.clone(), new.clone());
         new
     }
 

@@ -19,10 +19,10 @@ use tracing::debug;
 
 use super::connection::{Connection, PushTarget};
 use super::context::Context;
-use super::link::label;
 use super::probe::probe;
 use super::registration::{Frame, Heard, Registration, Verdict};
 use crate::error::UpstreamError;
+use crate::peer::Peer;
 
 /// How long a broker that has left a heartbeat unanswered may take for anything at all. A heartbeat may wait there for
 /// others; what it is asked then does not wait with them.
@@ -117,6 +117,10 @@ impl Lane {
         &self.broker
     }
 
+    fn peer(&self) -> Peer {
+        Peer::Broker(self.broker.clone())
+    }
+
     /// The address that the lane leads to.
     #[must_use]
     pub fn address(&self) -> &Arc<str> {
@@ -190,7 +194,7 @@ impl Lane {
     ) -> Result<Verdict, UpstreamError> {
         let begun = Instant::now();
         let deadline = begun + time;
-        let late = |_| UpstreamError::Timeout(label(&self.broker));
+        let late = |_| UpstreamError::Timeout(self.peer());
         if matches!(*self.state.borrow(), State::Refused) {
             self.heard.borrow_mut().forget(key);
             self.enter(State::Joining);
@@ -213,7 +217,7 @@ impl Lane {
         if let Ok(verdict) = self.verdict(key, since) {
             return Ok(verdict);
         }
-        let closed = || UpstreamError::Closed(label(&self.broker));
+        let closed = || UpstreamError::Closed(self.peer());
         let connection = self.registered().ok_or_else(closed)?;
         let heartbeat = self.registration.heartbeat(key).ok_or_else(closed)?;
         let mut frames = self.heard.borrow_mut().take_unsaid(&self.registration);
@@ -235,7 +239,7 @@ impl Lane {
         }
         let _turn = timeout_at(deadline, self.speaking.lock())
             .await
-            .map_err(|_| UpstreamError::Timeout(label(&self.broker)))?;
+            .map_err(|_| UpstreamError::Timeout(self.peer()))?;
         let Some(connection) = self.registered() else {
             return Ok(());
         };
@@ -254,7 +258,7 @@ impl Lane {
             heard.refusal().filter(|_| refused)
         };
         let verdict = verdict.or_else(refused).cloned();
-        verdict.ok_or_else(|| UpstreamError::Closed(label(&self.broker)))
+        verdict.ok_or_else(|| UpstreamError::Closed(self.peer()))
     }
 
     async fn say_all(
@@ -296,7 +300,7 @@ impl Lane {
                     let judged = self.clone().judge_silence(connection.clone(), answer);
                     tokio::task::spawn_local(judged);
                 }
-                Err(UpstreamError::Timeout(label(&self.broker)))
+                Err(UpstreamError::Timeout(self.peer()))
             }
         }
     }

@@ -10,12 +10,13 @@ use tokio::time::{Instant, timeout};
 
 use super::backoff::Backoff;
 use super::breaker::Breaker;
-use super::connection::{BROKER_PREFIX, Connection};
+use super::connection::Connection;
 use super::context::Context;
 use super::probe::probe;
 use super::table::BrokerAddresses;
 use crate::error::UpstreamError;
 use crate::metrics::BrokerMetrics;
+use crate::peer::Peer;
 
 /// A link that nobody has used for so long lets its connection go.
 const UNUSED_MAX: Duration = Duration::from_secs(600);
@@ -45,7 +46,7 @@ pub enum Class {
 #[derive(Debug)]
 pub struct Broker {
     name: Rc<str>,
-    label: Rc<str>,
+    peer: Peer,
     addresses: RefCell<BrokerAddresses>,
     requests: Link,
     pulls: Link,
@@ -62,13 +63,13 @@ impl Broker {
         addresses: BrokerAddresses,
         context: &Rc<Context>,
     ) -> Rc<Self> {
-        let label = label(&name);
+        let peer = Peer::Broker(name.clone());
         Rc::new(Self {
-            requests: Link::new(label.clone(), context.clone()),
-            pulls: Link::new(label.clone(), context.clone()),
-            bulk: Link::new(label.clone(), context.clone()),
-            crowd: Link::paced(label.clone(), context.clone()),
-            label,
+            requests: Link::new(peer.clone(), context.clone()),
+            pulls: Link::new(peer.clone(), context.clone()),
+            bulk: Link::new(peer.clone(), context.clone()),
+            crowd: Link::paced(peer.clone(), context.clone()),
+            peer,
             replicas: RefCell::default(),
             context: context.clone(),
             addresses: RefCell::new(addresses),
@@ -100,7 +101,7 @@ impl Broker {
         let addresses = self.addresses.borrow();
         let address = match addresses.master() {
             Some(master) => master,
-            None if needs_master => return Err(UpstreamError::NoMaster(self.label.clone())),
+            None if needs_master => return Err(UpstreamError::NoMaster(self.peer.clone())),
             None => addresses
                 .readable()
                 .ok_or_else(|| UpstreamError::NoBroker(self.name.clone()))?,
@@ -119,7 +120,7 @@ impl Broker {
         let address = self.addresses.borrow().replica(id)?.clone();
         let mut replicas = self.replicas.borrow_mut();
         if !replicas.iter().any(|(at, _)| *at == address) {
-            let link = Link::new(self.label.clone(), self.context.clone());
+            let link = Link::new(self.peer.clone(), self.context.clone());
             replicas.push((address.clone(), link));
         }
         let (_, link) = replicas.iter().find(|(at, _)| *at == address)?;
@@ -156,15 +157,10 @@ impl Broker {
     }
 }
 
-/// How a broker is called in what is said about it.
-pub(super) fn label(name: &str) -> Rc<str> {
-    format!("{BROKER_PREFIX}{name}").into()
-}
-
 /// One connection, made anew as often as it is needed.
 #[derive(Debug)]
 struct Link {
-    label: Rc<str>,
+    peer: Peer,
     context: Rc<Context>,
     current: RefCell<Option<(Arc<str>, Rc<Connection>)>>,
     /// Set while the broker is left alone: until when, and what was wrong.
@@ -181,9 +177,9 @@ struct Trouble {
 }
 
 impl Link {
-    fn new(label: Rc<str>, context: Rc<Context>) -> Self {
+    fn new(peer: Peer, context: Rc<Context>) -> Self {
         Self {
-            label,
+            peer,
             context,
             current: RefCell::default(),
             trouble: Rc::default(),
@@ -194,10 +190,10 @@ impl Link {
     }
 
     /// One whose requests are written a few at a time.
-    fn paced(label: Rc<str>, context: Rc<Context>) -> Self {
+    fn paced(peer: Peer, context: Rc<Context>) -> Self {
         Self {
             is_paced: true,
-            ..Self::new(label, context)
+            ..Self::new(peer, context)
         }
     }
 
@@ -205,7 +201,7 @@ impl Link {
         self.used.set(true);
         let breaker = self.breaker(address);
         if breaker.is_open() {
-            return Err(UpstreamError::Failing(self.label.clone()));
+            return Err(UpstreamError::Failing(self.peer.clone()));
         }
         let mut current = self.current.borrow_mut();
         if let Some((at, connection)) = &*current {
@@ -218,14 +214,14 @@ impl Link {
         let until = self.trouble.borrow().until;
         if until.is_some_and(|until| Instant::now() < until) {
             return Err(UpstreamError::Connect {
-                peer: self.label.clone(),
+                peer: self.peer.clone(),
                 reason: format!("{address} could not be reached a moment ago").into(),
             });
         }
-        let (label, context) = (self.label.clone(), self.context.clone());
+        let (peer, context) = (self.peer.clone(), self.context.clone());
         let connection = match self.is_paced {
-            true => Connection::paced(label, context, Some(breaker.clone())),
-            false => Connection::new(label, context, None, Some(breaker.clone())),
+            true => Connection::paced(peer, context, Some(breaker.clone())),
+            false => Connection::new(peer, context, None, Some(breaker.clone())),
         };
         self.spawn(connection.clone(), address.clone(), breaker);
         *current = Some((address.clone(), connection.clone()));
@@ -241,7 +237,7 @@ impl Link {
             return breaker.clone();
         }
         let new = Breaker::new(
-            self.label.clone(),
+            self.peer.clone(),
             address.clone(),
             self.metrics(),
             self.context.config.breaker_failures,
@@ -253,8 +249,8 @@ impl Link {
     }
 
     fn metrics(&self) -> Arc<BrokerMetrics> {
-        let name = self.label.strip_prefix(BROKER_PREFIX);
-        self.context.metrics(name.unwrap_or_default())
+        self.context
+            .metrics(self.peer.broker_name().unwrap_or_default())
     }
 
     fn retire(&self) {
@@ -270,15 +266,15 @@ impl Link {
         let trouble = self.trouble.clone();
         let used = self.used.clone();
         let context = self.context.clone();
-        let label = self.label.clone();
+        let peer = self.peer.clone();
         tokio::task::spawn_local(async move {
             let kept = keep(&connection, &used, &context);
             let watched = async {
-                breaker.until_silent(&connection).await;
+                breaker.until_silent(|| connection.is_silent()).await;
                 connection.retire();
                 if breaker.begin_asking() {
-                    let (label, context) = (label.clone(), context.clone());
-                    tokio::task::spawn_local(try_again(label, context, breaker.clone()));
+                    let (peer, context) = (peer.clone(), context.clone());
+                    tokio::task::spawn_local(try_again(peer, context, breaker.clone()));
                 }
                 end_if_silent(&connection, &breaker).await;
                 std::future::pending().await
@@ -302,20 +298,20 @@ impl Link {
             }
             breaker.failed();
             if breaker.begin_asking() {
-                try_again(label, context, breaker).await;
+                try_again(peer, context, breaker).await;
             }
         });
     }
 }
 
 /// While the circuit is open, asks the broker something over a new connection again and again, until that is answered.
-async fn try_again(label: Rc<str>, context: Rc<Context>, breaker: Rc<Breaker>) {
+async fn try_again(peer: Peer, context: Rc<Context>, breaker: Rc<Breaker>) {
     let period = context.config.breaker_probe;
     let mut pause = Duration::ZERO;
     while breaker.is_open() {
         tokio::time::sleep(pause).await;
         pause = period;
-        let connection = Connection::new(label.clone(), context.clone(), None, None);
+        let connection = Connection::new(peer.clone(), context.clone(), None, None);
         let asked = async {
             let answer = connection.call(probe(&context.config), period).await;
             connection.close();

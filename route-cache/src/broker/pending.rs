@@ -340,6 +340,8 @@ impl Pending {
 mod tests {
     use std::time::Duration;
 
+    use crate::peer::Peer;
+
     use super::*;
 
     fn call() -> (Completion, oneshot::Receiver<Result<Bytes, UpstreamError>>) {
@@ -430,7 +432,7 @@ mod tests {
             completion,
         );
         for completion in pending.remove_all() {
-            completion.fail(UpstreamError::Closed("broker-a".into()));
+            completion.fail(UpstreamError::Closed(Peer::Broker("broker-a".into())));
         }
         assert!(matches!(
             receiver.try_recv(),

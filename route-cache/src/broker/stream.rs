@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
+use crate::peer::Peer;
 
 /// How long what was sent may stay unacknowledged by the other host before the kernel gives a connection up. On its way
 /// there may be a table that has forgotten the connection, and drops what belongs to it.
@@ -32,7 +33,7 @@ pub(super) enum Stream {
 /// Connects to `peer` at that address, within `attempts` times the time that a connection may take.
 pub(super) async fn connect(
     config: &UpstreamConfig,
-    peer: &std::rc::Rc<str>,
+    peer: &Peer,
     address: &str,
     attempts: u32,
 ) -> Result<Stream, UpstreamError> {

@@ -17,6 +17,7 @@ use crate::broker::{Connection, Context};
 use crate::clock::TICK;
 use crate::config::UpstreamConfig;
 use crate::error::{NameServerError, UpstreamError};
+use crate::peer::Peer;
 
 /// How long one name server may take to answer before the next is asked.
 const ANSWER_TIME: Duration = Duration::from_millis(1500);
@@ -321,8 +322,8 @@ impl Server {
         if current.is_some() {
             self.made_anew.set(Some(Instant::now()));
         }
-        let name = format!("name server {}", self.address).into();
-        let connection = Connection::new(name, context.clone(), None, None);
+        let peer = Peer::NameServer(self.address.clone());
+        let connection = Connection::new(peer, context.clone(), None, None);
         let (address, run) = (self.address.clone(), connection.clone());
         tokio::task::spawn_local(async move { run.run(&address).await });
         *current = Some(connection.clone());

@@ -188,7 +188,11 @@ mod tests {
                 remark: "".into(),
             })
         };
-        let late = || Err(UpstreamError::Timeout("broker a".into()));
+        let late = || {
+            Err(UpstreamError::Timeout(route_cache::Peer::Broker(
+                "a".into(),
+            )))
+        };
         let code = |verdicts| summary(verdicts).map(|verdict| verdict.map(|verdict| verdict.code));
         assert_eq!(code(vec![late(), verdict(16), verdict(0)]), Ok(Some(0)));
         assert_eq!(code(vec![late(), verdict(16), verdict(1)]), Ok(Some(16)));

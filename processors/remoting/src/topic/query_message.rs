@@ -119,8 +119,7 @@ async fn answer(
             let _ = asker.send(answer.into());
         }
     }
-    let gone = || UpstreamError::Closed("the first of the same requests".into());
-    Ok(answer.await.map_err(|_| gone())?)
+    Ok(answer.await.map_err(|_| UpstreamError::FirstClosed)?)
 }
 
 /// What is asked, all ext fields taken together.
@@ -233,6 +232,8 @@ fn whole_messages(body: &[u8], room: usize) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use route_cache::Peer;
+
     use super::*;
 
     fn message(text: &str) -> Vec<u8> {
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_is_found_is_joined_and_bounded() {
-        let lost = || Err(UpstreamError::Timeout("broker b".into()));
+        let lost = || Err(UpstreamError::Timeout(Peer::Broker("b".into())));
         let a = answer(
             ResponseCode::SUCCESS,
             "7",

@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout};
 use super::{Lane, State};
 use crate::broker::backoff::Backoff;
 use crate::broker::connection::Connection;
-use crate::broker::link::label;
 use crate::error::UpstreamError;
 
 /// How long a lane that is being made stays open without an answer. A broker lists a client when it gets round to the
@@ -64,7 +63,7 @@ impl Lane {
             if established && joined {
                 self.enter(State::Joining);
             } else if matches!(*self.state.borrow(), State::Joining) {
-                self.enter(State::Failed(UpstreamError::Closed(label(&self.broker))));
+                self.enter(State::Failed(UpstreamError::Closed(self.peer())));
             }
             let mut pause = backoff.next();
             if established && !lasted {
@@ -106,7 +105,7 @@ impl Lane {
             } => turn,
         };
         let target = Some(self.push_target.clone());
-        let connection = Connection::new(label(&self.broker), self.context.clone(), target, None);
+        let connection = Connection::new(self.peer(), self.context.clone(), target, None);
         *self.connection.borrow_mut() = Some(connection.clone());
         self.suspect.set(false);
         let join = async {
@@ -122,7 +121,7 @@ impl Lane {
             }
             join.await
         };
-        let alarm = self.context.alarm(&label(&self.broker));
+        let alarm = self.context.alarm(&self.peer());
         let alarmed = async {
             loop {
                 alarm.notified().await;
@@ -201,7 +200,7 @@ impl Lane {
         match timeout(soon, call.as_mut()).await {
             Ok(answered) => answered,
             Err(_) => {
-                self.fail(UpstreamError::Timeout(label(&self.broker)));
+                self.fail(UpstreamError::Timeout(self.peer()));
                 call.await
             }
         }
