@@ -14,14 +14,15 @@ mod probe;
 mod registration;
 mod stream;
 mod table;
+mod target;
 
 pub use budget::{Budget, Outstanding, Slot};
 pub use connection::{Connection, PushTarget};
 pub use lane::Lane;
 pub use link::{Broker, Class};
-pub use pending::{Origin, Outcome, RelayTarget, Ticket};
 pub use registration::{Registration, Verdict};
 pub use table::{BrokerAddresses, BrokerTable};
+pub use target::{Origin, Outcome, RelayTarget, Ticket};
 
 pub(crate) use context::Context;
 pub(crate) use table::MASTER;

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use remoting_codec::{Opaque, RequestCode, SerializeType, UpstreamOpaque, UpstreamView};
+use remoting_codec::{RequestCode, UpstreamOpaque, UpstreamView};
+use remoting_transport::Frame;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::budget::Slot;
+use super::target::{Origin, Outcome, RelayTarget};
 use crate::clock::{Clock, Deadline};
 use crate::error::UpstreamError;
-use remoting_transport::Frame;
 
 /// Bits of an opaque that say which slot it is; the rest count the slot's uses, as a second check.
 const INDEX_BITS: u32 = 20;
@@ -23,67 +23,6 @@ const OUTSTANDING_MAX: usize = 1 << INDEX_BITS;
 
 /// Most slots that are looked at for what is over its time in one tick.
 const LOOK_MAX: usize = 32 * 1024;
-
-/// The sender of a relayed request. One that stands before another forwards all outcomes that it does not use up itself, so
-/// nothing here has a default.
-pub trait RelayTarget {
-    /// How the request ended. A [late](Outcome::Late) answer may follow on a failure or on having been given up.
-    fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>);
-    /// Whether the request does not need its answer any more: the client has left, or must leave and this is a long poll.
-    fn gives_up(&self, origin: &Origin) -> bool;
-    /// Whether a [late](Outcome::Late) answer is of any use.
-    fn wants_late(&self) -> bool;
-}
-
-/// How a relayed request ended.
-pub enum Outcome<'a> {
-    /// The broker answered.
-    Answered {
-        /// The answer.
-        frame: Frame<'a>,
-        /// The same.
-        view: &'a UpstreamView<'a>,
-    },
-    /// No answer will be relayed.
-    Failed(UpstreamError),
-    /// The request [was given up](RelayTarget::gives_up), or is a long poll of a connection that has ended.
-    GivenUp,
-    /// The broker answered after the request had failed or was given up; only if that [is wanted](RelayTarget::wants_late).
-    Late {
-        /// The answer.
-        frame: Frame<'a>,
-        /// The same.
-        view: &'a UpstreamView<'a>,
-    },
-}
-
-/// What must be known of a relayed request to answer it.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// The opaque that its sender gave it.
-    pub opaque: Opaque,
-    /// What it asks for.
-    pub code: RequestCode,
-    /// How its sender writes headers.
-    pub serialize_type: SerializeType,
-    /// What whoever relayed it wants back with the answer.
-    pub ticket: Ticket,
-}
-
-/// What whoever relays a request wants back with its answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket {
-    /// When the request was read.
-    pub begun: Instant,
-    /// The offset that a pull asks for; 0 otherwise.
-    pub offset: i64,
-    /// What the request is counted as.
-    pub tag: u64,
-    /// Which of its client's uses it belongs to.
-    pub slot: Slot,
-    /// Whether it went over the connection for large requests.
-    pub is_bulk: bool,
-}
 
 /// What happens with an answer.
 pub(crate) enum Completion {
@@ -337,106 +276,4 @@ impl Pending {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use crate::peer::Peer;
-
-    use super::*;
-
-    fn call() -> (Completion, oneshot::Receiver<Result<Bytes, UpstreamError>>) {
-        let (sender, receiver) = oneshot::channel();
-        (Completion::Call(sender), receiver)
-    }
-
-    #[test]
-    fn a_late_answer_finds_nobody() {
-        let clock = Clock::default();
-        let mut pending = Pending::default();
-        let deadline = clock.after(Duration::ZERO);
-        let late = pending.insert(deadline, Instant::now(), call().0).unwrap();
-        clock.tick();
-        assert_eq!(pending.remove_expired(&clock).len(), 1);
-        assert_eq!((pending.len(), pending.abandoned()), (0, 1));
-        // However often others come and go, none gets the late one's opaque.
-        for _ in 0..10_000 {
-            let opaque = pending.insert(deadline, Instant::now(), call().0).unwrap();
-            assert_ne!(opaque, late);
-            assert!(pending.remove(opaque).is_some());
-            assert!(pending.remove(opaque).is_none());
-        }
-        assert!(pending.remove(late).is_none());
-        assert_eq!((pending.len(), pending.abandoned()), (0, 0));
-    }
-
-    #[test]
-    fn a_table_that_takes_no_more_keeps_what_is_awaited_only() {
-        let clock = Clock::default();
-        let mut pending = Pending::default();
-        let awaited = pending
-            .insert(
-                clock.after(Duration::from_secs(9)),
-                Instant::now(),
-                call().0,
-            )
-            .unwrap();
-        for _ in 0..10_000 {
-            let deadline = clock.after(Duration::ZERO);
-            pending.insert(deadline, Instant::now(), call().0).unwrap();
-        }
-        clock.tick();
-        assert_eq!(pending.remove_expired(&clock).len(), 10_000);
-        pending.forget_abandoned();
-        assert_eq!((pending.len(), pending.abandoned()), (1, 0));
-        assert_eq!(pending.slots.len(), 1);
-        assert!(pending.remove(awaited).is_some() && pending.is_done());
-    }
-
-    #[test]
-    fn a_large_table_is_looked_through_in_parts() {
-        let clock = Clock::default();
-        let mut pending = Pending::default();
-        let deadline = clock.after(Duration::ZERO);
-        for _ in 0..2 * LOOK_MAX + 5 {
-            pending.insert(deadline, Instant::now(), call().0).unwrap();
-        }
-        clock.tick();
-        let parts: Vec<_> = (0..4)
-            .map(|_| pending.remove_expired(&clock).len())
-            .collect();
-        assert_eq!(parts, [LOOK_MAX, LOOK_MAX, 5, 0]);
-    }
-
-    #[test]
-    fn what_nobody_asked_for_is_not_found() {
-        let mut pending = Pending::default();
-        pending.insert(
-            Clock::default().after(Duration::ZERO),
-            Instant::now(),
-            call().0,
-        );
-        for opaque in [0, -1, i32::MIN, i32::MAX, 1, 2 << 20] {
-            assert!(pending.remove(UpstreamOpaque(opaque)).is_none());
-        }
-        assert_eq!(pending.len(), 1);
-    }
-
-    #[test]
-    fn the_end_tells_everybody() {
-        let clock = Clock::default();
-        let mut pending = Pending::default();
-        let (completion, mut receiver) = call();
-        pending.insert(
-            clock.after(Duration::from_secs(1)),
-            Instant::now(),
-            completion,
-        );
-        for completion in pending.remove_all() {
-            completion.fail(UpstreamError::Closed(Peer::Broker("broker-a".into())));
-        }
-        assert!(matches!(
-            receiver.try_recv(),
-            Ok(Err(UpstreamError::Closed(_)))
-        ));
-    }
-}
+mod tests;

@@ -1,0 +1,104 @@
+//! What arrives over a connection.
+
+use std::cell::Cell;
+use std::rc::Weak;
+
+use remoting_codec::{DecodeError, ResponseCode, UpstreamOpaque, UpstreamView};
+use remoting_transport::{Frame, FrameHandler};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::Connection;
+use crate::broker::pending::Completion;
+use crate::error::UpstreamError;
+
+impl Connection {
+    #[inline]
+    fn note_heard(&self) {
+        if self.health.heard()
+            && let Some(breaker) = &self.breaker
+        {
+            breaker.succeeded();
+        }
+    }
+
+    /// Takes out what an answer is for, and since when it was awaited, unless that was given up.
+    #[inline]
+    fn take_pending(&self, opaque: UpstreamOpaque) -> Option<(Option<Instant>, Completion)> {
+        let removed = self.pending.borrow_mut().remove(opaque);
+        if let Some((Some(_), _)) = removed {
+            self.metrics.outstanding.add(-1);
+        }
+        removed
+    }
+}
+
+impl FrameHandler for Connection {
+    /// A lane is one client's; what many share goes first.
+    fn waits_for_turns(&self) -> bool {
+        self.push_target.is_some()
+    }
+
+    fn write_credit(&self) -> Option<&Cell<usize>> {
+        self.credit.as_ref()
+    }
+
+    /// What one client may make a broker answer must not cost all others their connection.
+    fn passes_over(&self) -> bool {
+        true
+    }
+
+    fn on_long_frame(&self, head: &[u8], length: u64) -> Result<(), DecodeError> {
+        let view = UpstreamView::decode_upstream(head)?;
+        self.note_heard();
+        if view.is_response()
+            && let Some((sent, completion)) = self.take_pending(view.opaque())
+        {
+            debug!(peer = %self.peer, length, "an answer is longer than a frame may be");
+            if sent.is_some() {
+                completion.fail(UpstreamError::AnswerTooLong {
+                    peer: self.peer.clone(),
+                    length,
+                });
+            }
+            if self.retired.get() {
+                self.close_if_done();
+            }
+        }
+        Ok(())
+    }
+
+    fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
+        let view = UpstreamView::decode_upstream(frame.bytes())?;
+        self.note_heard();
+        if !view.is_response() {
+            let target = self.push_target.as_ref().and_then(Weak::upgrade);
+            if let (Some(target), Some(this)) = (target, self.this.upgrade()) {
+                target.on_push(&this, frame, &view);
+            }
+            return Ok(());
+        }
+        let Some((sent, completion)) = self.take_pending(view.opaque()) else {
+            return Ok(());
+        };
+        if let Some(sent) = sent {
+            // How long a poll takes says nothing of the broker.
+            if !completion.is_long_poll() {
+                let waited = self.context.buffers.now().saturating_duration_since(sent);
+                self.metrics.answered.observe_duration(waited);
+            }
+        }
+        if view.code() == ResponseCode::GO_AWAY.0 && completion.is_of_broker() {
+            self.retired.set(true);
+            self.turned_away.set(!self.answered.get());
+            completion.fail(UpstreamError::GoingAway(self.peer.clone()));
+        } else {
+            self.answered.set(true);
+            completion.answer(frame, &view);
+        }
+        if self.retired.get() {
+            self.close_if_done();
+        }
+        Ok(())
+    }
+}
