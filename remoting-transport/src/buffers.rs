@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use tokio::time::Instant;
 
-use crate::account::{Account, Ledger};
+use crate::account::Account;
+use crate::ledger::Ledger;
 use crate::turns::{Turn, Turns};
 
 /// Bytes that one read takes at most. Large enough that a busy broker connection is read in few

@@ -11,12 +11,18 @@
 
 mod account;
 mod buffers;
+mod frame;
+mod handler;
+mod ledger;
 pub mod metrics;
 mod outbox;
 mod pump;
 mod turns;
 
-pub use account::{Account, CONNECTION, Group, Held, Ledger, Pool};
+pub use account::{Account, CONNECTION, Group, Held};
 pub use buffers::Buffers;
+pub use frame::Frame;
+pub use handler::FrameHandler;
+pub use ledger::{Ledger, Pool};
 pub use outbox::Outbox;
-pub use pump::{Frame, FrameHandler, PumpError, pump, say_farewell};
+pub use pump::{PumpError, pump, say_farewell};

@@ -1,38 +1,30 @@
-//! What is to be written to a connection.
+//! What must be written to a connection.
+
+mod queue;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
 use remoting_codec::{CommandView, Opaque, RemotingCommand, UpstreamOpaque};
 use tokio::io::AsyncWrite;
-use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::buffers::Buffers;
+use crate::frame::{Frame, SHARE_MIN};
 use crate::metrics::Meter;
-use crate::pump::Frame;
 
-/// A body from this size on is not copied but shared with the buffer that it was read into.
-pub(crate) const SHARE_MIN: usize = 32 * 1024;
-
-/// A piece that has grown to this is followed by another: what is written of a piece is only given back
-/// with the whole of it, and a connection that is never idle would never give anything back.
-const PIECE_MAX: usize = 64 * 1024;
+pub(crate) use queue::{Ending, Written};
+use queue::{Forwarded, PIECE_MAX, Piece, Queue};
 
 /// What waits beyond this is charged to the connections that it came from, a frame at a time. Below, a connection that
 /// keeps up pays nothing for that.
 const UNATTRIBUTED_MAX: usize = 128 * 1024;
-
-/// Most pieces that one write gathers.
-const GATHER_MAX: usize = 16;
 
 /// The frames that wait to be written to one connection.
 ///
@@ -46,82 +38,12 @@ pub struct Outbox<O = Opaque> {
     buffers: Rc<Buffers>,
     meter: Arc<Meter>,
     account: Rc<Account>,
-    inner: RefCell<Inner>,
+    inner: RefCell<Queue>,
     /// Whether part of a frame has arrived.
     partial: Cell<bool>,
     /// Bytes that have arrived since the beginning.
     received: Cell<u64>,
     side: PhantomData<O>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    pieces: VecDeque<Piece>,
-    /// Bytes of the first piece that are written already.
-    written: usize,
-    /// Bytes that are not written yet.
-    len: usize,
-    /// Bytes that were written since the beginning.
-    total: u64,
-    /// How many of these are with the operating system; over TLS some may not be for a while.
-    flushed: u64,
-    /// Frames that wait and are charged to the connections that they came from, and their bytes in all.
-    forwarded: VecDeque<Forwarded>,
-    forwarded_len: usize,
-    /// Since when the first of what waits has been waiting.
-    since: Option<Instant>,
-    ending: Ending,
-    writer: Option<Waker>,
-    flush_waiters: Vec<Waker>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Ending {
-    #[default]
-    Open,
-    /// Everything is written, then the connection ends.
-    Finishing,
-    /// The connection ends now, or has ended.
-    Closed,
-}
-
-/// How much of what waited has been written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Written {
-    All,
-    /// There was no room for more.
-    Part,
-}
-
-/// A frame that came from another connection.
-#[derive(Debug)]
-struct Forwarded {
-    /// How many bytes will have been written in all when it is.
-    end: u64,
-    length: usize,
-    from: Rc<Account>,
-}
-
-impl Drop for Forwarded {
-    fn drop(&mut self) {
-        self.from.forwarded_all(self.length);
-    }
-}
-
-#[derive(Debug)]
-enum Piece {
-    /// Grows at its end while it is the last.
-    Own(Vec<u8>),
-    Shared(Bytes),
-}
-
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Own(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
-        }
-    }
 }
 
 impl Outbox {
@@ -410,206 +332,5 @@ impl<O> Drop for Outbox<O> {
     }
 }
 
-impl Inner {
-    fn poll_write_once<S: AsyncWrite + Unpin>(
-        &self,
-        cx: &mut Context<'_>,
-        stream: &mut S,
-        mut room: usize,
-    ) -> Poll<io::Result<usize>> {
-        let mut pieces = self.pieces.iter().map(Piece::bytes);
-        let first = pieces.next().unwrap_or_default();
-        let first = first.get(self.written..).unwrap_or_default();
-        if self.pieces.len() == 1 || first.len() >= room {
-            let first = first.get(..room).unwrap_or(first);
-            return Pin::new(stream).poll_write(cx, first);
-        }
-        let mut slices = [IoSlice::new(&[]); GATHER_MAX];
-        let mut used = 0;
-        for (slice, bytes) in slices.iter_mut().zip(std::iter::once(first).chain(pieces)) {
-            let bytes = bytes.get(..room).unwrap_or(bytes);
-            *slice = IoSlice::new(bytes);
-            used += 1;
-            room -= bytes.len();
-            if room == 0 {
-                break;
-            }
-        }
-        let slices = slices.get(..used).unwrap_or_default();
-        Pin::new(stream).poll_write_vectored(cx, slices)
-    }
-
-    /// What is charged to the connection itself. A frame of another's stays charged to that until all of it is written.
-    fn own_len(&self) -> usize {
-        let begun = self.forwarded.front().map_or(0, |first| {
-            let start = first.end - first.length as u64;
-            let begun = self.total.saturating_sub(start);
-            usize::try_from(begun).map_or(first.length, |begun| begun.min(first.length))
-        });
-        (self.len + begun).saturating_sub(self.forwarded_len)
-    }
-
-    fn discard(&mut self, buffers: &Buffers, account: &Account) {
-        account.take(self.own_len());
-        self.forwarded.clear();
-        self.forwarded_len = 0;
-        self.len = 0;
-        self.written = 0;
-        for piece in self.pieces.drain(..) {
-            if let Piece::Own(bytes) = piece {
-                buffers.give_back(bytes);
-            }
-        }
-    }
-
-    fn advance(&mut self, written: usize, buffers: &Buffers, account: &Account) {
-        let before = self.own_len();
-        self.len = self.len.saturating_sub(written);
-        self.total += written as u64;
-        while let Some(first) = self.forwarded.front()
-            && first.end <= self.total
-        {
-            self.forwarded_len -= first.length;
-            self.forwarded.pop_front();
-        }
-        let now = self.own_len();
-        match now > before {
-            true => account.add(now - before),
-            false => account.take(before - now),
-        }
-        self.written += written;
-        while let Some(first) = self.pieces.front() {
-            let length = first.bytes().len();
-            if self.written < length {
-                return;
-            }
-            self.written -= length;
-            if let Some(Piece::Own(bytes)) = self.pieces.pop_front() {
-                buffers.give_back(bytes);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use remoting_codec::RequestCode;
-
-    use tokio::io::{AsyncReadExt, duplex};
-    use tokio::time::timeout;
-
-    use super::*;
-
-    const MOMENT: Duration = Duration::from_millis(10);
-
-    #[tokio::test]
-    async fn a_connection_that_is_never_idle_gives_memory_back() {
-        let outbox = Outbox::new(Rc::default(), Arc::default());
-        let (mut near, mut far) = duplex(10_000);
-        let mut read = vec![0; 10_000];
-        outbox.push_bytes(&[7; 20_000]);
-        for _ in 0..1_000 {
-            outbox.push_bytes(&[7; 10_000]);
-            let write = poll_fn(|cx| outbox.poll_write(cx, &mut near, &mut { usize::MAX }));
-            tokio::select! {
-                biased;
-                read = far.read_exact(&mut read) => assert!(read.is_ok()),
-                _ = write => panic!("everything is written"),
-            }
-            assert!(!outbox.is_empty());
-        }
-        let inner = outbox.inner.borrow();
-        let held: usize = inner.pieces.iter().map(|piece| piece.bytes().len()).sum();
-        assert!(
-            held <= 3 * PIECE_MAX,
-            "{held} bytes are held for {}",
-            inner.len
-        );
-    }
-
-    #[tokio::test]
-    async fn flushed_means_what_was_there_before() {
-        let outbox = Outbox::new(Rc::default(), Arc::default());
-        let (mut near, _far) = duplex(100);
-        outbox.push_bytes(&[1; 50]);
-        let mut flushed = Box::pin(outbox.flushed());
-        assert!(timeout(MOMENT, flushed.as_mut()).await.is_err());
-        outbox.push_bytes(&[1; 100]);
-        poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near, &mut { usize::MAX })))
-            .await
-            .is_ready();
-        assert!(!outbox.is_empty());
-        assert!(timeout(MOMENT, flushed.as_mut()).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn what_waits_is_charged_to_where_it_came_from_until_it_is_written() {
-        let buffers = Rc::<Buffers>::default();
-        let outbox = Outbox::new(buffers.clone(), Arc::default());
-        let sender = buffers.account();
-        let body = vec![7; 100_000];
-        let frame = RemotingCommand::request(RequestCode::SEND_MESSAGE)
-            .with_body(body)
-            .to_bytes();
-        let view = CommandView::decode(&frame).unwrap();
-        for _ in 0..10 {
-            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
-        }
-        let in_all = outbox.len();
-        assert_eq!(sender.held() + outbox.account().held(), in_all);
-        assert_eq!(sender.held(), sender.forwarded());
-        assert!(sender.held() > 800_000);
-        let (mut near, mut far) = duplex(64 * 1024);
-        let mut read = vec![0; in_all];
-        let write = poll_fn(|cx| outbox.poll_write(cx, &mut near, &mut { usize::MAX }));
-        let (written, read) = tokio::join!(write, far.read_exact(&mut read));
-        assert!(written.is_ok() && read.is_ok());
-        assert_eq!((sender.held(), outbox.account().held()), (0, 0));
-        for _ in 0..10 {
-            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
-        }
-        outbox.close();
-        assert_eq!((sender.held(), outbox.account().held()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn what_is_written_in_parts_is_charged_once() {
-        let buffers = Rc::<Buffers>::default();
-        let outbox = Outbox::new(buffers.clone(), Arc::default());
-        let sender = buffers.account();
-        let (mut near, mut far) = duplex(1 << 20);
-        let frame = RemotingCommand::request(RequestCode::SEND_MESSAGE)
-            .with_body(vec![7; 100_000])
-            .to_bytes();
-        let view = CommandView::decode(&frame).unwrap();
-        let mut read = vec![0; 1 << 20];
-        for room in [150_000, 101_000, 7, 199_999, 60_000] {
-            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
-            outbox.push_forwarded(&Frame::of(&frame), &view, Opaque(1), &sender);
-            for mut room in [room, usize::MAX] {
-                poll_fn(|cx| Poll::Ready(outbox.poll_write(cx, &mut near, &mut room)))
-                    .await
-                    .is_ready();
-                let _ = far.read(&mut read).await;
-                let all = sender.held() + outbox.account().held();
-                assert!(all >= outbox.len(), "{all} of {}", outbox.len());
-                assert!(
-                    all <= outbox.len() + frame.len(),
-                    "{all} of {}",
-                    outbox.len()
-                );
-                // Others' are charged as they are put in, though the first frame is half written.
-                outbox.push_bytes(&[7; 60_000]);
-            }
-            while !outbox.is_empty() {
-                let mut room = usize::MAX;
-                let write = poll_fn(|cx| outbox.poll_write(cx, &mut near, &mut room));
-                let read = far.read(&mut read);
-                let _ = tokio::join!(write, read);
-            }
-            assert_eq!((sender.held(), outbox.account().held()), (0, 0), "{room}");
-        }
-    }
-}
+mod tests;

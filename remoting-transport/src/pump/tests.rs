@@ -3,10 +3,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream, ReadBuf, duplex};
 use tokio::time::timeout;
 
 use super::*;
+use crate::frame::Frame;
 
 const LIMITS: FrameLimits = FrameLimits {
     frame: 1024 * 1024,
