@@ -12,14 +12,12 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::flights::{Duty, Flight, Flights, Outcome};
+use super::topic::Topic;
 use super::topic_route::TopicRoute;
 use crate::broker::BrokerTable;
 use crate::config::RouteConfig;
 use crate::error::{NameServerError, RouteError};
 use crate::name_server::NameServers;
-
-/// How long a route is answered as it was known after it could not be loaded anew.
-const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
 /// A route that was loaded before some broker came, went or moved is too old, unless it is younger than this: name servers
 /// that disagree would have each route loaded whenever it is asked for.
@@ -87,18 +85,6 @@ pub struct RouteStats {
     pub stale: u64,
     /// Loads that have failed.
     pub errors: u64,
-}
-
-/// A topic whose route is known.
-#[derive(Debug)]
-pub(super) struct Topic {
-    route: Arc<TopicRoute>,
-    /// No name server was asked for it before this.
-    asked: Instant,
-    /// When it was changed through this proxy, if it was since.
-    changed: Mutex<Option<Instant>>,
-    /// When it could not be loaded anew, last.
-    failed: Mutex<Option<Instant>>,
 }
 
 /// How a route that is known may be used.
@@ -317,14 +303,6 @@ impl RouteCache {
             }
         }
         duty.end(loaded);
-    }
-}
-
-impl Topic {
-    /// Whether an attempt to load it anew has failed a moment ago.
-    fn has_failed_lately(&self) -> bool {
-        let failed = *self.failed.lock();
-        failed.is_some_and(|failed| failed.elapsed() < RELOAD_PAUSE)
     }
 }
 

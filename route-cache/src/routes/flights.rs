@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::cache::Topic;
+use super::topic::Topic;
 use crate::error::{NameServerError, RouteError};
 
 /// Most look-ups of unknown topics that name servers are asked at a time, over all clients. Further ones take their turns in

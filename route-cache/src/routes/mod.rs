@@ -3,6 +3,7 @@
 mod advertised;
 mod cache;
 mod flights;
+mod topic;
 mod topic_route;
 
 pub use advertised::Advertised;
