@@ -1,18 +1,20 @@
 //! A command of our own making.
 
+mod encode;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
 use crate::error::DecodeError;
+use crate::flag::{FLAG_ONEWAY, FLAG_RESPONSE};
 use crate::frame::{FRAME_PREFIX, SerializeType};
-use crate::header::{binary, json};
 use crate::headers::Header;
 use crate::opaque::Opaque;
 use crate::request_code::RequestCode;
 use crate::response_code::ResponseCode;
 use crate::version::{Language, Version};
-use crate::view::{CommandView, FLAG_ONEWAY, FLAG_RESPONSE};
+use crate::view::CommandView;
 
 /// A request or response that owns all it says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -155,8 +157,8 @@ impl RemotingCommand {
         let start = out.len();
         out.extend_from_slice(&[0; FRAME_PREFIX]);
         match self.serialize_type {
-            SerializeType::Json => json::encode(self, out),
-            SerializeType::RocketMq => binary::encode(self, out),
+            SerializeType::Json => self.encode_json(out),
+            SerializeType::RocketMq => self.encode_binary(out),
         }
         let header = out.len() - start - FRAME_PREFIX;
         out.extend_from_slice(&self.body);

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use crate::ext_fields::ExtValue;
-use crate::fields::FieldKind;
+use crate::field_spec::FieldKind;
+use crate::header::value::ExtValue;
 
 /// A frame that cannot be told from its neighbours: nothing after it on the connection can be read.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]

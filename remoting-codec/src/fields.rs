@@ -1,59 +1,13 @@
 //! The ext fields that one request code has, declared as data and read in one pass.
 
 use crate::error::FieldError;
-use crate::ext_fields::{ExtFields, ExtValue};
-use crate::header::{Entry, first_bytes};
+use crate::ext_fields::ExtFields;
+use crate::field_spec::{FieldKind, FieldSpec};
+use crate::header::value::ExtValue;
+use crate::header::Entry;
 
 /// Most fields that one request code may declare.
 pub const MAX_FIELDS: usize = 16;
-
-/// What a field's text must be.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FieldKind {
-    /// A 32 bit number.
-    Int,
-    /// A 64 bit number.
-    Long,
-    /// Anything.
-    Text,
-}
-
-/// One declared field of a request code.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FieldSpec {
-    /// Its name on the wire.
-    pub name: &'static str,
-    /// What its text must be, if it is there.
-    pub kind: FieldKind,
-    /// Whether the request means nothing without it.
-    pub required: bool,
-    /// The first bytes of its name, which tell most names apart.
-    first: u32,
-}
-
-impl FieldSpec {
-    /// A field that must be there.
-    #[must_use]
-    pub const fn required(name: &'static str, kind: FieldKind) -> Self {
-        Self {
-            name,
-            kind,
-            required: true,
-            first: first_bytes(name.as_bytes()),
-        }
-    }
-
-    /// A field that may be absent.
-    #[must_use]
-    pub const fn optional(name: &'static str, kind: FieldKind) -> Self {
-        Self {
-            name,
-            kind,
-            required: false,
-            first: first_bytes(name.as_bytes()),
-        }
-    }
-}
 
 /// The values of declared fields, each at the place where it was declared.
 #[derive(Clone, Copy, Debug)]

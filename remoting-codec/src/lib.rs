@@ -28,7 +28,9 @@ pub mod body;
 mod command;
 mod error;
 mod ext_fields;
+mod field_spec;
 mod fields;
+mod flag;
 mod frame;
 mod header;
 pub mod headers;
@@ -43,14 +45,17 @@ pub use command::RemotingCommand;
 pub use error::{
     BodyError, DecodeError, FieldError, FrameError, MessageError, PropertyError, TextError,
 };
-pub use ext_fields::{ExtFields, ExtValue};
-pub use fields::{FieldKind, FieldSpec, Fields, MAX_FIELDS};
+pub use ext_fields::ExtFields;
+pub use field_spec::{FieldKind, FieldSpec};
+pub use fields::{Fields, MAX_FIELDS};
+pub use flag::{FLAG_ONEWAY, FLAG_RESPONSE};
 pub use frame::{
     DEFAULT_FRAME_LIMIT, DEFAULT_HEADER_LIMIT, FRAME_PREFIX, FrameLimits, MAX_HEADER_LIMIT,
     SerializeType, UPSTREAM_HEADER_LIMIT, frame_length, head_length,
 };
+pub use header::value::ExtValue;
 pub use opaque::{Opaque, UpstreamOpaque};
 pub use request_code::RequestCode;
 pub use response_code::ResponseCode;
 pub use version::{Language, Version};
-pub use view::{CommandView, FLAG_ONEWAY, FLAG_RESPONSE, UpstreamView};
+pub use view::{CommandView, UpstreamView};

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::error::{DecodeError, FrameError};
 use crate::ext_fields::ExtFields;
+use crate::flag::{FLAG_ONEWAY, FLAG_RESPONSE};
 use crate::frame::{DEFAULT_FRAME_LIMIT, FRAME_PREFIX, SerializeType, header_length};
 use crate::header::json::LONGEST_OPAQUE;
 use crate::header::rewrite::rewrite;
@@ -13,11 +14,6 @@ use crate::header::{Head, Span, binary, json, text};
 use crate::opaque::{Opaque, UpstreamOpaque};
 use crate::request_code::RequestCode;
 use crate::version::{Language, Version};
-
-/// Bit of a header's flag: the frame is a response.
-pub const FLAG_RESPONSE: i32 = 1;
-/// Bit of a header's flag: nobody waits for a response, not even an error.
-pub const FLAG_ONEWAY: i32 = 2;
 
 /// A whole frame, borrowed, with the head of its header read. One whose header is not in the canonical form, the one that
 /// clients write, has that form of it beside the frame; whoever asks does not notice.

@@ -7,7 +7,7 @@
 //!
 //! Canonical is one whose lengths are true, that ends with its ext fields, whose text is UTF-8, and whose ext fields have names.
 
-use super::index::{Entry, first_bytes};
+use super::index::{Entry, Index, first_bytes};
 use super::{Head, Span};
 use crate::version::{Language, Version};
 
@@ -72,7 +72,7 @@ pub(crate) fn decode(header: &[u8], head: &mut Head) -> Option<()> {
 /// Whether a field that has no value, and so is absent, comes after one of the same name that has one. It hides that from
 /// brokers, and would not from those who only see the fields with values.
 #[cold]
-fn hides_fields(header: &[u8], index: &super::Index) -> bool {
+fn hides_fields(header: &[u8], index: &Index) -> bool {
     if index.is_partial() {
         return true;
     }
@@ -130,22 +130,8 @@ fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok()
 }
 
-/// Writes the binary header. Code and version are cut to their 16 bits, which is how Java does it.
-pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(command.code as i16).to_be_bytes());
-    out.push(command.language.0);
-    out.extend_from_slice(&(command.version.0 as i16).to_be_bytes());
-    out.extend_from_slice(&command.opaque.0.to_be_bytes());
-    out.extend_from_slice(&command.flag.to_be_bytes());
-    let remark = command.remark.as_deref().unwrap_or_default();
-    out.extend_from_slice(&(remark.len() as i32).to_be_bytes());
-    out.extend_from_slice(remark.as_bytes());
-    let fields = command.ext_fields.iter();
-    encode_ext_fields(fields.map(|(key, value)| (&**key, &**value)), out);
-}
-
 /// Writes ext fields with their length in front.
-pub(super) fn encode_ext_fields<'a>(
+pub(crate) fn encode_ext_fields<'a>(
     ext_fields: impl Iterator<Item = (&'a str, &'a str)>,
     out: &mut Vec<u8>,
 ) {

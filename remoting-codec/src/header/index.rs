@@ -1,7 +1,7 @@
 //! Where the ext fields of one header are, noted down while the header is checked, so that nobody has
 //! to go through it again.
 
-use super::Span;
+use super::span::Span;
 
 /// Most ext fields that are noted. A send has 14, three more where it is signed, and two with a
 /// namespace.

@@ -7,7 +7,7 @@
 
 use super::index::Entry;
 use super::scanner::Scanner;
-use super::{Head, Span, text};
+use super::{Head, Span};
 use crate::frame::MAX_HEADER;
 use crate::version::{Language, Version};
 
@@ -90,7 +90,7 @@ pub(crate) fn decode_answer(header: &[u8], head: &mut Head) -> Option<()> {
         head.index.leave_out();
     }
     let has_room = header.len() + LONGEST_OPAQUE <= MAX_HEADER;
-    (has_room && flag & crate::view::FLAG_RESPONSE != 0 && start <= rest.len()).then_some(())
+    (has_room && flag & crate::flag::FLAG_RESPONSE != 0 && start <= rest.len()).then_some(())
 }
 
 /// The 32 bit number with which these bytes end, and what is before it.
@@ -157,34 +157,14 @@ pub(crate) fn visit(object: &[u8], each: impl FnMut(Entry)) -> Option<()> {
     scanner.ext_fields(each)
 }
 
-/// Writes the header as Java does: keys in their order, absent ones left out.
-pub(crate) fn encode(command: &crate::RemotingCommand, out: &mut Vec<u8>) {
-    let mut writer = Writer::new(command.code, out);
-    for (key, value) in &command.ext_fields {
-        writer.ext_field(
-            |out| text::write_name(key.encode_utf16(), out),
-            |out| text::write(value, out),
-        );
-    }
-    let remark = command.remark.as_deref();
-    let remark = remark.map(|remark| move |out: &mut Vec<u8>| text::write(remark, out));
-    writer.end(
-        command.flag,
-        command.language,
-        command.opaque.0,
-        remark,
-        command.version,
-    );
-}
-
 /// Writes a header in the order of its keys.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     has_ext_fields: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(code: i32, out: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(code: i32, out: &'a mut Vec<u8>) -> Self {
         out.extend_from_slice(b"{\"code\":");
         out.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
         Self {
@@ -194,7 +174,7 @@ impl<'a> Writer<'a> {
     }
 
     /// One more ext field, its name and value as they write themselves.
-    pub(super) fn ext_field(
+    pub(crate) fn ext_field(
         &mut self,
         key: impl FnOnce(&mut Vec<u8>),
         value: impl FnOnce(&mut Vec<u8>),
@@ -212,7 +192,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What follows the ext fields.
-    pub(super) fn end(
+    pub(crate) fn end(
         self,
         flag: i32,
         language: Language,

@@ -55,7 +55,7 @@ fn unescape_unicode(rest: &str) -> (char, &str) {
 }
 
 /// Writes a string with its quotes.
-pub(super) fn write(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn write(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         write_byte(byte, out);
@@ -64,7 +64,7 @@ pub(super) fn write(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Writes a string of Java's, with its quotes; half a surrogate pair as an escape.
-pub(super) fn write_units(units: &[u16], out: &mut Vec<u8>) {
+pub(crate) fn write_units(units: &[u16], out: &mut Vec<u8>) {
     out.push(b'"');
     for c in char::decode_utf16(units.iter().copied()) {
         match c {
@@ -82,7 +82,7 @@ pub(super) fn write_units(units: &[u16], out: &mut Vec<u8>) {
 
 /// Writes a name of an ext field, with its quotes: in ASCII, for brokers of 5.5.0 stumble over some names that have
 /// characters of four bytes.
-pub(super) fn write_name(units: impl IntoIterator<Item = u16>, out: &mut Vec<u8>) {
+pub(crate) fn write_name(units: impl IntoIterator<Item = u16>, out: &mut Vec<u8>) {
     out.push(b'"');
     for unit in units {
         match u8::try_from(unit) {

@@ -1,9 +1,9 @@
 //! How the type of a header's field is read and written; for [`header!`](super::header).
 
 use crate::error::FieldError;
-use crate::ext_fields::ExtValue;
+use crate::field_spec::{FieldKind, FieldSpec};
 pub use crate::fields::values;
-use crate::fields::{FieldKind, FieldSpec};
+use crate::header::value::ExtValue;
 
 /// A type that a header's field may have: a value, or an `Option` of one.
 pub trait Field<'a>: Sized {

@@ -61,8 +61,9 @@ pub use topic::{
 pub use transaction::{CheckTransactionStateRequest, EndTransactionRequest};
 
 use crate::error::FieldError;
-use crate::ext_fields::{ExtFields, ExtValue};
-use crate::fields::FieldSpec;
+use crate::ext_fields::ExtFields;
+use crate::field_spec::FieldSpec;
+use crate::header::value::ExtValue;
 
 /// The ext field with the name of the broker that a request is for; in the short form of sends it is `n`.
 pub const BROKER_NAME: &str = "bname";

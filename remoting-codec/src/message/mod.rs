@@ -22,11 +22,13 @@ mod reader;
 mod receipt;
 mod stored;
 mod sys_flag;
+mod topic_mark;
 
 pub use batch::{BatchMessage, BatchMessages};
 pub use id::{OffsetMessageId, UniqueId};
 pub use pop_offsets::{MessageOffsets, OrderCount, PopOffsets, StartOffset};
 pub use properties::{MAX_PROPERTIES, Properties, PropertiesBuf};
-pub use receipt::{ORDERLY_REVIVE_QUEUE, RETRY_PREFIX, Receipt, TopicMark};
+pub use receipt::{ORDERLY_REVIVE_QUEUE, Receipt};
 pub use stored::{StoredMessage, StoredMessages, StoredVersion};
 pub use sys_flag::{Compression, SysFlag, TransactionType};
+pub use topic_mark::{RETRY_PREFIX, TopicMark};

@@ -1,89 +1,13 @@
 //! What a popped message is acknowledged with (`ExtraInfoUtil`, `ReceiptHandle`).
 
-use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
-use super::{PopOffsets, StoredMessage};
+use super::{PopOffsets, StoredMessage, TopicMark};
 use crate::error::TextError;
 use crate::headers::PopMessageResponse;
 
 /// The revive queue of messages that were popped in order (`KeyBuilder.POP_ORDER_REVIVE_QUEUE`).
 pub const ORDERLY_REVIVE_QUEUE: i32 = 999;
-
-/// The prefix of the topics of groups' retries (`MixAll.RETRY_GROUP_TOPIC_PREFIX`).
-pub const RETRY_PREFIX: &str = "%RETRY%";
-
-/// Which of three topics a popped message is stored in: the one that was asked for, or that topic's
-/// retries for the group.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum TopicMark {
-    /// `topic`: 0.
-    Normal,
-    /// `%RETRY%group_topic`: 1, what brokers make unless `enableRetryTopicV2` is set.
-    RetryV1,
-    /// `%RETRY%group+topic`: 2.
-    RetryV2,
-}
-
-impl TopicMark {
-    /// The mark of a topic (`ExtraInfoUtil.getRetry`). A topic of retries that has a `+` in it is
-    /// of the second kind, whatever comes before that: groups and topics cannot have one.
-    #[must_use]
-    pub fn of_topic(topic: &str) -> Self {
-        match topic.strip_prefix(RETRY_PREFIX) {
-            None => Self::Normal,
-            Some(rest) if rest.contains('+') => Self::RetryV2,
-            Some(_) => Self::RetryV1,
-        }
-    }
-
-    /// The topic that the message is stored in, which is what ACK_MESSAGE and
-    /// CHANGE_MESSAGE_INVISIBLETIME must name (`ExtraInfoUtil.getRealTopic`).
-    #[must_use]
-    pub fn stored_topic<'a>(self, topic: &'a str, group: &str) -> Cow<'a, str> {
-        let between = match self {
-            Self::Normal => return Cow::Borrowed(topic),
-            Self::RetryV1 => '_',
-            Self::RetryV2 => '+',
-        };
-        Cow::Owned(format!("{RETRY_PREFIX}{group}{between}{topic}"))
-    }
-
-    /// The topic that a message was sent to, by the one that it is stored in
-    /// (`KeyBuilder.parseNormalTopic`): the same unless it is that of this group's retries by POP.
-    #[must_use]
-    pub fn original_topic<'a>(stored: &'a str, group: &str) -> &'a str {
-        stored
-            .strip_prefix(RETRY_PREFIX)
-            .and_then(|rest| rest.strip_prefix(group))
-            .and_then(|rest| rest.strip_prefix(['_', '+']))
-            .unwrap_or(stored)
-    }
-}
-
-impl fmt::Display for TopicMark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Normal => "0",
-            Self::RetryV1 => "1",
-            Self::RetryV2 => "2",
-        })
-    }
-}
-
-impl FromStr for TopicMark {
-    type Err = TextError;
-
-    fn from_str(text: &str) -> Result<Self, TextError> {
-        match text {
-            "0" => Ok(Self::Normal),
-            "1" => Ok(Self::RetryV1),
-            "2" => Ok(Self::RetryV2),
-            _ => Err(TextError::new("a topic's mark", text)),
-        }
-    }
-}
 
 /// Names a popped message to the broker that it was popped from: property POP_CK, and `extraInfo`
 /// of ACK_MESSAGE and CHANGE_MESSAGE_INVISIBLETIME.

@@ -2,8 +2,8 @@
 //! So the body begins where the ext fields end, be that before the header's end; a frame has too few bytes for a body that
 //! begins later.
 
+use super::header::{ExtFields, Header};
 use super::source::Units;
-use super::{ExtFields, Header};
 use crate::error::DecodeError;
 use crate::header::binary::FIXED;
 use crate::version::{Language, Version};

@@ -1,9 +1,9 @@
 //! A JSON header as `RemotingSerializable.decode` of 5.5.0 reads it (fastjson2, without smart matching of names).
 
+use super::header::{ExtFields, Header};
 use super::nested;
 use super::number::Number;
 use super::source::{Scalar, Source, Units};
-use super::{ExtFields, Header};
 use crate::error::DecodeError;
 use crate::header::scanner::is_instruction;
 use crate::version::{Language, Version};
