@@ -116,6 +116,18 @@ impl RemotingCommand {
         self
     }
 
+    /// [`Self::code`] as what a response says.
+    #[must_use]
+    pub fn response_code(&self) -> ResponseCode {
+        ResponseCode(self.code)
+    }
+
+    /// Whether a response says that the request was carried out.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.response_code() == ResponseCode::SUCCESS
+    }
+
     /// The value of an ext field; the last one, should there be several.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {

@@ -3,8 +3,8 @@
 use crate::error::FieldError;
 use crate::ext_fields::ExtFields;
 use crate::field_spec::{FieldKind, FieldSpec};
-use crate::header::value::ExtValue;
 use crate::header::Entry;
+use crate::header::value::ExtValue;
 
 /// Most fields that one request code may declare.
 pub const MAX_FIELDS: usize = 16;

@@ -7,35 +7,81 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ResponseCode(pub i32);
 
-impl ResponseCode {
+/// Declares the constants and the names together, so that they cannot drift apart.
+macro_rules! response_codes {
+    ($($(#[$doc:meta])* $code:literal $name:ident)*) => {
+        impl ResponseCode {
+            $($(#[$doc])* pub const $name: Self = Self($code);)*
+
+            /// All codes that have a name here, in their order, with their names in the reference.
+            pub const NAMED: &'static [(Self, &'static str)] =
+                &[$((Self::$name, stringify!($name)),)*];
+        }
+    };
+}
+
+response_codes! {
     /// Done.
-    pub const SUCCESS: Self = Self(0);
+    0 SUCCESS
     /// Something failed; the remark says what.
-    pub const SYSTEM_ERROR: Self = Self(1);
-    /// Overloaded, or late: a producer tries elsewhere.
-    pub const SYSTEM_BUSY: Self = Self(2);
-    /// Nobody here serves that request code.
-    pub const REQUEST_CODE_NOT_SUPPORTED: Self = Self(3);
+    1 SYSTEM_ERROR
+    /// Overloaded, or late: a producer tries another broker.
+    2 SYSTEM_BUSY
+    /// The receiver does not serve that request code.
+    3 REQUEST_CODE_NOT_SUPPORTED
+    /// A transaction could not be carried out.
+    4 TRANSACTION_FAILED
+    /// The message is stored, but was not written to disk in time.
+    10 FLUSH_DISK_TIMEOUT
+    /// The message is stored, but the broker has no slave that could take it.
+    11 SLAVE_NOT_AVAILABLE
+    /// The message is stored, but no slave took it in time.
+    12 FLUSH_SLAVE_TIMEOUT
     /// Too large, or with properties that are not allowed.
-    pub const MESSAGE_ILLEGAL: Self = Self(13);
+    13 MESSAGE_ILLEGAL
     /// The broker cannot be reached: a producer tries another.
-    pub const SERVICE_NOT_AVAILABLE: Self = Self(14);
+    14 SERVICE_NOT_AVAILABLE
     /// The client is too old for what it asks; here: it does not name the broker.
-    pub const VERSION_NOT_SUPPORTED: Self = Self(15);
+    15 VERSION_NOT_SUPPORTED
     /// Not permitted.
-    pub const NO_PERMISSION: Self = Self(16);
+    16 NO_PERMISSION
     /// No such topic.
-    pub const TOPIC_NOT_EXIST: Self = Self(17);
+    17 TOPIC_NOT_EXIST
     /// A pull found nothing new.
-    pub const PULL_NOT_FOUND: Self = Self(19);
+    19 PULL_NOT_FOUND
     /// A pull found nothing of use: ask again at once.
-    pub const PULL_RETRY_IMMEDIATELY: Self = Self(20);
-    /// Too much: slow down. Clients before 4.9.8 and 5.0 do not know it.
-    pub const FLOW_CONTROL: Self = Self(215);
+    20 PULL_RETRY_IMMEDIATELY
+    /// A pull asked for an offset that the queue does not have.
+    21 PULL_OFFSET_MOVED
+    /// A query found nothing.
+    22 QUERY_NOT_FOUND
+    /// A subscription's expression cannot be read.
+    23 SUBSCRIPTION_PARSE_FAILED
+    /// The broker does not know the group's subscription.
+    24 SUBSCRIPTION_NOT_EXIST
+    /// The broker knows an older subscription of the group.
+    25 SUBSCRIPTION_NOT_LATEST
+    /// No such consumer group.
+    26 SUBSCRIPTION_GROUP_NOT_EXIST
+    /// The consumer is not connected.
+    206 CONSUMER_NOT_ONLINE
+    /// The broker keeps no more POPs waiting.
+    209 POLLING_FULL
     /// A POP has waited for nothing.
-    pub const POLLING_TIMEOUT: Self = Self(210);
+    210 POLLING_TIMEOUT
+    /// Too much: slow down. Clients before 4.9.8 and 5.0 do not know it.
+    215 FLOW_CONTROL
     /// Leave this connection and ask again on another. Clients before 5.2 do not know it.
-    pub const GO_AWAY: Self = Self(1500);
+    1500 GO_AWAY
+}
+
+impl ResponseCode {
+    /// The code's name in the reference; `None` for a code that has none [here](Self::NAMED).
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let named = Self::NAMED.iter().find(|(code, _)| *code == self);
+        named.map(|(_, name)| *name)
+    }
 }
 
 impl fmt::Display for ResponseCode {

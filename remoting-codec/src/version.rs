@@ -5,10 +5,6 @@
 pub struct Version(pub i32);
 
 impl Version {
-    /// 4.1.0: below it a Java client believes that a broker cannot filter by SQL, and does not pull.
-    pub const V4_1_0: Self = Self(232);
-    /// 4.9.4: the first that reads a route with quoted keys only.
-    pub const V4_9_4: Self = Self(401);
     /// 4.9.5: the first of its line to name the broker with every request that needs it.
     pub const V4_9_5: Self = Self(403);
     /// 5.0.0.

@@ -13,6 +13,7 @@ use crate::header::rewrite::rewrite;
 use crate::header::{Head, Span, binary, json, text};
 use crate::opaque::{Opaque, UpstreamOpaque};
 use crate::request_code::RequestCode;
+use crate::response_code::ResponseCode;
 use crate::version::{Language, Version};
 
 /// A whole frame, borrowed, with the head of its header read. One whose header is not in the canonical form, the one that
@@ -170,6 +171,18 @@ impl<'a, O> CommandView<'a, O> {
     #[must_use]
     pub fn request_code(&self) -> RequestCode {
         RequestCode(self.head.code)
+    }
+
+    /// [`Self::code`] as what a response says.
+    #[must_use]
+    pub fn response_code(&self) -> ResponseCode {
+        ResponseCode(self.head.code)
+    }
+
+    /// Whether a response says that the request was carried out.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.response_code() == ResponseCode::SUCCESS
     }
 
     /// The sender's language.

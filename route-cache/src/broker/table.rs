@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use remoting_codec::body::{BrokerData, ClusterInfo};
-use remoting_codec::{RemotingCommand, RequestCode, ResponseCode};
+use remoting_codec::{RemotingCommand, RequestCode};
 use tokio::time::Instant;
 
 use super::gates::Gates;
@@ -126,7 +126,7 @@ impl BrokerTable {
         *begun = Some(Instant::now());
         let request = RemotingCommand::request(RequestCode::GET_BROKER_CLUSTER_INFO);
         let answer = self.name_servers.call(&request).await?;
-        if answer.code != ResponseCode::SUCCESS.0 {
+        if !answer.is_success() {
             let remark = answer.remark.unwrap_or_default();
             return Err(NameServerError::Unusable(remark.as_ref().into()));
         }

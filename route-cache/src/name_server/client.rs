@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
+use remoting_codec::{CommandView, RemotingCommand};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -294,7 +294,7 @@ impl Servers {
         let mut refused = None;
         for answer in telling.join_all().await {
             let answer = answer.map_err(|error| unreachable(&error))?;
-            if CommandView::decode(&answer)?.code() == ResponseCode::SUCCESS.0 {
+            if CommandView::decode(&answer)?.is_success() {
                 said = Some(answer);
             } else {
                 refused = Some(answer);

@@ -321,13 +321,13 @@ impl Shared {
         // What a name server that was started just now has not been told of yet is not gone.
         let doubted = known.filter(|_| !self.name_servers.are_settled());
         let unsettled = || NameServerError::Unusable("it may not know everything yet".into());
-        if answer.code == ResponseCode::TOPIC_NOT_EXIST.0 {
+        if answer.response_code() == ResponseCode::TOPIC_NOT_EXIST {
             if doubted.is_some() {
                 return Err(unsettled().into());
             }
             return Err(RouteError::NoSuchTopic(remark.into()));
         }
-        if answer.code != ResponseCode::SUCCESS.0 {
+        if !answer.is_success() {
             return Err(NameServerError::Unusable(remark.into()).into());
         }
         let data = TopicRouteData::decode(&answer.body)

@@ -33,34 +33,7 @@ pub const SIZES: &[u64] = &[
 pub const MESSAGE_TYPES: [&str; 4] = ["normal", "fifo", "delay", "transaction"];
 
 /// Response codes that have a label value of their own; all others are "other".
-pub const RESULTS: &[(ResponseCode, &str)] = &[
-    (ResponseCode(0), "SUCCESS"),
-    (ResponseCode(1), "SYSTEM_ERROR"),
-    (ResponseCode(2), "SYSTEM_BUSY"),
-    (ResponseCode(3), "REQUEST_CODE_NOT_SUPPORTED"),
-    (ResponseCode(4), "TRANSACTION_FAILED"),
-    (ResponseCode(10), "FLUSH_DISK_TIMEOUT"),
-    (ResponseCode(11), "SLAVE_NOT_AVAILABLE"),
-    (ResponseCode(12), "FLUSH_SLAVE_TIMEOUT"),
-    (ResponseCode(13), "MESSAGE_ILLEGAL"),
-    (ResponseCode(14), "SERVICE_NOT_AVAILABLE"),
-    (ResponseCode(15), "VERSION_NOT_SUPPORTED"),
-    (ResponseCode(16), "NO_PERMISSION"),
-    (ResponseCode(17), "TOPIC_NOT_EXIST"),
-    (ResponseCode(19), "PULL_NOT_FOUND"),
-    (ResponseCode(20), "PULL_RETRY_IMMEDIATELY"),
-    (ResponseCode(21), "PULL_OFFSET_MOVED"),
-    (ResponseCode(22), "QUERY_NOT_FOUND"),
-    (ResponseCode(23), "SUBSCRIPTION_PARSE_FAILED"),
-    (ResponseCode(24), "SUBSCRIPTION_NOT_EXIST"),
-    (ResponseCode(25), "SUBSCRIPTION_NOT_LATEST"),
-    (ResponseCode(26), "SUBSCRIPTION_GROUP_NOT_EXIST"),
-    (ResponseCode(206), "CONSUMER_NOT_ONLINE"),
-    (ResponseCode(209), "POLLING_FULL"),
-    (ResponseCode(210), "POLLING_TIMEOUT"),
-    (ResponseCode::FLOW_CONTROL, "FLOW_CONTROL"),
-    (ResponseCode(1500), "GO_AWAY"),
-];
+pub const RESULTS: &[(ResponseCode, &str)] = ResponseCode::NAMED;
 
 /// Messages of one topic and type, or topic and group.
 #[derive(Debug, Default)]

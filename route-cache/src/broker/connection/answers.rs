@@ -88,7 +88,7 @@ impl FrameHandler for Connection {
                 self.metrics.answered.observe_duration(waited);
             }
         }
-        if view.code() == ResponseCode::GO_AWAY.0 && completion.is_of_broker() {
+        if view.response_code() == ResponseCode::GO_AWAY && completion.is_of_broker() {
             self.retired.set(true);
             self.turned_away.set(!self.answered.get());
             completion.fail(UpstreamError::GoingAway(self.peer.clone()));
