@@ -13,7 +13,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use route_cache::rate::PerSecond;
+use route_cache::rate::LogThrottle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
@@ -33,7 +33,7 @@ const SCRAPES: usize = 2;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that are not served, or no longer.
-static REFUSED: PerSecond = PerSecond::new(1);
+static REFUSED: LogThrottle = LogThrottle::per_second(1);
 
 /// What the probes and scrapes ask.
 pub(crate) trait Overview: Send + Sync {

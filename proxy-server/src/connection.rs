@@ -6,13 +6,13 @@ use remoting_transport::{Buffers, PumpError, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
 
-use route_cache::rate::{PerSecond, shown};
+use route_cache::rate::{LogThrottle, shown};
 
 /// Connections that end for what was sent over them.
-static UNREADABLE: PerSecond = PerSecond::new(10);
+static UNREADABLE: LogThrottle = LogThrottle::per_second(10);
 
 /// Clients that leave: all of a replica may go at once, or one come and go without end.
-static LEFT: PerSecond = PerSecond::new(100);
+static LEFT: LogThrottle = LogThrottle::per_second(100);
 
 /// Serves a client until it leaves, or must.
 pub(crate) async fn serve<S>(

@@ -16,13 +16,13 @@ use crate::config::{Config, Network};
 use crate::proxy_header::{self, Endpoints, HeaderError};
 use crate::tls::ServerTls;
 use route_cache::Descriptors;
-use route_cache::rate::PerSecond;
+use route_cache::rate::LogThrottle;
 
 /// The first byte of a TLS handshake; that of a frame of 369 MB.
 const HANDSHAKE: u8 = 0x16;
 
 /// Clients that are refused.
-static REFUSED: PerSecond = PerSecond::new(10);
+static REFUSED: LogThrottle = LogThrottle::per_second(10);
 
 /// What every client has to pass, whichever listener it has come to.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use remoting::metrics::Limit;
-use route_cache::rate::PerSecond;
+use route_cache::rate::LogThrottle;
 use route_cache::{Descriptors, Permit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::{debug, warn};
@@ -25,7 +25,7 @@ const BACKLOG: u32 = 4096;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that cannot be accepted.
-static NOT_ACCEPTED: PerSecond = PerSecond::new(1);
+static NOT_ACCEPTED: LogThrottle = LogThrottle::per_second(1);
 
 /// Listens at an address.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -16,10 +16,10 @@ use tracing::info;
 
 use crate::config::{ClientLimits, ConnectionAgeConfig};
 use route_cache::AddressKey;
-use route_cache::rate::{PerSecond, shown};
+use route_cache::rate::{LogThrottle, shown};
 
 /// Clients that are ended at a limit.
-static ENDED: PerSecond = PerSecond::new(10);
+static ENDED: LogThrottle = LogThrottle::per_second(10);
 
 /// A client that holds less than this does not go for what others hold, unless all from its address together hold so large a
 /// part of what may be held.

@@ -8,36 +8,66 @@ use tokio::time::Instant;
 /// Most bytes of what a peer says that a log line holds: the longest name of a topic or group has 255 (`Validators`).
 pub const SHOWN_MAX: usize = 255;
 
-/// Lets so many through in a second, and counts the rest. A static for each kind of line, which all workers share.
+/// Lets a number of log lines through in a period, and counts the rest. Usually a static for each kind of line, which all
+/// workers share.
 #[derive(Debug)]
-pub struct PerSecond {
+pub struct LogThrottle {
+    /// Most lines in a period.
     limit: u64,
-    second: AtomicU64,
+    /// Milliseconds.
+    period: u64,
+    /// When the period started, in milliseconds of the process; 0 before the first line.
+    started: AtomicU64,
     passed: AtomicU64,
     held_back: AtomicU64,
 }
 
-impl PerSecond {
-    /// Lets `limit` through in a second.
+impl LogThrottle {
+    /// Lets `limit` lines through in a second.
     #[must_use]
-    pub const fn new(limit: u64) -> Self {
+    pub const fn per_second(limit: u64) -> Self {
+        Self::new(limit, 1000)
+    }
+
+    /// Lets `limit` lines through in a minute.
+    #[must_use]
+    pub const fn per_minute(limit: u64) -> Self {
+        Self::new(limit, 60_000)
+    }
+
+    const fn new(limit: u64, period: u64) -> Self {
         Self {
             limit,
-            second: AtomicU64::new(0),
+            period,
+            started: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             held_back: AtomicU64::new(0),
         }
     }
 
-    /// Whether another may go through; with how many did not since the last that did.
+    /// Whether another line may be written; with the number of lines that were held back since the last one.
     pub fn pass(&self) -> Option<u64> {
+        self.pass_below(self.limit)
+    }
+
+    /// The same, with a limit that may change.
+    pub fn pass_below(&self, limit: u64) -> Option<u64> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        // Counts from 1: the first second is not the one that nothing has happened in.
-        let now = START.elapsed().as_secs() + 1;
-        if self.second.swap(now, Ordering::Relaxed) != now {
+        // Counts from 1: 0 is no time.
+        let now = START.elapsed().as_millis() as u64 + 1;
+        let started = self.started.load(Ordering::Relaxed);
+        let is_over = started == 0 || now.saturating_sub(started) >= self.period;
+        let order = Ordering::Relaxed;
+        // One of several workers starts the new period.
+        if is_over
+            && self
+                .started
+                .compare_exchange(started, now, order, order)
+                .is_ok()
+        {
             self.passed.store(0, Ordering::Relaxed);
         }
-        if self.passed.fetch_add(1, Ordering::Relaxed) < self.limit {
+        if self.passed.fetch_add(1, Ordering::Relaxed) < limit {
             return Some(self.held_back.swap(0, Ordering::Relaxed));
         }
         self.held_back.fetch_add(1, Ordering::Relaxed);
@@ -60,12 +90,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_rest_is_counted() {
-        let rate = PerSecond::new(2);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let passed: Vec<_> = (0..5).map(|_| rate.pass()).collect();
-        assert_eq!(passed, [Some(0), Some(0), None, None, None]);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(rate.pass(), Some(3));
+        for (throttle, period) in [
+            (LogThrottle::per_second(2), 1),
+            (LogThrottle::per_minute(2), 60),
+        ] {
+            let passed: Vec<_> = (0..5).map(|_| throttle.pass()).collect();
+            assert_eq!(passed, [Some(0), Some(0), None, None, None]);
+            tokio::time::advance(Duration::from_millis(period * 1000 - 1)).await;
+            assert_eq!(throttle.pass(), None);
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(throttle.pass(), Some(4));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_may_change() {
+        let throttle = LogThrottle::per_second(0);
+        assert_eq!(throttle.pass_below(1), Some(0));
+        assert_eq!(throttle.pass_below(1), None);
+        assert_eq!(throttle.pass_below(3), Some(1));
+        assert_eq!(throttle.pass(), None);
     }
 
     #[test]

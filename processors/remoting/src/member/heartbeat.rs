@@ -7,7 +7,7 @@ use remoting_codec::body::Heartbeat;
 use remoting_codec::headers::SIGNATURE;
 use remoting_codec::{CommandView, Opaque, RemotingCommand, ResponseCode, SerializeType, Version};
 use route_cache::Verdict;
-use route_cache::rate::{PerSecond, shown};
+use route_cache::rate::{LogThrottle, shown};
 
 use crate::error::ProcessError;
 use crate::session::Session;
@@ -16,7 +16,7 @@ use crate::session::kind;
 use crate::session::request::Request;
 
 /// Clients that have come.
-static CAME: PerSecond = PerSecond::new(100);
+static CAME: LogThrottle = LogThrottle::per_second(100);
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;

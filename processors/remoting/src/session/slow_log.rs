@@ -1,21 +1,21 @@
 //! The log of requests that take long.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use remoting_codec::RequestCode;
-use tokio::time::Instant;
+use route_cache::rate::LogThrottle;
 use tracing::info;
 
 use crate::session::Session;
 
-/// How many slow requests a worker has logged in this second.
-#[derive(Debug, Default)]
-pub struct SlowLog {
-    second: Cell<Option<Instant>>,
-    logged: Cell<u32>,
-    /// Not logged, for there were too many, since the last that was.
-    passed_over: Cell<u64>,
+/// Holds back slow requests of a worker that are too many to log. The limit comes with the settings of the session.
+#[derive(Debug)]
+pub struct SlowLog(LogThrottle);
+
+impl Default for SlowLog {
+    fn default() -> Self {
+        Self(LogThrottle::per_second(0))
+    }
 }
 
 impl SlowLog {
@@ -34,18 +34,10 @@ impl SlowLog {
             return;
         }
         session.metrics.slow.add(1);
-        let now = session.now();
-        let begun = self.second.get();
-        if begun.is_none_or(|begun| now.saturating_duration_since(begun) >= Duration::from_secs(1))
-        {
-            self.second.set(Some(now));
-            self.logged.set(0);
-        }
-        if self.logged.get() >= session.settings.slow_per_second {
-            self.passed_over.set(self.passed_over.get() + 1);
+        let limit = u64::from(session.settings.slow_per_second);
+        let Some(not_logged) = self.0.pass_below(limit) else {
             return;
-        }
-        self.logged.set(self.logged.get() + 1);
+        };
         info!(
             peer = %session.peer(),
             client_id = session.member.client_id(),
@@ -53,7 +45,7 @@ impl SlowLog {
             code = code.0,
             result,
             milliseconds = time.as_millis() as u64,
-            passed_over = self.passed_over.take(),
+            not_logged,
             "slow request"
         );
     }
