@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use remoting::metrics::Limit;
-use remoting::{Described, Session};
+use remoting::{ClientSummary, Session};
 use remoting_transport::{CONNECTION, Ledger};
 use slab::Slab;
 use tokio::time::Instant;
@@ -114,9 +114,9 @@ impl Sessions {
     }
 
     /// Every client, with the number of its listener.
-    pub(crate) fn summaries(&self) -> Vec<(usize, Described)> {
+    pub(crate) fn summaries(&self) -> Vec<(usize, ClientSummary)> {
         let all = self.all.iter();
-        all.map(|(_, one)| (one.listener, one.session.describe()))
+        all.map(|(_, one)| (one.listener, one.session.summary()))
             .collect()
     }
 

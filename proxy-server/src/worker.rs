@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use remoting::metrics::Limit;
-use remoting::{Counting, Described, Session, Settings, SlowLog};
+use remoting::{ClientSummary, Session, SessionMetrics, Settings, SlowLog};
 use remoting_codec::FrameLimits;
 use remoting_transport::{Pool, say_farewell};
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
@@ -184,7 +184,7 @@ impl Worker {
     }
 
     /// Its clients, each with the number of its listener.
-    pub(crate) fn summaries(&self) -> Vec<(usize, Described)> {
+    pub(crate) fn summaries(&self) -> Vec<(usize, ClientSummary)> {
         self.sessions.borrow().summaries()
     }
 
@@ -298,7 +298,7 @@ impl Worker {
             arrival.peer,
             listener.advertised(connected_to),
             listener.broker.as_deref(),
-            Counting {
+            SessionMetrics {
                 meter: counted.meter.clone(),
                 requests: self.metrics.requests.clone(),
                 slow_log: self.slow_log.clone(),

@@ -29,5 +29,5 @@ mod topic;
 
 pub use error::ProcessError;
 pub use session::slow_log::SlowLog;
-pub use session::{Counting, Described, Session};
+pub use session::{ClientSummary, Session, SessionMetrics};
 pub use settings::{BrokerAddresses, Settings};

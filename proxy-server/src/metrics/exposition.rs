@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
-use remoting::Described;
+use remoting::ClientSummary;
 use remoting::metrics::{OTHER, SIZES};
 use remoting_codec::{Language, Version};
 use remoting_transport::metrics::{DURATIONS, Meter};
@@ -23,7 +23,7 @@ use super::writer::{Family, Writer, add, join, older};
 #[derive(Debug)]
 pub(crate) struct Report {
     /// Every client, with the number of its listener.
-    pub(crate) clients: Vec<(usize, Described)>,
+    pub(crate) clients: Vec<(usize, ClientSummary)>,
     /// When certificates expire, in seconds since 1970.
     pub(crate) certificates: Vec<(String, i64)>,
     /// Certificates that could not be read again.
@@ -395,7 +395,7 @@ const IDENTITIES_MAX: usize = 32;
 struct Identities(HashMap<(Language, Version), (String, String)>);
 
 impl Identities {
-    fn of(clients: &[(usize, Described)]) -> Self {
+    fn of(clients: &[(usize, ClientSummary)]) -> Self {
         let mut counts = HashMap::<_, usize>::new();
         for identity in clients.iter().filter_map(|(_, client)| client.identity) {
             *counts.entry(identity).or_default() += 1;
@@ -442,13 +442,13 @@ fn process(out: &mut Writer<'_, '_>) -> fmt::Result {
 mod tests {
     use super::*;
 
-    fn client(language: u8, version: i32) -> (usize, Described) {
-        let described = Described {
+    fn client(language: u8, version: i32) -> (usize, ClientSummary) {
+        let summary = ClientSummary {
             identity: Some((Language(language), Version(version))),
             is_producer: false,
             groups: Vec::new(),
         };
-        (0, described)
+        (0, summary)
     }
 
     #[test]

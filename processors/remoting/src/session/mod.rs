@@ -89,9 +89,9 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Where what clients of one listener do is counted.
+/// The counters of one listener's clients.
 #[derive(Clone, Debug)]
-pub struct Counting {
+pub struct SessionMetrics {
     /// Their bytes.
     pub meter: Arc<Meter>,
     /// Their requests.
@@ -100,9 +100,9 @@ pub struct Counting {
     pub slow_log: Rc<SlowLog>,
 }
 
-/// A client, as far as gauges tell clients apart.
+/// What metrics show of a client.
 #[derive(Clone, Debug)]
-pub struct Described {
+pub struct ClientSummary {
     /// Its language and version, once it has said something.
     pub identity: Option<(Language, Version)>,
     /// Whether it is in a producer group.
@@ -121,18 +121,18 @@ impl Session {
         peer: SocketAddr,
         advertised: Arc<Advertised>,
         broker: Option<&str>,
-        counting: Counting,
+        metrics: SessionMetrics,
     ) -> Rc<Self> {
         let (policy, from) = (settings.policy.clone(), peer.ip());
         let caller = Caller::new(upstream.clone(), policy, from, broker);
-        let outbox = Outbox::new(upstream.buffers().clone(), counting.meter);
+        let outbox = Outbox::new(upstream.buffers().clone(), metrics.meter);
         outbox.account().join(caller.address().holders().clone());
         Rc::new_cyclic(|this: &Weak<Self>| Self {
             at_brokers: Outstanding::new(caller.address().key()),
             member: Member::new(caller, outbox.account().clone(), this.clone()),
             outbox,
-            metrics: counting.requests,
-            slow_log: counting.slow_log,
+            metrics: metrics.requests,
+            slow_log: metrics.slow_log,
             heard: Cell::new(None),
             identity: Cell::new(None),
             upstream,
@@ -202,10 +202,10 @@ impl Session {
         self.outbox.bytes_written() + self.received.get()
     }
 
-    /// What is to be told of the client.
+    /// The client, as metrics see it.
     #[must_use]
-    pub fn describe(&self) -> Described {
-        Described {
+    pub fn summary(&self) -> ClientSummary {
+        ClientSummary {
             identity: self.identity.get(),
             is_producer: self.member.is_producer(),
             groups: self.member.groups(),
