@@ -1,4 +1,4 @@
-//! A command of our own making.
+//! A command that Remora makes itself.
 
 mod encode;
 
@@ -16,33 +16,34 @@ use crate::response_code::ResponseCode;
 use crate::version::{Language, Version};
 use crate::view::CommandView;
 
-/// A request or response that owns all it says.
+/// A request or response that owns its contents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemotingCommand {
     /// Request code, or response code.
     pub code: i32,
-    /// Whose language the sender speaks.
+    /// The language of the sender's client library.
     pub language: Language,
     /// The sender's version.
     pub version: Version,
-    /// What ties a response to its request. That of a request in Remora's own name is replaced when it is sent upstream.
+    /// Ties a response to its request. A request of Remora's own gets another opaque when it is
+    /// sent upstream.
     pub opaque: Opaque,
     /// [`FLAG_RESPONSE`], [`FLAG_ONEWAY`].
     pub flag: i32,
-    /// What the sender adds in words.
+    /// An explanation for people, mostly of an error.
     pub remark: Option<Cow<'static, str>>,
-    /// The fields that depend on the code, in the order in which they are written. A few at most:
-    /// looked up by walking.
+    /// The fields that depend on the code, in the order in which they are written. They are few, so
+    /// a look-up is a linear search.
     pub ext_fields: Vec<(Cow<'static, str>, Cow<'static, str>)>,
-    /// What follows the header.
+    /// The bytes after the header.
     pub body: Bytes,
     /// How the header is written.
     pub serialize_type: SerializeType,
 }
 
 impl RemotingCommand {
-    /// A request in Remora's own name, in JSON, which every broker and name server reads. It says
-    /// that it comes from Java: a reader from before Rust had a code would find no language at all.
+    /// A request of Remora's own, in JSON, which every broker and name server reads. It declares
+    /// the language Java: older brokers and name servers have no code for Rust.
     #[must_use]
     pub fn request(code: RequestCode) -> Self {
         Self {
@@ -58,7 +59,7 @@ impl RemotingCommand {
         }
     }
 
-    /// A response in Remora's own name to a request with that opaque and serialization.
+    /// A response of Remora's own to a request with that opaque and serialization.
     #[must_use]
     pub fn response(
         code: ResponseCode,
@@ -109,26 +110,26 @@ impl RemotingCommand {
         self
     }
 
-    /// As a request that nobody answers.
+    /// As a one-way request: no response is sent.
     #[must_use]
     pub fn oneway(mut self) -> Self {
         self.flag |= FLAG_ONEWAY;
         self
     }
 
-    /// [`Self::code`] as what a response says.
+    /// [`Self::code`] as a response code.
     #[must_use]
     pub fn response_code(&self) -> ResponseCode {
         ResponseCode(self.code)
     }
 
-    /// Whether a response says that the request was carried out.
+    /// Whether the response code is SUCCESS.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.response_code() == ResponseCode::SUCCESS
     }
 
-    /// The value of an ext field; the last one, should there be several.
+    /// The value of an ext field; the last one if there are several.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.ext_fields.iter().rev();

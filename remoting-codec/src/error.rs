@@ -1,18 +1,19 @@
-//! What can be wrong with bytes, one sentence each.
+//! Errors of reading and writing, with one sentence each.
 
 use thiserror::Error;
 
 use crate::field_spec::FieldKind;
 use crate::header::value::ExtValue;
 
-/// A frame that cannot be told from its neighbours: nothing after it on the connection can be read.
+/// A frame whose end is not known: nothing after it on the connection can be read, so the
+/// connection must be closed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FrameError {
     /// The header's announced length is more than the frame holds.
     #[error("header of {header} bytes in a frame of {frame}")]
     HeaderOverrun {
-        /// Bytes that the header claims.
+        /// The header's announced length in bytes.
         header: usize,
         /// Bytes of the whole frame.
         frame: usize,
@@ -36,20 +37,21 @@ pub enum FrameError {
     UnknownSerializeType(u8),
 }
 
-/// A header that cannot be read: whose request it was is not known, so it cannot be answered.
+/// A header that cannot be read. Its opaque is not known, so the request cannot be answered.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The key before that byte of the header is one that some readers take for an instruction.
+    /// The key before that byte of the header is one that some JSON readers take for an
+    /// instruction.
     #[error("header key before byte {0} is ambiguous")]
     AmbiguousKey(u32),
-    /// The frame around the header is wrong.
+    /// The frame around the header is malformed.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The header holds bytes that are no text.
+    /// The header has bytes that are not text.
     #[error("header is not UTF-8, or holds control characters")]
     NotText,
-    /// A number of the head is none, or does not fit.
+    /// A head field that must be a number is not one, or is out of range.
     #[error("header key {0:?} is not a 32 bit number")]
     NotANumber(&'static str),
     /// The header is not in its serialization's form.
@@ -60,18 +62,18 @@ pub enum DecodeError {
     Truncated,
 }
 
-/// An ext field that a request needs is absent or does not hold what it must.
+/// An ext field that a request needs is absent or malformed.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FieldError {
-    /// The field is there and cannot be read as what it must be.
+    /// The field has a value that is not of its type.
     #[error("ext field {name} is not {expected}: {found:?}")]
     Malformed {
         /// The field's name on the wire.
         name: &'static str,
-        /// What it must be.
+        /// The type that the field must have, in words.
         expected: &'static str,
-        /// What it is, cut short.
+        /// The text, cut to 40 characters.
         found: String,
     },
     /// The field is absent, null or empty.
@@ -100,24 +102,25 @@ impl FieldError {
 pub struct BodyError {
     /// Which body.
     pub what: &'static str,
-    /// What the JSON reader says of it.
+    /// The JSON reader's error.
     pub reason: String,
 }
 
-/// Bytes that are no message.
+/// Bytes that are not a message.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// The length that the message begins with is not that of any message that is there.
-    #[error("message of {0} bytes, which are not there")]
+    /// The message's length, its first field, is negative, too small, or more than the bytes that
+    /// follow.
+    #[error("message length {0} does not fit the bytes that follow")]
     Length(i32),
     /// Neither of the two magic numbers.
-    #[error("message begins with the unknown magic number {0:#x}")]
+    #[error("message has the unknown magic number {0:#x}")]
     Magic(u32),
     /// A host's port does not fit into 16 bits.
-    #[error("message has {0} for a port")]
+    #[error("message has a host with port {0}, which is not 16 bits")]
     Port(i32),
-    /// A part of a message that is to be written has more bytes than its length can say.
+    /// A part of the message to write has more bytes than its length field can hold.
     #[error("message {what} of more than {limit} bytes")]
     TooLong {
         /// Which part.
@@ -125,10 +128,10 @@ pub enum MessageError {
         /// Most bytes that it may have.
         limit: usize,
     },
-    /// The topic is no text.
+    /// The topic is not text.
     #[error("message's topic is not UTF-8")]
     TopicNotText,
-    /// The message's parts are shorter than its length says.
+    /// The message's length is more than that of its parts.
     #[error("message has {0} bytes behind its last part")]
     TrailingBytes(usize),
     /// The message ends before its parts do.
@@ -151,13 +154,13 @@ pub enum PropertyError {
     TooLong,
 }
 
-/// Text that is not in the form that it should be in.
+/// Text that is not in the expected form.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("not {expected}: {found:?}")]
 pub struct TextError {
-    /// What it should be.
+    /// The expected form, in words.
     pub expected: &'static str,
-    /// What it is, cut short.
+    /// The text, cut to 40 characters.
     pub found: String,
 }
 

@@ -1,4 +1,4 @@
-//! A header's ext fields, read where they lie.
+//! A header's ext fields, read in place.
 
 use crate::frame::SerializeType;
 use crate::header::value::ExtValue;
@@ -13,8 +13,8 @@ pub struct ExtFields<'a> {
 }
 
 impl<'a> ExtFields<'a> {
-    /// Calls `each` with every field that has a value. A name that comes twice is called twice, and
-    /// the later value is the one that counts, as it is in the reference's map.
+    /// Calls `each` with every field that has a value. A name that occurs twice is passed twice;
+    /// the later value counts, as in the reference's map.
     pub fn visit(&self, mut each: impl FnMut(&str, ExtValue<'a>)) {
         self.visit_bytes(|key, value| each(std::str::from_utf8(key).unwrap_or_default(), value));
     }
@@ -23,7 +23,7 @@ impl<'a> ExtFields<'a> {
     pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&[u8], ExtValue<'a>)) {
         let binary = self.serialize_type == SerializeType::RocketMq;
         let mut visit = |header: &'a [u8], entry: Entry| {
-            // A binary header has no other way to say that there is no value.
+            // In a binary header an empty value is an absent one.
             if binary && entry.value.start == entry.value.end {
                 return;
             }
@@ -40,7 +40,8 @@ impl<'a> ExtFields<'a> {
             return entries.for_each(|entry| visit(self.header, entry));
         }
         let bytes = self.head.ext_fields.of(self.header);
-        // The bytes have been through the header's decoder, or come from a broker: this does not fail half way.
+        // The header's decoder has checked the bytes, or they are from a broker: this does not fail
+        // half way.
         let _ = match self.serialize_type {
             SerializeType::Json if bytes.is_empty() => None,
             SerializeType::Json => json::visit(bytes, |entry| visit(bytes, entry)),

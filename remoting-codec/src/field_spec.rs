@@ -2,7 +2,7 @@
 
 use crate::header::first_bytes;
 
-/// What a field's text must be.
+/// The type of a field, whose text is checked against it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FieldKind {
     /// A 32 bit number.
@@ -18,16 +18,16 @@ pub enum FieldKind {
 pub struct FieldSpec {
     /// Its name on the wire.
     pub name: &'static str,
-    /// What its text must be, if it is there.
+    /// The type of its text, if there is a value.
     pub kind: FieldKind,
-    /// Whether the request means nothing without it.
+    /// Whether the request is refused without it.
     pub required: bool,
-    /// The first bytes of its name, which tell most names apart.
+    /// The first bytes of its name, which distinguish most names.
     pub(crate) first: u32,
 }
 
 impl FieldSpec {
-    /// A field that must be there.
+    /// A field that must have a value.
     #[must_use]
     pub const fn required(name: &'static str, kind: FieldKind) -> Self {
         Self {

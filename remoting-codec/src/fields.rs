@@ -21,7 +21,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// Names the first field that is required and has no value, or that is not of its kind. The
-    /// reference checks neither: there a missing field fails somewhere deep in a broker.
+    /// reference checks neither: a missing field fails later, deep in the broker.
     pub fn read(
         ext_fields: ExtFields<'a>,
         specs: &'static [FieldSpec],
@@ -46,7 +46,7 @@ impl<'a> Fields<'a> {
         Ok(Self { values })
     }
 
-    /// The same for a header that must be gone through once more.
+    /// The same for a header whose index is incomplete: it is scanned again.
     #[cold]
     fn read_all(
         ext_fields: ExtFields<'a>,

@@ -2,5 +2,5 @@
 
 /// Bit of a header's flag: the frame is a response.
 pub const FLAG_RESPONSE: i32 = 1;
-/// Bit of a header's flag: nobody waits for a response, not even an error.
+/// Bit of a header's flag: the sender expects no response, not even an error.
 pub const FLAG_ONEWAY: i32 = 2;

@@ -1,31 +1,32 @@
-//! Where a frame begins and ends.
+//! The length of a frame and of its header.
 
 use crate::error::FrameError;
 
 /// Bytes before the header: the frame's length, then serialize type and header length.
 pub const FRAME_PREFIX: usize = 8;
 
-/// Most bytes of a frame, its length field included, unless configured otherwise: what Java's
-/// `NettyDecoder` takes by default (`com.rocketmq.remoting.frameMaxLength`).
+/// Most bytes of a frame, its length field included, unless configured otherwise: the default limit
+/// of Java's `NettyDecoder` (`com.rocketmq.remoting.frameMaxLength`).
 pub const DEFAULT_FRAME_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Most bytes of a header, unless configured otherwise. What clients send has a few hundred; message properties, of 32 KiB at
-/// most, are its longest part.
+/// Most bytes of a header, unless configured otherwise. Clients send a few hundred; the longest
+/// part is the message properties, 32 KiB at most.
 pub const DEFAULT_HEADER_LIMIT: usize = 64 * 1024;
 
-/// Most bytes of a header that can be configured.
+/// The greatest header limit that can be configured.
 pub const MAX_HEADER_LIMIT: usize = 256 * 1024;
 
-/// Most bytes of a header that comes from a broker or a name server. Their own limit is their frame's.
+/// Most bytes of a header from a broker or a name server. These servers have no limit for headers
+/// except that of frames.
 pub const UPSTREAM_HEADER_LIMIT: usize = 1024 * 1024;
 
 /// Longest header: a frame has 24 bits for its length.
 pub(crate) const MAX_HEADER: usize = 0x00FF_FFFF;
 
-/// Most bytes of a frame without its body when its header has been written anew.
+/// Most bytes of a frame without its body after its header was rewritten.
 pub(crate) const MAX_REWRITTEN: usize = 1024 * 1024;
 
-/// What a frame may measure.
+/// Limits for the length of a frame and of its header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FrameLimits {
     /// Most bytes of a frame, its length field included.
@@ -35,7 +36,7 @@ pub struct FrameLimits {
 }
 
 impl FrameLimits {
-    /// For frames from a broker or a name server, with that limit of theirs.
+    /// For frames from a broker or a name server: `frame` is their limit for frames.
     #[must_use]
     pub fn upstream(frame: usize) -> Self {
         Self {
@@ -54,8 +55,8 @@ impl Default for FrameLimits {
     }
 }
 
-/// How a header is written. A frame says so itself; the two directions of a connection need not
-/// agree.
+/// How a header is written. Each frame has its own type byte; the two directions of a connection
+/// may differ.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum SerializeType {
@@ -79,13 +80,14 @@ impl SerializeType {
     }
 }
 
-/// The length of the whole frame at the front of `bytes`, its length field included, as soon as it
-/// can be told; `None` while it cannot. The frame itself need not be there yet, but of what is
-/// there, everything that can be wrong is found.
+/// The length of the whole frame at the front of `bytes`, its length field included; `None` while
+/// too few bytes have arrived to know it. The rest of the frame may be missing; the bytes that have
+/// arrived are checked.
 ///
 /// # Errors
-/// For a length that no frame has or that is over its limit, a header over its own or longer than its frame, and an unknown
-/// serialize type. None can be recovered from: close the connection.
+/// For a length that no frame has or that is over its limit, a header over its own or longer than
+/// its frame, and an unknown serialize type. No further frame can be read after an error: close the
+/// connection.
 #[inline]
 pub fn frame_length(bytes: &[u8], limits: FrameLimits) -> Result<Option<usize>, FrameError> {
     let Some((total, rest)) = bytes.split_first_chunk::<4>() else {
@@ -120,8 +122,8 @@ pub fn frame_length(bytes: &[u8], limits: FrameLimits) -> Result<Option<usize>, 
     Ok(Some(length))
 }
 
-/// How far the header of the frame at the front of `bytes` goes, its own length and prefix included, however long the frame
-/// is; `None` while that cannot be told.
+/// The number of bytes of the prefix and the header of the frame at the front of `bytes`, however
+/// long the frame is; `None` while too few bytes have arrived to know it.
 ///
 /// # Errors
 /// For a header that is over its limit or longer than its frame.
@@ -141,7 +143,7 @@ pub fn head_length(bytes: &[u8], limits: FrameLimits) -> Result<Option<usize>, F
     Ok(Some(FRAME_PREFIX + header))
 }
 
-/// The header's length out of the second word of a frame.
+/// The header's length, from the second word of a frame.
 pub(crate) fn header_length(word: [u8; 4]) -> usize {
     u32::from_be_bytes(word) as usize & MAX_HEADER
 }

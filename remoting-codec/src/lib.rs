@@ -11,18 +11,20 @@
 //! ```
 //!
 //! A proxy reads little of it and changes less. So the centre of this crate is [`CommandView`]: a
-//! frame where it lies, with its few head fields read and its ext fields read on demand, that can be
-//! written out again with another opaque ([`CommandView::encode_head_with_opaque`]) and, in the form
-//! that clients write, nothing else touched. [`RemotingCommand`] is the owned form, for what Remora says in its own name.
+//! borrowed frame whose head fields are read at once and whose ext fields are read on demand. It
+//! can be written again with another opaque ([`CommandView::encode_head_with_opaque`]); a canonical
+//! header is otherwise unchanged. [`RemotingCommand`] is the owned form, for the requests and
+//! answers that Remora makes itself.
 //!
-//! What is in a frame has types of its own: [`headers`] for ext fields, [`body`] for bodies in JSON,
-//! [`message`] for messages and for what is said of them in text.
+//! The parts of a frame have types of their own: [`headers`] for ext fields, [`body`] for bodies in
+//! JSON, [`message`] for messages and for the texts that describe them (properties, receipts, ids).
 //!
-//! Rules that hold everywhere here:
-//! - no input panics, and none makes anything allocate more than a few times its frame's length;
-//! - a header is taken as a broker takes it, and goes on in one form only, the one that clients write: a header that some broker
-//!   could not read, or would read otherwise, would cost every client that shares the connection to it;
-//! - every frame is read by its own type byte, whatever the peer used before.
+//! Rules of this crate:
+//! - no input causes a panic, or an allocation of more than a few times its frame's length;
+//! - a header is read as a broker reads it, and is forwarded in the canonical form only, the one
+//!   that clients write. A broker that could not read a header would close the connection that many
+//!   clients share;
+//! - every frame is read by its own type byte: one connection may carry both serializations.
 
 pub mod body;
 mod command;

@@ -1,17 +1,20 @@
-//! Opaques: what ties a response to its request, within one connection.
+//! Opaques: the numbers that tie a response to its request within one connection.
 //!
-//! A relayed frame has another opaque on each of its two connections, and under the wrong one an answer would get to another
-//! client. So the two sides have types of their own, and neither can be taken for the other:
+//! A relayed frame has a different opaque on each of its two connections. With the wrong one, a
+//! response would reach another client. So each side has a type of its own, and the compiler
+//! refuses one for the other:
 //!
 //! ```compile_fail
 //! let given_by_the_client: remoting_codec::Opaque = remoting_codec::UpstreamOpaque(1).into();
 //! ```
 
-/// An opaque on a client's connection: given by the client to a request, or by Remora to what a broker asks of the client.
+/// An opaque on a client's connection: chosen by the client for its requests, and by Remora for the
+/// pushes that it sends to the client.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Opaque(pub i32);
 
-/// An opaque on a connection to a broker or name server: given by Remora to a request, or by the broker to what it asks.
+/// An opaque on a connection to a broker or name server: chosen by Remora for requests, and by the
+/// broker for its pushes.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct UpstreamOpaque(pub i32);
 

@@ -1,16 +1,16 @@
-//! What a request asks for.
+//! Request codes.
 
 use std::fmt;
 
-/// The code of a request (`RequestCode` in Java). A newtype, so that an unknown one travels; which
-/// of them are served is the processors' table, not this one.
+/// The code of a request (`RequestCode` in Java). A newtype, so that unknown codes are kept. The
+/// table of `processors/remoting` decides which codes are served.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RequestCode(pub i32);
 
 /// Declares the constants and the names together, so that they cannot drift apart.
 macro_rules! request_codes {
     ($($code:literal $name:ident)*) => {
-        #[allow(missing_docs, reason = "named as in the reference; the processors' table says more")]
+        #[allow(missing_docs, reason = "named as in the reference; the processors' table has more")]
         impl RequestCode {
             $(pub const $name: Self = Self($code);)*
 
@@ -27,7 +27,7 @@ macro_rules! request_codes {
 }
 
 impl RequestCode {
-    /// Whether a broker may keep the answer back until there is something to say.
+    /// Whether it is a long poll: the broker may hold the answer until there is a message.
     #[must_use]
     pub fn is_long_poll(self) -> bool {
         matches!(

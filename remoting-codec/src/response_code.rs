@@ -1,9 +1,9 @@
-//! What an answer says.
+//! Response codes.
 
 use std::fmt;
 
 /// The code of a response (`ResponseCode`, `RemotingSysResponseCode` in Java). A newtype, so that
-/// an unknown one travels.
+/// unknown codes are kept.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ResponseCode(pub i32);
 
@@ -23,7 +23,7 @@ macro_rules! response_codes {
 response_codes! {
     /// Done.
     0 SUCCESS
-    /// Something failed; the remark says what.
+    /// An error without a code of its own; the remark describes it.
     1 SYSTEM_ERROR
     /// Overloaded, or late: a producer tries another broker.
     2 SYSTEM_BUSY
@@ -37,11 +37,11 @@ response_codes! {
     11 SLAVE_NOT_AVAILABLE
     /// The message is stored, but no slave took it in time.
     12 FLUSH_SLAVE_TIMEOUT
-    /// Too large, or with properties that are not allowed.
+    /// The message is too large, or has properties that are not allowed.
     13 MESSAGE_ILLEGAL
-    /// The broker cannot be reached: a producer tries another.
+    /// The broker cannot be reached: a producer tries another broker.
     14 SERVICE_NOT_AVAILABLE
-    /// The client is too old for what it asks; here: it does not name the broker.
+    /// The client is too old for its request; from Remora: the request does not name its broker.
     15 VERSION_NOT_SUPPORTED
     /// Not permitted.
     16 NO_PERMISSION
@@ -49,7 +49,7 @@ response_codes! {
     17 TOPIC_NOT_EXIST
     /// A pull found nothing new.
     19 PULL_NOT_FOUND
-    /// A pull found nothing of use: ask again at once.
+    /// A pull found no message that passes its filter: the client must pull again without a pause.
     20 PULL_RETRY_IMMEDIATELY
     /// A pull asked for an offset that the queue does not have.
     21 PULL_OFFSET_MOVED
@@ -59,7 +59,7 @@ response_codes! {
     23 SUBSCRIPTION_PARSE_FAILED
     /// The broker does not know the group's subscription.
     24 SUBSCRIPTION_NOT_EXIST
-    /// The broker knows an older subscription of the group.
+    /// The broker has an older subscription of the group.
     25 SUBSCRIPTION_NOT_LATEST
     /// No such consumer group.
     26 SUBSCRIPTION_GROUP_NOT_EXIST
@@ -67,11 +67,12 @@ response_codes! {
     206 CONSUMER_NOT_ONLINE
     /// The broker keeps no more POPs waiting.
     209 POLLING_FULL
-    /// A POP has waited for nothing.
+    /// The wait of a POP ended without a message.
     210 POLLING_TIMEOUT
-    /// Too much: slow down. Clients before 4.9.8 and 5.0 do not know it.
+    /// Too many requests: the client must slow down. Clients before 4.9.8 and 5.0 do not know it.
     215 FLOW_CONTROL
-    /// Leave this connection and ask again on another. Clients before 5.2 do not know it.
+    /// The client must open another connection and repeat its request there. Clients before 5.2 do
+    /// not know it.
     1500 GO_AWAY
 }
 

@@ -1,4 +1,4 @@
-//! Who the peer says it is: language and version.
+//! The language and version that a sender declares in its frames.
 
 /// A sender's `MQVersion` ordinal. The order of the numbers is the order of the releases.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -11,20 +11,20 @@ impl Version {
     pub const V5_0_0: Self = Self(413);
     /// 5.1.0: the first of its line to name the broker with every request that needs it.
     pub const V5_1_0: Self = Self(433);
-    /// 5.5.0: what Remora says of itself where it does not pass on what a broker said.
+    /// 5.5.0: the version that Remora declares in frames of its own.
     pub const V5_5_0: Self = Self(513);
 }
 
 impl Version {
-    /// What RocketMQ's metrics call it (`MQVersion.getVersionDesc` in lower case): `v5_5_0`; `other` where the ordinal is out
-    /// of the rule that has held since 4.0.0.
+    /// Its name in RocketMQ's metrics (`MQVersion.getVersionDesc` in lower case): `v5_5_0`; `other`
+    /// for ordinals that do not follow the rule of the releases since 4.0.0.
     #[must_use]
     pub fn name(self) -> String {
         /// 4.0.0.
         const FIRST: i32 = 213;
         /// 5.9.9.
         const LAST: i32 = 611;
-        // A snapshot comes right before its release.
+        // A snapshot's ordinal is one less than its release's.
         let release = self.0 | 1;
         if !(FIRST..=LAST).contains(&release) {
             return "other".to_owned();
@@ -36,7 +36,7 @@ impl Version {
     }
 }
 
-/// A sender's language: `LanguageCode` in Java. A newtype, so that an unknown one travels.
+/// A sender's language: `LanguageCode` in Java. A newtype, so that unknown codes are kept.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Language(pub u8);
 
@@ -47,7 +47,7 @@ impl Language {
     pub const CPP: Self = Self(1);
     /// Go.
     pub const GO: Self = Self(9);
-    /// A language that has no code, or none that is known here.
+    /// A language without a code, or with one that this crate does not know.
     pub const OTHER: Self = Self(7);
 
     const NAMES: [&'static str; 14] = [
@@ -64,7 +64,7 @@ impl Language {
             .unwrap_or("OTHER")
     }
 
-    /// The language of that name; [`Language::OTHER`] for a name that is not known here.
+    /// The language of that name; [`Language::OTHER`] for an unknown name.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         Self::known(name.as_bytes()).unwrap_or(Self::OTHER)
@@ -77,7 +77,8 @@ impl Language {
         Some(Self(at as u8))
     }
 
-    /// The language that brokers of 5.5.0 take a name for: in any case, with or without what separates its words.
+    /// The language that brokers of 5.5.0 read a name as: in any case, with or without `_`, `-` and
+    /// spaces.
     pub(crate) fn similar(name: &str) -> Option<Self> {
         let letters = |name: &str| {
             let mut letters = name.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! A frame where it lies.
+//! A borrowed frame with its head read.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -16,14 +16,15 @@ use crate::request_code::RequestCode;
 use crate::response_code::ResponseCode;
 use crate::version::{Language, Version};
 
-/// A whole frame, borrowed, with the head of its header read. One whose header is not in the canonical form, the one that
-/// clients write, has that form of it beside the frame; whoever asks does not notice.
+/// A whole frame, borrowed, with the head of its header read. If the header is not canonical, a
+/// rewritten copy of it is kept beside the frame, and all methods use the copy.
 ///
-/// `O` is the side of the connection over which the frame came: the type of its opaque.
+/// `O` is the type of its opaque: [`Opaque`] in frames from clients, [`UpstreamOpaque`] in frames
+/// from brokers and name servers.
 #[derive(Clone, Debug)]
 pub struct CommandView<'a, O = Opaque> {
     frame: &'a [u8],
-    /// In canonical form: part of the frame, unless it had to be written anew.
+    /// In canonical form: part of the frame, unless it was rewritten.
     header: Cow<'a, [u8]>,
     body: Span,
     serialize_type: SerializeType,
@@ -35,11 +36,12 @@ pub struct CommandView<'a, O = Opaque> {
 pub type UpstreamView<'a> = CommandView<'a, UpstreamOpaque>;
 
 impl<'a> CommandView<'a> {
-    /// Reads the head of a whole frame (see [`crate::frame_length`]) and makes sure that the header is well formed throughout.
+    /// Reads the head of a whole frame (see [`crate::frame_length`]) and makes sure that the header
+    /// is well formed throughout.
     ///
     /// # Errors
-    /// When the header cannot be read: it is in none of the forms that brokers take, or in one of the few of them that decision
-    /// 0010 lists.
+    /// When the header cannot be read: it has none of the forms that brokers accept, or one of the
+    /// few accepted forms that decision 0010 lists.
     #[inline]
     pub fn decode(frame: &'a [u8]) -> Result<Self, DecodeError> {
         let mut view = Self::undecoded(frame)?;
@@ -49,7 +51,8 @@ impl<'a> CommandView<'a> {
 }
 
 impl<'a> CommandView<'a, UpstreamOpaque> {
-    /// As [`CommandView::decode`], for an answer that a broker or a name server has given to a call.
+    /// As [`CommandView::decode`], for the answer of a broker or a name server to a call of
+    /// Remora's own.
     ///
     /// # Errors
     /// As [`CommandView::decode`].
@@ -59,8 +62,9 @@ impl<'a> CommandView<'a, UpstreamOpaque> {
         Ok(view)
     }
 
-    /// The same for a frame from a broker or a name server, which are trusted to write JSON: of an answer of theirs in the usual
-    /// form, nothing is looked at but what is in the head. Its ext fields are looked for when someone asks for them.
+    /// The same for a frame from a broker or a name server, which are trusted to write valid JSON:
+    /// of an answer in the usual form, only the head is read. Its ext fields are found when a
+    /// caller reads them.
     ///
     /// # Errors
     /// As [`CommandView::decode`].
@@ -116,7 +120,7 @@ impl<'a, O> CommandView<'a, O> {
         }
     }
 
-    /// Takes the header in the canonical form, which it does not have.
+    /// Replaces a header that is not canonical by one that is.
     #[cold]
     fn rewrite(&mut self, original: &[u8]) -> Result<(), DecodeError> {
         let rewritten = rewrite(original, self.serialize_type)?;
@@ -126,13 +130,13 @@ impl<'a, O> CommandView<'a, O> {
             SerializeType::Json => json::decode(&header, true, &mut self.head),
             SerializeType::RocketMq => binary::decode(&header, &mut self.head),
         };
-        // Nothing else goes on, whatever the writer thinks that it has written.
+        // Only canonical headers are forwarded, even if the writer has an error.
         canonical.ok_or(DecodeError::Malformed(0))?;
-        // A body is as long as the frame says, and begins where the header was read to.
+        // The body starts where the reader of the header stopped; its length is that of the frame.
         let start = FRAME_PREFIX + rewritten.consumed;
         self.body = Span::new(start, start + self.body.len());
         self.header = Cow::Owned(header);
-        // Brokers take no longer frames, whatever had to be written with more bytes.
+        // Brokers refuse longer frames; a rewritten header may be longer than the original.
         let length = self.longest();
         if length > self.frame.len().max(DEFAULT_FRAME_LIMIT) {
             return Err(FrameError::TooLong {
@@ -144,7 +148,7 @@ impl<'a, O> CommandView<'a, O> {
         Ok(())
     }
 
-    /// Whether the header is in the form that clients write, so that it goes on as it came.
+    /// Whether the header arrived in the canonical form, so that it is forwarded unchanged.
     #[must_use]
     pub fn is_canonical(&self) -> bool {
         matches!(self.header, Cow::Borrowed(_))
@@ -160,26 +164,26 @@ impl<'a, O> CommandView<'a, O> {
         FRAME_PREFIX + self.header.len() + self.body.len() + opaque
     }
 
-    /// The request code, or the response code's number; a POP code that a binary header cut short is
-    /// whole again.
+    /// The request code, or the response code's number. A POP code that a binary header truncated
+    /// to 16 bits is restored.
     #[must_use]
     pub fn code(&self) -> i32 {
         self.head.code
     }
 
-    /// [`Self::code`] as what a request asks for.
+    /// [`Self::code`] as a request code.
     #[must_use]
     pub fn request_code(&self) -> RequestCode {
         RequestCode(self.head.code)
     }
 
-    /// [`Self::code`] as what a response says.
+    /// [`Self::code`] as a response code.
     #[must_use]
     pub fn response_code(&self) -> ResponseCode {
         ResponseCode(self.head.code)
     }
 
-    /// Whether a response says that the request was carried out.
+    /// Whether the response code is SUCCESS.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.response_code() == ResponseCode::SUCCESS
@@ -197,7 +201,7 @@ impl<'a, O> CommandView<'a, O> {
         self.head.version
     }
 
-    /// What ties a response to its request, within one connection and direction.
+    /// Ties a response to its request, within one connection and direction.
     #[must_use]
     pub fn opaque(&self) -> O
     where
@@ -218,7 +222,7 @@ impl<'a, O> CommandView<'a, O> {
         self.head.flag & FLAG_RESPONSE != 0
     }
 
-    /// Whether nobody waits for a response.
+    /// Whether the sender expects no response.
     #[must_use]
     pub fn is_oneway(&self) -> bool {
         self.head.flag & FLAG_ONEWAY != 0
@@ -230,7 +234,7 @@ impl<'a, O> CommandView<'a, O> {
         self.serialize_type
     }
 
-    /// What the sender adds in words; empty when it adds nothing.
+    /// An explanation for people, mostly of an error; empty when there is none.
     #[must_use]
     pub fn remark(&self) -> Cow<'_, str> {
         let raw = std::str::from_utf8(self.head.remark.of(&self.header)).unwrap_or_default();
@@ -251,13 +255,14 @@ impl<'a, O> CommandView<'a, O> {
         }
     }
 
-    /// What follows the header.
+    /// The bytes after the header.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.frame.get(self.body_range()).unwrap_or_default()
     }
 
-    /// Where in the frame the body is. Behind a binary header that has more bytes than a broker reads of it, it is not the rest.
+    /// The range of the body in the frame. It does not reach the frame's end if a binary header has
+    /// more bytes than a broker reads of it.
     #[must_use]
     pub fn body_range(&self) -> Range<usize> {
         self.body.start as usize..self.body.end as usize
@@ -269,8 +274,8 @@ impl<'a, O> CommandView<'a, O> {
         self.frame
     }
 
-    /// Writes everything before the body under another opaque, and otherwise as it came if the header is
-    /// [canonical](Self::is_canonical). With the body after it, that is the same command.
+    /// Writes everything before the body with another opaque; a [canonical](Self::is_canonical)
+    /// header is otherwise unchanged. Followed by the body, it is the whole frame.
     #[inline]
     pub fn encode_head_with_opaque(&self, opaque: impl Into<i32>, out: &mut Vec<u8>) {
         let opaque = opaque.into();

@@ -22,7 +22,7 @@ const SERIALIZATIONS: [(&str, SerializeType); 2] = [
     ("binary", SerializeType::RocketMq),
 ];
 
-/// What must be there, so that a new capture does not lose any.
+/// The frames that must exist, so that a new capture does not lose any.
 const REQUESTS: [(&str, RequestCode); 22] = [
     ("check-client-config", RequestCode::CHECK_CLIENT_CONFIG),
     ("cluster-info", RequestCode::GET_BROKER_CLUSTER_INFO),
@@ -60,10 +60,10 @@ const REQUESTS: [(&str, RequestCode); 22] = [
     ),
 ];
 
-/// Those that nobody answers.
+/// One-way requests.
 const ONEWAY: [&str; 2] = ["notify-consumer-ids-changed", "update-consumer-offset"];
 
-/// What Java's decoder says of a frame.
+/// A frame as Java's decoder reads it.
 #[derive(Debug, Deserialize, Eq, PartialEq)]
 struct Decoded {
     body: usize,
@@ -104,7 +104,7 @@ fn frames() -> impl Iterator<Item = (String, SerializeType, Bytes, Decoded)> {
 }
 
 #[test]
-fn nothing_is_missing_and_nothing_is_left_over() {
+fn all_frames_exist_and_no_others() {
     for (serialization, _) in SERIALIZATIONS {
         for (name, code) in REQUESTS {
             let request = frame(&format!("{name}.request"), serialization);
@@ -166,7 +166,7 @@ fn every_frame_is_read_as_java_reads_it() {
 }
 
 #[test]
-fn another_opaque_and_back_leaves_every_frame_as_it_was() {
+fn changing_the_opaque_and_restoring_it_keeps_every_frame() {
     for (file, _, frame, java) in frames() {
         for opaque in [0, 1, -1, 1_234_567, i32::MAX, i32::MIN] {
             let patched = with_opaque(&frame, opaque);
@@ -195,7 +195,7 @@ fn every_frame_is_written_as_java_writes_it() {
         let command = RemotingCommand::decode(&frame).unwrap();
         let written = command.to_bytes();
         assert_eq!(RemotingCommand::decode(&written), Ok(command), "{file}");
-        // Java writes an empty map and an empty remark into JSON, where we write none; and has a
+        // Java writes an empty map and an empty remark into JSON, and Remora does not; and it has a
         // shorter escape for the end of a line.
         let otherwise = [&br#""extFields":{}"#[..], br#""remark":"""#, br"\n"];
         let otherwise = otherwise.iter().any(|part| has(&frame, part));
@@ -333,13 +333,13 @@ fn routes_are_read_and_written() {
             panic!("{route:?}");
         };
         assert_eq!(queues.broker_name, "broker-a");
-        // 4 read, 2 write; the topic that topics are made from also has 1, inherit.
+        // 4 read, 2 write; the template of new topics also has 1, inherit.
         assert_eq!(queues.perm & 6, 6);
         assert!(queues.read_queue_nums > 0);
         assert_eq!(queues.read_queue_nums, queues.write_queue_nums);
         assert_eq!(route.order_topic_conf, None);
         assert_eq!(route.topic_queue_mapping_by_broker, None);
-        // A name server of 5.5.0 writes what we write, byte by byte.
+        // A name server of 5.5.0 writes the same bytes.
         assert_eq!(route.encode(), body);
     }
 }

@@ -1,5 +1,5 @@
-//! Headers that clients send, headers that are none, and what becomes of them. Those that brokers take although no client
-//! writes them so are in `rewritten.rs`.
+//! Headers that clients send, and bytes that are not a header. Headers that brokers accept although
+//! no client writes them are in `rewritten.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
@@ -105,7 +105,7 @@ fn entry_with_lengths(key_length: i16, key: &[u8], value_length: i32, value: &[u
 }
 
 #[test]
-fn json_keys_come_in_any_order_with_any_white_space() {
+fn json_keys_may_have_any_order_and_white_space() {
     for header in [
         r#"{"code":11,"extFields":{"a":"2","b":"1"},"flag":2,"language":"CPP","opaque":-3,"remark":"r","version":5}"#,
         r#"{"version":5,"opaque":-3,"language":"CPP","flag":2,"extFields":{"b":"1","a":"2"},"code":11,"remark":"r"}"#,
@@ -141,7 +141,7 @@ fn json_keys_that_are_absent_have_defaults() {
         assert!(view.body().is_empty());
         view.ext_fields().visit(|_, _| panic!("there is none"));
     }
-    // A broker makes up an opaque where there is none, so no client can rely on that of the answer.
+    // A broker invents an opaque if there is none, so no client can rely on that of the answer.
     for header in ["{}", r#"{"code":105}"#, r#"{"opaque":null}"#] {
         let frame = json(header);
         assert_eq!(CommandView::decode(&frame).unwrap().opaque().0, 0);
@@ -149,7 +149,7 @@ fn json_keys_that_are_absent_have_defaults() {
 }
 
 #[test]
-fn json_that_is_none_is_refused() {
+fn invalid_json_is_refused() {
     for header in [
         "",
         " ",
@@ -209,7 +209,7 @@ fn json_escapes_are_resolved() {
         (r"\u00e9\u4E16", "é世"),
         (r"\ud83d\ude00!", "😀!"),
         ("😀 \u{7f}\u{2028}", "😀 \u{7f}\u{2028}"),
-        // Java keeps half a pair; it cannot be written as UTF-8 there either.
+        // Java keeps half a pair, and cannot write it as UTF-8 either.
         (r"a\ud83d", "a\u{fffd}"),
         (r"\ud83dx\ude00", "\u{fffd}x\u{fffd}"),
         (r"\ud83d\u0041", "\u{fffd}A"),
@@ -221,7 +221,7 @@ fn json_escapes_are_resolved() {
         let remark = with_key(&format!(r#""remark":"{text}""#));
         assert_eq!(CommandView::decode(&remark).unwrap().remark(), plain);
     }
-    // A broker resolves them before it reads a number or a truth, and so must we.
+    // A broker resolves escapes before it reads a number or a boolean, and so must Remora.
     let frame = with_ext_fields(r#"{"m":"\u0074rue","e":"\u0031\u0032"}"#);
     let view = CommandView::decode(&frame).unwrap();
     assert!(view.ext_fields().value("m").unwrap().is_true());
@@ -230,7 +230,7 @@ fn json_escapes_are_resolved() {
 }
 
 #[test]
-fn json_ext_fields_that_come_twice_count_once() {
+fn json_ext_fields_that_occur_twice_count_once() {
     let frame = with_ext_fields(r#"{"a":"x","b":"z","a":"y"}"#);
     assert_eq!(value(&frame, "a").as_deref(), Some("y"));
     let command = RemotingCommand::decode(&Bytes::from(frame)).unwrap();
@@ -284,7 +284,7 @@ fn binary_headers_are_read() {
 }
 
 #[test]
-fn binary_ext_fields_that_come_twice_count_once() {
+fn binary_ext_fields_that_occur_twice_count_once() {
     // A Java client with an ACL hook writes its fast headers twice.
     let fields = [
         entry(b"a", b"old"),
@@ -306,7 +306,7 @@ fn binary_values_without_length_are_absent() {
 }
 
 #[test]
-fn binary_lengths_that_lie_are_refused() {
+fn wrong_lengths_in_binary_headers_are_refused() {
     let ext_fields = |bytes: Vec<u8>| Binary::new(bytes);
     let mut negative_remark = ext_fields(Vec::new());
     negative_remark.remark_length = -1;
@@ -350,7 +350,7 @@ fn binary_lengths_that_lie_are_refused() {
         ),
         ("half an entry", ext_fields(vec![0])),
     ] {
-        // A body behind the header is not there to be read into.
+        // Reading must not continue into the body.
         for body in [&b""[..], &[b'x'; 64]] {
             let frame = frame(1, &header.header(), body);
             assert_eq!(error(&frame), DecodeError::Truncated, "{name}");
@@ -359,7 +359,7 @@ fn binary_lengths_that_lie_are_refused() {
 }
 
 #[test]
-fn binary_codes_that_were_cut_off_are_whole_again() {
+fn truncated_codes_of_binary_headers_are_restored() {
     for (cut, whole) in [
         (3442, 200_050),
         (3443, 200_051),
@@ -389,7 +389,7 @@ fn binary_codes_that_were_cut_off_are_whole_again() {
 }
 
 #[test]
-fn whatever_is_cut_short_is_refused() {
+fn truncated_frames_and_headers_are_refused() {
     let json = json(
         r#"{"code":105,"extFields":{"topic":"T\u00e9","n":4},"flag":0,"language":"JAVA","opaque":7,"remark":"x","version":479}"#,
     );
@@ -414,7 +414,7 @@ fn whatever_is_cut_short_is_refused() {
 }
 
 #[test]
-fn frames_that_are_none_are_refused() {
+fn invalid_frames_are_refused() {
     assert_eq!(
         error(b"").to_string(),
         "frame of 0 bytes, too short to hold a header"
@@ -452,7 +452,7 @@ fn declared_fields_are_read_and_checked() {
         read(r#"{"i":"\u00e9","x":"y","g":"1700000000000","b":"T","e":"-1"}"#),
         Ok([some("T"), some("-1"), some("1700000000000"), some("é")])
     );
-    // As C++ sends it; as Java does not.
+    // As C++ sends it, unlike Java.
     assert_eq!(
         read(r#"{"b":"T","e":3,"g":null,"i":""}"#),
         Ok([some("T"), some("3"), None, None])
@@ -527,7 +527,7 @@ fn an_answer_of_a_broker_is_read_from_its_ends() {
         assert_eq!(read(&view), read(&whole));
         assert_eq!(read(&view).0.len(), fields);
     }
-    // Whatever looks otherwise is read as any other header: a request, a remark, another order, nonsense.
+    // Other forms are read as any other header: a request, a remark, another order, nonsense.
     for (header, code) in [
         (
             r#"{"code":40,"flag":0,"language":"JAVA","opaque":1,"serializeTypeCurrentRPC":"JSON","version":513}"#,

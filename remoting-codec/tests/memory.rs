@@ -1,4 +1,5 @@
-//! What a frame can make us allocate. One test alone in its process, which counts its own memory.
+//! The memory that a frame can make its reader allocate. The test is alone in its process, because
+//! it counts the memory of the process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
@@ -8,10 +9,10 @@ use remoting_codec::{CommandView, FrameLimits, RemotingCommand, body, frame_leng
 
 const MIB: usize = 1024 * 1024;
 
-/// Bytes of a body, about.
+/// Approximate bytes of a body.
 const LENGTH: usize = MIB / 4;
 
-/// A number of bytes that the system counts for this process.
+/// A counter of the operating system for this process, in bytes.
 fn counted(what: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(what));
@@ -26,8 +27,8 @@ fn frame(serialize_type: u32, header: &[u8]) -> Bytes {
     frame.into()
 }
 
-/// As many of `item` as there is room for, and no garbage: memory that was used before counts for
-/// nothing afterwards.
+/// As many of `item` as fit. The buffer is allocated once: memory that it freed before the
+/// measurement would hide allocations of the reader.
 fn list(item: &str) -> String {
     let mut list = String::with_capacity(LENGTH + 64);
     while list.len() < LENGTH {
@@ -39,9 +40,9 @@ fn list(item: &str) -> String {
 }
 
 #[test]
-fn nothing_allocates_more_than_a_few_times_what_it_reads() {
+fn reading_allocates_at_most_a_few_times_the_input() {
     let mut announced = Vec::new();
-    // Remark, map, key and value that claim to be as long as they can be.
+    // Remark, map, key and value with the greatest possible lengths.
     let fixed = [0, 105, 0, 1, 0xdf, 0, 0, 0, 7, 0, 0, 0, 0];
     for rest in [
         &[0x7f, 0xff, 0xff, 0xff][..],
@@ -51,7 +52,7 @@ fn nothing_allocates_more_than_a_few_times_what_it_reads() {
     ] {
         announced.push(frame(1, &[&fixed[..], rest].concat()));
     }
-    // What is read of bodies, and what is not, many times over.
+    // Fields of bodies that are read, and fields that are not, many times.
     let zeros = list("0");
     let mut bodies = vec![
         "[".repeat(LENGTH),
@@ -81,11 +82,11 @@ fn nothing_allocates_more_than_a_few_times_what_it_reads() {
         assert!(CommandView::decode(frame).is_err());
         assert!(RemotingCommand::decode(frame).is_err());
     }
-    let lies = counted("VmPeak:") - before;
-    assert!(lies < MIB, "{lies} bytes for a few that lie");
+    let used = counted("VmPeak:") - before;
+    assert!(used < MIB, "{used} bytes for headers with wrong lengths");
 
     for body in &bodies {
-        // Counts the most that was in use from here on.
+        // Resets the peak: from here on, the peak is that of this case.
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
         let before = counted("VmRSS:");
         let body = body.as_bytes();

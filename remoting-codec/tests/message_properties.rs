@@ -1,4 +1,4 @@
-//! What holds for every message, id and receipt, and for what is none.
+//! Properties of every message, id and receipt, and of bytes that are none of these.
 
 #![allow(
     clippy::indexing_slicing,
@@ -15,7 +15,7 @@ use remoting_codec::message::{
     StoredVersion, SysFlag, TopicMark, UniqueId,
 };
 
-/// What brokers and clients wrote, to be spoilt.
+/// Messages that brokers and clients wrote, to be damaged.
 const BODIES: [&[u8]; 4] = [
     include_bytes!("golden/messages/pull.response.bin"),
     include_bytes!("golden/messages/pull-long-topic.response.bin"),
@@ -107,8 +107,8 @@ fn mark() -> impl Strategy<Value = TopicMark> {
     prop::sample::select(&[TopicMark::Normal, TopicMark::RetryV1, TopicMark::RetryV2][..])
 }
 
-/// Does with bytes all that can be done with a body. Nothing of it may panic, and what could be
-/// read is written as it was.
+/// Calls all readers of bodies with these bytes. None may panic, and a message that could be read
+/// is written unchanged.
 fn read_everything(bytes: &[u8]) {
     let mut written = Vec::new();
     let mut failed = 0;
@@ -177,7 +177,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_stored_is_read(messages in vec(message(), 1..4), cut in any::<Index>()) {
+    fn stored_messages_are_read(messages in vec(message(), 1..4), cut in any::<Index>()) {
         let mut body = Vec::new();
         let mut ends = Vec::new();
         for message in &messages {
@@ -187,7 +187,7 @@ proptest! {
         let read: Vec<_> = StoredMessages::new(&body).map(Result::unwrap).collect();
         let expected: Vec<_> = messages.iter().map(Owned::borrow).collect();
         prop_assert_eq!(read, expected);
-        // Of a body that is cut, what is whole is read, and the rest is one error.
+        // Of a truncated body, whole messages are read, and the rest is one error.
         let cut = cut.index(body.len());
         let whole = ends.iter().filter(|end| **end <= cut).count();
         let is_between = cut == 0 || ends.contains(&cut);
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sent_together_is_read(
+    fn batches_are_read(
         parts in vec((any::<i32>(), vec(any::<u8>(), 0..64), vec(any::<u8>(), 0..64)), 0..4),
     ) {
         let messages = parts.iter().map(|(flag, body, properties)| BatchMessage {
@@ -215,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_noted_is_read(pairs in vec((".{0,8}", ".{0,8}"), 0..8)) {
+    fn written_properties_are_read(pairs in vec((".{0,8}", ".{0,8}"), 0..8)) {
         let mut properties = PropertiesBuf::new();
         let taken = |(name, value): &&(String, String)| properties.push(name, value).is_ok();
         let taken: Vec<_> = pairs.iter().filter(taken).cloned().collect();
@@ -298,7 +298,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_do_no_harm(bytes in vec(any::<u8>(), 0..160)) {
+    fn arbitrary_bytes_cause_no_panic(bytes in vec(any::<u8>(), 0..160)) {
         read_everything(&bytes);
         let mut framed = (4 + bytes.len() as u32).to_be_bytes().to_vec();
         framed.extend_from_slice(&bytes);
@@ -306,7 +306,7 @@ proptest! {
     }
 
     #[test]
-    fn spoilt_messages_do_no_harm(
+    fn damaged_messages_cause_no_panic(
         body in prop_oneof![
             prop::sample::select(&BODIES[..]).prop_map(|frame| {
                 let header = frame[5..8].iter().fold(0, |length, byte| length << 8 | usize::from(*byte));

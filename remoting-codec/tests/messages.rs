@@ -1,4 +1,4 @@
-//! Messages that a real broker has handed out, read as the Java client reads them. See
+//! Messages that a real broker has delivered, read as the Java client reads them. See
 //! golden/README.md.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
@@ -19,7 +19,7 @@ use remoting_codec::{
 };
 use serde::Deserialize;
 
-/// What Java's decoder says of a message.
+/// A message as Java's decoder reads it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Decoded {
@@ -42,9 +42,9 @@ struct Decoded {
     offset_msg_id: String,
     id_process: Option<u16>,
     id_address: Option<String>,
-    /// What the client acknowledges it with, if it was popped.
+    /// The receipt by which the client acknowledges it, if it was popped.
     receipt: Option<String>,
-    /// How often it was consumed in vain, if it was popped.
+    /// How often consumption of it has failed, if it was popped.
     times_after_pop: Option<i32>,
 }
 
@@ -104,7 +104,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn nothing_is_missing_and_nothing_is_left_over() {
+fn all_messages_exist_and_no_others() {
     let decoded = decoded();
     let found: Vec<_> = decoded.keys().map(String::as_str).collect();
     assert_eq!(found, FILES.map(|(name, _)| name));
@@ -167,7 +167,7 @@ fn every_message_is_written_as_the_broker_wrote_it() {
 }
 
 #[test]
-fn each_kind_of_message_looks_as_it_should() {
+fn each_kind_of_message_has_its_properties() {
     let body = body("pull.response.bin");
     let messages = messages(&body);
     let with = |nth: u16| {
@@ -220,7 +220,7 @@ fn each_kind_of_message_looks_as_it_should() {
 }
 
 #[test]
-fn retries_say_what_they_are_of() {
+fn retries_name_their_original_topic() {
     let body = body("pull-retry.response.bin");
     let [retry, ..] = messages(&body)[..] else {
         panic!("no message");

@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties of the codec that hold for every input.
 
 #![allow(
     clippy::indexing_slicing,
@@ -21,7 +21,7 @@ const LIMIT: FrameLimits = FrameLimits {
     header: DEFAULT_HEADER_LIMIT,
 };
 
-/// What brokers and clients wrote, to be spoilt.
+/// Frames that brokers and clients wrote, to be damaged.
 const FRAMES: [&[u8]; 4] = [
     b"\0\0\0\x7f\0\0\0\x7b{\"code\":105,\"extFields\":{\"topic\":\"T\"},\"flag\":0,\"language\":\"JAVA\",\"opaque\":7,\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}",
     b"\0\0\0\x2a\x01\0\0\x24\0\x69\0\x01\xdf\0\0\0\x07\0\0\0\0\0\0\0\x03h\xc3\xa9\0\0\0\x0c\0\x05topic\0\0\0\x01TBB",
@@ -38,7 +38,7 @@ const BODIES: [&str; 6] = [
     r#"{"consumerIdList":["a","b"]}"#,
 ];
 
-/// What makes JSON and the binary form different when it is put into them.
+/// Text that JSON and the binary form write differently.
 const TOKENS: [&[u8]; 22] = [
     b"{",
     b"}",
@@ -64,7 +64,7 @@ const TOKENS: [&[u8]; 22] = [
     b"\xf0\x9f\x98\x80",
 ];
 
-/// Text as message properties have it, and any other.
+/// Text in the form of message properties, and any other.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-zA-Z0-9_%-]{1,20}",
@@ -74,7 +74,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// In the binary form, a field without a name is none.
+/// In the binary form, a field must have a name.
 fn key() -> impl Strategy<Value = String> {
     prop_oneof!["[a-zA-Z_]{1,12}", ".{1,8}"].prop_filter("no instruction", |key| {
         !matches!(&**key, "@type" | "$ref") && !key.contains('\0')
@@ -118,7 +118,7 @@ fn command() -> impl Strategy<Value = RemotingCommand> {
             opaque: Opaque(opaque),
             flag,
             remark: remark.map(Into::into),
-            // A header that is written anew has each name once.
+            // A rewritten header has each name once.
             ext_fields: ext_fields
                 .filter(|(name, _)| names.insert(name.clone()))
                 .map(|(name, value)| (name.into(), value.into()))
@@ -133,7 +133,7 @@ fn command() -> impl Strategy<Value = RemotingCommand> {
     })
 }
 
-/// One way to spoil bytes.
+/// One way to damage bytes.
 #[derive(Clone, Debug)]
 enum Spoil {
     Cut(Index),
@@ -186,7 +186,7 @@ fn spoil() -> impl Strategy<Value = Spoil> {
     ]
 }
 
-/// Puts right the lengths of a frame whose header was spoilt; the body is what it was.
+/// Corrects the lengths of a frame whose header was damaged; the body is unchanged.
 fn with_true_lengths(mut frame: Vec<u8>, body: usize) -> Vec<u8> {
     if frame.len() >= 8 + body {
         let header = (frame.len() - 8 - body) as u32;
@@ -205,8 +205,8 @@ fn fields_of(view: &CommandView<'_>) -> Vec<(String, String)> {
     fields
 }
 
-/// Does with a frame all that can be done with one. Nothing of it may panic; and what was read of a
-/// frame that could be read is read again once it has another opaque.
+/// Calls all readers of frames with this one. None may panic. If the frame can be read, it has the
+/// same contents after a change of its opaque.
 fn read_everything(frame: &[u8], opaque: i32) {
     const SPECS: &[FieldSpec] = &[
         FieldSpec::required("topic", FieldKind::Text),
@@ -221,7 +221,7 @@ fn read_everything(frame: &[u8], opaque: i32) {
     view.ext_fields().visit(|name, value| {
         let _ = (value.int(), value.long(), value.is_true(), value.is_empty());
         assert!(view.ext_fields().value(name).is_some());
-        // Resolving escapes never makes text longer, but for half surrogate pairs.
+        // Resolving escapes never makes text longer, except for half surrogate pairs.
         assert!(value.text().len() <= frame.len());
     });
     if let Err(error) = Fields::read(view.ext_fields(), SPECS) {
@@ -287,11 +287,11 @@ proptest! {
     }
 
     #[test]
-    fn a_frames_length_is_told_as_soon_as_it_can_be(command in command(), seen in any::<Index>()) {
+    fn a_frames_length_is_known_from_its_first_four_bytes(command in command(), seen in any::<Index>()) {
         let frame = command.to_bytes();
         let seen = seen.index(frame.len());
-        let told = frame_length(&frame[..seen], LIMIT).unwrap();
-        prop_assert_eq!(told, (seen >= 4).then_some(frame.len()));
+        let length = frame_length(&frame[..seen], LIMIT).unwrap();
+        prop_assert_eq!(length, (seen >= 4).then_some(frame.len()));
         let less = FrameLimits {
             frame: frame.len() - 1,
             ..LIMIT
@@ -300,7 +300,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded(command in command()) {
+    fn encoded_commands_are_decoded(command in command()) {
         let frame = command.to_bytes();
         prop_assert_eq!(frame_length(&frame, LIMIT), Ok(Some(frame.len())));
         let decoded = RemotingCommand::decode(&frame).unwrap();
@@ -312,7 +312,7 @@ proptest! {
     fn another_opaque_changes_nothing_else(command in command(), opaque in any::<i32>()) {
         let frame = command.to_bytes();
         let view = CommandView::decode(&frame).unwrap();
-        // Whatever is in the buffer already stays.
+        // Bytes that are in the buffer already stay.
         let mut patched = b"before".to_vec();
         view.encode_head_with_opaque(opaque, &mut patched);
         prop_assert_eq!(patched.drain(..6).collect::<Vec<_>>(), b"before");
@@ -329,7 +329,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_do_no_harm(
+    fn arbitrary_bytes_cause_no_panic(
         serialize_type in 0..3_u8,
         header in vec(any::<u8>(), 0..80),
         bytes in vec(any::<u8>(), 0..80),
@@ -342,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn spoilt_frames_do_no_harm(
+    fn damaged_frames_cause_no_panic(
         frame in prop_oneof![
             prop::sample::select(&FRAMES[..]).prop_map(<[u8]>::to_vec),
             command().prop_map(|command| command.to_bytes().to_vec()),
@@ -363,7 +363,7 @@ proptest! {
     }
 
     #[test]
-    fn spoilt_bodies_do_no_harm(
+    fn damaged_bodies_cause_no_panic(
         body in prop::sample::select(&BODIES[..]),
         spoils in vec(spoil(), 0..6),
     ) {

@@ -1,11 +1,9 @@
-//! Headers that brokers take although no client writes them so: they are read as a broker reads them, and go on in the form that
-//! clients write. The judge of the integration tests holds both against the brokers' own readers.
+//! Headers that brokers accept although no client writes them: they are read as a broker reads
+//! them, and forwarded in the canonical form. The judge of the integration tests compares both with
+//! the brokers' own readers.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
-#![allow(
-    clippy::disallowed_types,
-    reason = "time that passes is what one measures here"
-)]
+#![allow(clippy::disallowed_types, reason = "the test measures elapsed time")]
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +18,7 @@ fn frame(serialize_type: u8, header: &[u8], body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The header that goes on, under opaque 9, and the view of it, with the body behind it.
+/// The forwarded header with opaque 9, and the view of it, followed by the body.
 fn rewritten(frame: &[u8]) -> (String, Vec<u8>) {
     let view = CommandView::decode(frame).unwrap();
     assert!(!view.is_canonical());
@@ -84,7 +82,7 @@ fn keys_that_a_broker_does_not_know_are_left_out() {
 }
 
 #[test]
-fn a_key_that_comes_twice_counts_as_it_comes_last() {
+fn the_last_of_several_equal_keys_counts() {
     let header = r#"{"opaque":1,"code":1,"opaque":7,"code":105,"extFields":{"a":"b"},"version":1,"extFields":{"topic":"S","topic":"T","x":"y","x":null},"version":479}"#;
     assert_eq!(json(header), CANONICAL);
 }
@@ -156,7 +154,7 @@ fn numbers_of_the_head_are_read_in_all_spellings() {
 }
 
 #[test]
-fn a_language_goes_on_as_a_name_that_can_be_read() {
+fn a_language_is_forwarded_as_a_known_name() {
     for (text, language) in [
         ("13", "NODE_JS"),
         (r#""é😀""#, "OTHER"),
@@ -207,7 +205,7 @@ fn ext_fields_need_not_be_text() {
 }
 
 #[test]
-fn names_of_ext_fields_go_on_in_ascii() {
+fn names_of_ext_fields_are_forwarded_in_ascii() {
     for (written, name, goes_on) in [
         (r"é", "é", r"\u00e9"),
         ("é😀\\n", "é😀\n", r"\u00e9\ud83d\ude00\u000a"),
@@ -219,7 +217,7 @@ fn names_of_ext_fields_go_on_in_ascii() {
         let goes_on = format!(r#""extFields":{{"{goes_on}":"x"}}"#);
         assert!(json(&header).contains(&goes_on), "{}", json(&header));
     }
-    // Brokers of 4.9.8 fail on the one, those of 5.5.0 on the other.
+    // Brokers of 4.9.8 fail on the first, those of 5.5.0 on the second.
     for name in ["@type", "$ref", r"\u0040type", r"\u0024ref", r"a\u0000"] {
         let header = format!(r#"{{"opaque":7,"extFields":{{"a":"b","{name}":"x"}}}}"#);
         let error = error(header.as_bytes());
@@ -232,7 +230,7 @@ fn names_of_ext_fields_go_on_in_ascii() {
 }
 
 #[test]
-fn half_a_surrogate_pair_goes_on_as_it_came() {
+fn half_a_surrogate_pair_is_forwarded_unchanged() {
     let header = r#"{"opaque":7, "extFields":{"a":"x\ud83d","b":"\ud83d\ude00"}}"#;
     assert_eq!(value(header, "a").as_deref(), Some("x\u{fffd}"));
     assert!(json(header).contains(r#"{"a":"x\ud83d","b":"😀"}"#));
@@ -255,7 +253,7 @@ fn entry(key: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_body_begins_where_a_broker_has_read_a_binary_header_to() {
+fn a_body_starts_where_a_broker_stops_reading_a_binary_header() {
     let topic = entry(b"topic", b"T");
     let length = topic.len() as i32;
     let trailing = [&topic[..], b"rest"].concat();
@@ -302,7 +300,7 @@ fn binary_fields_are_those_of_a_brokers_map() {
 }
 
 #[test]
-fn a_cut_code_is_cut_again() {
+fn a_truncated_code_is_truncated_again() {
     let mut header = binary(-1, b"");
     header.splice(0..2, 3442_u16.to_be_bytes());
     let (_, out) = rewritten(&frame(1, &header, b""));
@@ -311,8 +309,8 @@ fn a_cut_code_is_cut_again() {
 }
 
 #[test]
-fn what_would_be_too_long_is_not_cut_short() {
-    // Six bytes for each of these.
+fn a_header_that_would_be_too_long_is_refused() {
+    // Each of these characters needs six bytes.
     let controls = "\u{1}".repeat(200_000);
     let header = format!(r#"{{"opaque":7,"remark":"{controls}"}}"#);
     let error = error(header.as_bytes());
@@ -320,7 +318,7 @@ fn what_would_be_too_long_is_not_cut_short() {
         error,
         DecodeError::Frame(FrameError::HeaderTooLong(_))
     ));
-    // The frame as it is could go on; written anew it could not.
+    // The original frame could be forwarded; the rewritten one would be too long.
     let header = br#"{"opaque":7,"language":"C++"}"#;
     let body = vec![0; 16 * 1024 * 1024 - 8 - header.len()];
     let too_long = frame(0, header, &body);
@@ -337,7 +335,7 @@ fn what_would_be_too_long_is_not_cut_short() {
     );
 }
 
-/// The costliest headers of 64 KiB: none may hold up a worker.
+/// The costliest headers of 64 KiB: none may block a worker.
 #[test]
 fn the_cost_of_a_header_is_linear() {
     let fields = |field: &dyn Fn(usize) -> String, last: &str| {
@@ -365,7 +363,7 @@ fn the_cost_of_a_header_is_linear() {
         format!("{{\"x\":\"{}", "\\n".repeat(32_000)),
     ] {
         let frame = frame(0, header.as_bytes(), b"");
-        // Others may have the processor meanwhile, so the best of several counts.
+        // Other processes may use the processor meanwhile, so the best of several runs counts.
         let times = (0..10).map(|_| {
             let begun = Instant::now();
             let _ = CommandView::decode(&frame);

@@ -1,4 +1,5 @@
-//! Typed headers: what real clients and brokers wrote is read whole, and what is written is read.
+//! Typed headers: all fields that real clients and brokers wrote are read, and written headers are
+//! read again.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
@@ -38,7 +39,7 @@ fn written<'a>(header: &impl Header<'a>) -> BTreeMap<&'static str, String> {
     fields
 }
 
-/// What is in a frame of the fields that a header declares.
+/// The declared fields of a header that a frame has.
 fn declared<'a, H: Header<'a>>(ext_fields: ExtFields<'a>) -> BTreeMap<&'static str, String> {
     let names = H::FIELDS.iter().map(|spec| spec.name);
     let value = |name| Some((name, ext_fields.value(name)?.text().into_owned()));
@@ -48,7 +49,7 @@ fn declared<'a, H: Header<'a>>(ext_fields: ExtFields<'a>) -> BTreeMap<&'static s
         .collect()
 }
 
-/// That each frame is read whole by its header.
+/// Asserts that its header reads all fields of each frame.
 macro_rules! whole {
     ($($name:literal $header:ident)*) => {
         $(for (serialization, _) in SERIALIZATIONS {
@@ -59,14 +60,14 @@ macro_rules! whole {
             assert_eq!(written(&header), there, "{} {serialization}", $name);
             assert!(!there.is_empty());
             Fields::read(view.ext_fields(), $header::FIELDS).unwrap();
-            // The same where its fields are looked for once more.
+            // The same when its fields are searched for again.
             let again = CommandView::decode_upstream(&frame).unwrap();
             assert_eq!($header::read(again.ext_fields()).unwrap(), header);
         })*
     };
 }
 
-/// A header without text has no lifetime; the macro above wants one.
+/// A header without text has no lifetime; the macro above needs one.
 macro_rules! whole_numbers {
     ($($name:literal $header:ident)*) => {
         $(for (serialization, _) in SERIALIZATIONS {
@@ -82,7 +83,7 @@ macro_rules! whole_numbers {
 }
 
 #[test]
-fn what_java_wrote_is_read_whole() {
+fn all_fields_that_java_wrote_are_read() {
     whole! {
         "send-message.request" SendMessageRequest
         "send-message-v2.request" SendMessageRequestV2
@@ -114,8 +115,8 @@ fn what_java_wrote_is_read_whole() {
 }
 
 #[test]
-fn nothing_that_java_wrote_is_left_out() {
-    /// What clients put into any request.
+fn no_field_that_java_wrote_is_undeclared() {
+    /// The fields that clients add to any request.
     const ANYWHERE: [&str; 4] = ["nsd", "ns", "lo", "ReqT"];
     macro_rules! complete {
         ($($name:literal $header:ident)*) => {
@@ -158,14 +159,14 @@ fn both_names_of_a_send_are_the_same_send() {
     assert_eq!(long.topic.text(), "GoldenTopic");
     assert_eq!(long.topic, short.topic);
     let names = |header: &SendMessageRequest<'_>| written(header).into_keys().collect::<Vec<_>>();
-    // Java leaves out what it does not need in the short form.
+    // In the short form, Java leaves out fields that it does not need.
     for name in names(&short) {
         assert!(names(&long).contains(&name), "{name}");
     }
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_field() {
     let request = |fields: &[(&'static str, &'static str)]| {
         let mut request = RemotingCommand::request(RequestCode::UPDATE_CONSUMER_OFFSET);
         for (name, value) in fields {
@@ -196,13 +197,13 @@ fn what_is_wrong_is_named() {
         found: "9223372036854775808".to_owned(),
     };
     assert_eq!(read(&with("9223372036854775808")), Err(malformed));
-    // Of a name that comes twice, the last counts.
+    // Of a name that occurs twice, the last counts.
     let twice = request(&[&most[..], &[("commitOffset", "x"), ("commitOffset", "7")]].concat());
     assert_eq!(read(&twice), Ok((i32::MAX, 7)));
 }
 
 #[test]
-fn what_is_true_is_true_to_java() {
+fn booleans_are_read_as_in_java() {
     for (text, has_msg) in [("true", true), ("TRUE", true), ("1", false), ("x", false)] {
         let frame = RemotingCommand::request(RequestCode::NOTIFICATION)
             .with_field("hasMsg", text)
@@ -214,7 +215,7 @@ fn what_is_true_is_true_to_java() {
     }
 }
 
-/// Text as names, properties and filters are, and any other; an empty one is none.
+/// Text in the form of names, properties and filters, and any other. Empty text counts as absent.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-zA-Z0-9_%-]{1,20}",
@@ -228,7 +229,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_written_is_read(
+    fn written_headers_are_read(
         texts in (option::of(text()), text(), text(), option::of(text()), option::of(text())),
         ints in (any::<i32>(), any::<i32>(), any::<i32>()),
         longs in (any::<i64>(), any::<i64>(), option::of(any::<i64>())),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::read;
 use crate::error::BodyError;
 
-/// Which queues of a topic a consumer should take from.
+/// Asks which queues of a topic a consumer should consume.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignmentQuery {

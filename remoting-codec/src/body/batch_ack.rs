@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::read;
 use crate::error::BodyError;
 
-/// Many acknowledgements for one broker; only whose they are is read.
+/// Many acknowledgements for one broker; only the broker's name is read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchAck {

@@ -6,14 +6,15 @@ use super::heartbeat::SubscriptionData;
 use super::read;
 use crate::error::BodyError;
 
-/// What a consumer asks to have checked before it starts: a filter that is not by tag.
+/// The subscription that a consumer asks the broker to check before it starts: a filter that is not
+/// by tag.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientConfig {
-    /// Who asks.
+    /// The consumer's client id.
     #[serde(default)]
     pub client_id: String,
-    /// For which group.
+    /// The consumer's group.
     #[serde(default)]
     pub group: String,
     /// Topic and filter.

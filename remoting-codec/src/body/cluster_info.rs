@@ -8,7 +8,7 @@ use super::topic_route::BrokerData;
 use super::{read, write};
 use crate::error::BodyError;
 
-/// All brokers that a name server knows.
+/// All brokers that are registered at a name server.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterInfo {

@@ -1,5 +1,5 @@
-//! The answers of GET_CONSUMER_CONNECTION_LIST and GET_PRODUCER_CONNECTION_LIST (`ConsumerConnection`,
-//! `ProducerConnection`).
+//! The answers of GET_CONSUMER_CONNECTION_LIST and GET_PRODUCER_CONNECTION_LIST
+//! (`ConsumerConnection`, `ProducerConnection`).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,14 +9,14 @@ use serde_json::Value;
 use super::{read, write};
 use crate::error::BodyError;
 
-/// The clients of a group that a broker knows.
+/// The clients of a group that are connected to a broker.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionList {
     /// One for each: `clientId`, `clientAddr`, `language`, `version`.
     #[serde(default)]
     pub connection_set: Vec<Value>,
-    /// What else the broker says of the group.
+    /// Further fields of the broker's answer.
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
 }
@@ -36,7 +36,7 @@ impl ConnectionList {
         write(self)
     }
 
-    /// Takes in the clients that another broker knows.
+    /// Adds the clients of another broker's answer.
     pub fn join(&mut self, other: Self) {
         let id = |connection: &Value| Some(connection.get("clientId")?.as_str()?.to_owned());
         let mut known: HashSet<_> = self.connection_set.iter().map(id).collect();

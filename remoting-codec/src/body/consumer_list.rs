@@ -24,7 +24,7 @@ impl ConsumerList {
         read("consumer list", body)
     }
 
-    /// Leaves each id once, where it came first. Whether any was there twice.
+    /// Keeps the first occurrence of each id. Returns whether any occurred twice.
     pub fn dedup(&mut self) -> bool {
         let before = self.consumer_id_list.len();
         let mut seen = HashSet::new();

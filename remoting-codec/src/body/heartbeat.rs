@@ -1,8 +1,9 @@
 //! The request of HEART_BEAT (`HeartbeatData`).
 //!
-//! Read only: a heartbeat goes on to brokers as the bytes that it came in. The C++ client writes
-//! enums as ordinals and leaves out empty sets. One client may subscribe to 10,000 topics, so names
-//! are kept close together and in order: a look-up is a binary search, and the whole is two allocations.
+//! Read only: a heartbeat is forwarded to brokers unchanged. The C++ client writes enums as
+//! ordinals and leaves out empty sets. One client may subscribe to 10,000 topics, so names are
+//! stored together and sorted: a look-up is a binary search, and a set of names needs two
+//! allocations.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,20 +18,20 @@ use super::names::Names;
 use super::{read, write};
 use crate::error::BodyError;
 
-/// Who a client is and which groups live in it.
+/// A client's id, groups and subscribed topics.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Heartbeat {
     /// The client's id, unique among all clients.
     pub client_id: String,
     /// Its producer groups.
     pub producer_groups: Names,
-    /// Its consumer groups, ordered by name. Of a group that is named twice, brokers keep what comes last.
+    /// Its consumer groups, ordered by name. If a group occurs twice, brokers keep the last.
     pub consumers: Vec<ConsumerData>,
     /// The topics that its consumers subscribe to.
     pub topics: Arc<Names>,
 }
 
-/// As it is written.
+/// The body as JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Written {
@@ -59,7 +60,7 @@ pub struct ConsumerData {
     /// Whether its members share the messages.
     #[serde(default)]
     pub message_model: MessageModel,
-    /// Who begins when messages are handed over.
+    /// How messages reach the application.
     #[serde(default)]
     pub consume_type: ConsumeType,
     /// The topics that it consumes.
@@ -78,7 +79,7 @@ struct Subscription<'a> {
     topic: Cow<'a, str>,
 }
 
-/// One topic that a group consumes, with what else is said of it left out.
+/// One topic that a group consumes; further fields of the subscription are not read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct SubscriptionData {
     /// The topic.
@@ -97,7 +98,7 @@ pub enum MessageModel {
 
 impl<'de> Deserialize<'de> for MessageModel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Anything may stand here, of any size: looked at where it is, not built.
+        // The value may be anything of any size: it is read in place, not built.
         let text = <&RawValue>::deserialize(deserializer)?.get();
         Ok(match text {
             r#""BROADCASTING""# | "0" => Self::Broadcasting,
@@ -106,15 +107,15 @@ impl<'de> Deserialize<'de> for MessageModel {
     }
 }
 
-/// Who begins when messages are handed over (`ConsumeType`).
+/// How messages reach the application (`ConsumeType`).
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum ConsumeType {
-    /// The application asks for them.
+    /// The application pulls them.
     Actively,
-    /// The client asks, and calls the application.
+    /// The client pulls, and calls the application.
     #[default]
     Passively,
-    /// The same by POP.
+    /// The client pops, and calls the application.
     Pop,
 }
 
@@ -149,7 +150,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An element of a set of which the name is all that matters.
+/// An element of a set, of which only the name is read.
 trait Named<'a>: Deserialize<'a> {
     fn name(self) -> Cow<'a, str>;
 }
@@ -166,7 +167,7 @@ impl<'a> Named<'a> for Subscription<'a> {
     }
 }
 
-/// Reads a set down to the names in it. Null is an empty one.
+/// Reads the names of a set. Null is an empty set.
 fn names<'de, T, D>(deserializer: D) -> Result<Names, D::Error>
 where
     T: Named<'de>,
@@ -207,7 +208,7 @@ fn shared_topics<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Names
 }
 
 impl Heartbeat {
-    /// Reads the body. That takes about 10 ns a byte: a worker has longer ones read by another thread.
+    /// Reads the body. That takes about 10 ns a byte: workers leave long bodies to another thread.
     ///
     /// # Errors
     /// When it is not such a body.
@@ -246,7 +247,7 @@ impl Heartbeat {
         self.consumers.get(found.ok()?)
     }
 
-    /// Takes out the consumer group of that name. False when there is none.
+    /// Removes the consumer group of that name. Returns false when there is none.
     pub fn remove_consumer(&mut self, group: &str) -> bool {
         let found = self
             .consumers
@@ -254,11 +255,11 @@ impl Heartbeat {
         found.map(|at| self.consumers.remove(at)).is_ok()
     }
 
-    /// About how many bytes of memory it takes.
+    /// Its approximate size in memory, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         let consumers = self.consumers.iter().map(|consumer| {
-            // Two further allocations, each with something around it.
+            // Two further allocations, each with the allocator's overhead.
             let overhead = size_of::<ConsumerData>() + size_of::<Names>() + 48;
             overhead + consumer.group_name.len() + consumer.topics.memory()
         });
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_in_order_and_each_there_once() {
+    fn names_are_sorted_and_unique() {
         let consumer = |group: &str, topics: &str| {
             format!(r#"{{"groupName":"{group}","subscriptionDataSet":[{topics}]}}"#)
         };
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn types_come_as_names_and_as_numbers() {
+    fn types_are_read_as_names_and_as_numbers() {
         for (text, consume_type) in [
             (r#""CONSUME_ACTIVELY""#, ConsumeType::Actively),
             ("0", ConsumeType::Actively),
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn models_come_as_names_and_as_numbers() {
+    fn models_are_read_as_names_and_as_numbers() {
         for (text, model) in [
             (r#""BROADCASTING""#, MessageModel::Broadcasting),
             ("0", MessageModel::Broadcasting),

@@ -5,32 +5,32 @@ use serde::{Deserialize, Serialize};
 use super::{read, write};
 use crate::error::BodyError;
 
-/// One queue of a topic. Clients compare all three parts of what they are answered.
+/// One queue of a topic. Clients compare all three parts with the answer.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageQueue {
-    /// The broker that has it.
+    /// The broker of the queue.
     pub broker_name: String,
-    /// Its number there.
+    /// The queue's number at its broker.
     pub queue_id: i32,
     /// The topic.
     pub topic: String,
 }
 
-/// The queues that an orderly consumer wants to lock or unlock.
+/// The queues that an orderly consumer asks to lock or unlock.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockBatch {
-    /// Whose lock; brokers keep locks by this id.
+    /// The id of the client that holds the locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// Of which group.
+    /// The consumer's group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer_group: Option<String>,
-    /// Which queues. Java asks once per broker; others need not.
+    /// The queues. Java sends one request per broker; other clients may name queues of several.
     #[serde(default)]
     pub mq_set: Vec<MessageQueue>,
-    /// 5.x: whether the broker is to leave its replicas out of it.
+    /// 5.x: whether the broker locks the queues at itself only, not at its slaves.
     #[serde(default)]
     pub only_this_broker: bool,
 }
@@ -54,7 +54,7 @@ impl LockBatch {
 /// The queues that are locked now.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LockBatchResponse {
-    /// As they were asked for, those that could not be locked left out.
+    /// The requested queues without those that could not be locked.
     #[serde(default, rename = "lockOKMQSet")]
     pub locked: Vec<MessageQueue>,
 }

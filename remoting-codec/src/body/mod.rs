@@ -1,5 +1,6 @@
 //! Bodies that a proxy must read or write. All are JSON, written by several generations of several
-//! libraries: what is not needed is not read, and what is needed is read in every spelling seen.
+//! libraries: fields that are not needed are not read, and those that are needed are read in every
+//! known spelling.
 
 mod assignment;
 mod batch_ack;
@@ -36,13 +37,13 @@ fn read<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, BodyE
     })
 }
 
-/// Writes a body; the types here have nothing that JSON cannot hold.
+/// Writes a body; the types here have no values that JSON cannot express.
 fn write<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// The same JSON with quotes around numeric keys. Java's fastjson writes maps with number keys as
-/// `{0:"10.0.0.1:10911"}` unless asked not to, and for some bodies nobody can ask.
+/// `{0:"10.0.0.1:10911"}` unless the request forbids it, and some requests cannot.
 fn with_quoted_keys(body: &[u8]) -> Cow<'_, [u8]> {
     let mut quoted: Option<Vec<u8>> = None;
     let mut copied = 0;
@@ -57,7 +58,8 @@ fn with_quoted_keys(body: &[u8]) -> Cow<'_, [u8]> {
                 expect_key = false;
             }
             _ if in_text => {}
-            // After a comma an array's number may stand too; the colon behind it tells them apart.
+            // After a comma there may also be a number of an array; only a key is followed by a
+            // colon.
             b'{' | b',' => expect_key = true,
             b'-' | b'0'..=b'9' if expect_key => {
                 let rest = body.get(at..).unwrap_or_default();

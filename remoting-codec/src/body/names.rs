@@ -1,6 +1,6 @@
-//! Many names in little room.
+//! A compact set of names.
 
-/// A set of names, in order. It takes two allocations however many they are.
+/// A sorted set of names. It needs two allocations, however many names it has.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Names {
     text: String,
@@ -9,10 +9,11 @@ pub struct Names {
 }
 
 impl Names {
-    /// The set of these. What would take more than 4 GiB is cut short.
+    /// The set of these names. Names that exceed 4 GiB together are left out.
     #[must_use]
     pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
-        // Put together before they are ordered: comparing names wherever they lie waits for memory.
+        // Copied together before they are sorted: comparing names all over the memory misses the
+        // cache.
         let mut text = String::new();
         let mut spans: Vec<(u32, u32)> = Vec::new();
         for name in names {
@@ -37,13 +38,13 @@ impl Names {
         set
     }
 
-    /// How many they are.
+    /// The number of names.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -54,14 +55,14 @@ impl Names {
         (0..self.len()).filter_map(|at| self.get(at))
     }
 
-    /// The one at that place in the order.
+    /// The name at that place in the order.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<&str> {
         let (begin, end) = self.span(at)?;
         self.text.get(begin..end)
     }
 
-    /// Takes one out. False when it is not there.
+    /// Removes a name. Returns false when it is not in the set.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some((at, (begin, end))) = self.find(name).and_then(|at| Some(at).zip(self.span(at)))
         else {
@@ -76,7 +77,7 @@ impl Names {
         true
     }
 
-    /// How many bytes of memory they take.
+    /// The size in memory, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<u32>()
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_keeps_its_order_whatever_is_taken_out() {
+    fn a_set_stays_sorted_after_removals() {
         let names = ["b", "", "é", "a", "b", "ccc"];
         let mut set = Names::new(names);
         assert_eq!(set.iter().collect::<Vec<_>>(), ["", "a", "b", "ccc", "é"]);

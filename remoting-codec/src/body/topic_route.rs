@@ -8,19 +8,19 @@ use serde_json::Value;
 use super::{read, write};
 use crate::error::BodyError;
 
-/// Where a topic lives.
+/// The brokers and queues of a topic.
 ///
-/// What Remora does not need is kept as it came, so that a route keeps its meaning. Written with
-/// quoted keys, in a stable order and without spaces: every client reads that (Go cuts the text of
-/// `brokerAddrs` at commas and colons), and one that compares it with what it got before finds no
-/// change where there is none.
+/// Fields that Remora does not need are kept unchanged. A route is written with quoted keys, in a
+/// stable order and without spaces. Every client reads that (Go splits the text of `brokerAddrs` at
+/// commas and colons), and a client that compares it with the previous route finds only real
+/// changes.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicRouteData {
     /// Its brokers.
     #[serde(default)]
     pub broker_datas: Vec<BrokerData>,
-    /// Of a time when brokers had filter servers; clients expect an object.
+    /// From the time when brokers had filter servers; clients expect an object.
     #[serde(default)]
     pub filter_server_table: BTreeMap<String, Value>,
     /// `broker-a:4;broker-b:4`: producers then take their queues from here.
@@ -34,7 +34,7 @@ pub struct TopicRouteData {
     pub topic_queue_mapping_by_broker: Option<BTreeMap<String, Value>>,
 }
 
-/// One broker name: a master and its replicas.
+/// One broker name: a master and its slaves.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BrokerData {
@@ -46,7 +46,7 @@ pub struct BrokerData {
     /// The cluster that it belongs to.
     #[serde(default)]
     pub cluster: Option<String>,
-    /// What else the name server says of it (`zoneName`, `enableActingMaster`, …).
+    /// Further fields of the name server's answer (`zoneName`, `enableActingMaster`, …).
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
 }
@@ -57,16 +57,16 @@ pub struct BrokerData {
 pub struct QueueData {
     /// The broker.
     pub broker_name: String,
-    /// What may be done with them: 4 read, 2 write.
+    /// Permissions: 4 read, 2 write.
     #[serde(default)]
     pub perm: i32,
-    /// How many can be read.
+    /// The number of queues that can be read.
     #[serde(default)]
     pub read_queue_nums: i32,
-    /// What else the name server says of them (`topicSysFlag`, …).
+    /// Further fields of the name server's answer (`topicSysFlag`, …).
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
-    /// How many can be written to.
+    /// The number of queues that can be written to.
     #[serde(default)]
     pub write_queue_nums: i32,
 }

@@ -26,7 +26,8 @@ impl RemotingCommand {
         );
     }
 
-    /// Writes the binary header. Code and version are cut to their 16 bits, which is how Java does it.
+    /// Writes the binary header. Code and version are cut to their 16 bits, which is how Java does
+    /// it.
     pub(super) fn encode_binary(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.code as i16).to_be_bytes());
         out.push(self.language.0);

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! code i16 | language i8 | version i16 | opaque i32 | flag i32
-//! remark length i32, remark | ext length i32, ext: { key length i16, key, value length i32, value }
+//! remark length i32, remark
+//! ext length i32, ext: { key length i16, key, value length i32, value }
 //! ```
 //!
-//! Canonical is one whose lengths are true, that ends with its ext fields, whose text is UTF-8, and whose ext fields have names.
+//! A binary header is canonical if its lengths are correct, it ends with its ext fields, its text
+//! is UTF-8, and its ext fields have names.
 
 use super::index::{Entry, Index, first_bytes};
 use super::{Head, Span};
@@ -55,7 +57,7 @@ pub(crate) fn decode(header: &[u8], head: &mut Head) -> Option<()> {
     let start = FIXED + remark + 4;
     head.ext_fields = Span::new(start, header.len());
     let mut empty = false;
-    // Then it is all text, and if it is not, that may be for the lengths.
+    // If it is all ASCII, it is all text. If not, only the bytes of lengths may not be ASCII.
     let is_ascii = ext_fields.is_ascii();
     entries(header, start, |entry| {
         let is_text = || is_text(entry.key.of(header)) && is_text(entry.value.of(header));
@@ -69,8 +71,8 @@ pub(crate) fn decode(header: &[u8], head: &mut Head) -> Option<()> {
     (!empty || !hides_fields(header, &head.index)).then_some(())
 }
 
-/// Whether a field that has no value, and so is absent, comes after one of the same name that has one. It hides that from
-/// brokers, and would not from those who only see the fields with values.
+/// Whether a field without a value, which counts as absent, follows one of the same name that has a
+/// value. Brokers then see no value; a reader that skips empty fields would see the earlier one.
 #[cold]
 fn hides_fields(header: &[u8], index: &Index) -> bool {
     if index.is_partial() {
@@ -84,8 +86,9 @@ fn hides_fields(header: &[u8], index: &Index) -> bool {
     entries.any(|(nth, entry)| entry.value.start == entry.value.end && is_hidden(nth, &entry))
 }
 
-/// The code that a client meant. A binary header has 16 bits for it, the codes around POP need 18:
-/// Java clients cut them off (200050 is sent as 3442). No other code lies where those end up.
+/// The code that a client meant. A binary header has 16 bits for it, and the codes of POP need 18:
+/// Java clients truncate them (200050 is sent as 3442). No other request has one of the truncated
+/// codes.
 fn unwrapped(code: i16) -> i32 {
     let code = i32::from(code);
     match code {
@@ -94,8 +97,9 @@ fn unwrapped(code: i16) -> i32 {
     }
 }
 
-/// Calls `each` with where every ext field is that stands in the header from `at` on; a key may come twice, and then the
-/// last one counts (Java writes "fast" headers and the map one after the other).
+/// Calls `each` with the place of every ext field of the header from `at` on. A key may occur
+/// twice, and then the last one counts (Java writes "fast" headers and the map one after the
+/// other).
 #[inline]
 pub(crate) fn entries(
     header: &[u8],

@@ -4,7 +4,7 @@ use super::index::Index;
 use super::span::Span;
 use crate::version::{Language, Version};
 
-/// What is read of every header, whoever asks.
+/// The fields that are read of every header.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) code: i32,
@@ -12,7 +12,7 @@ pub(crate) struct Head {
     pub(crate) version: Version,
     pub(crate) opaque: i32,
     pub(crate) flag: i32,
-    /// Where the opaque stands: digits in JSON, four bytes in the binary form.
+    /// Where the opaque is: digits in JSON, four bytes in the binary form.
     pub(crate) opaque_at: Span,
     /// The remark's bytes: in JSON between its quotes, escapes and all.
     pub(crate) remark: Span,
@@ -23,7 +23,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Of a header of that many bytes, of which nothing has been read: all fields have what stands for absent ones.
+    /// For a header of that many bytes, before anything is read: each field has the value of an
+    /// absent one.
     pub(crate) fn new(header: usize) -> Self {
         Self {
             code: 0,

@@ -1,13 +1,13 @@
-//! Where the ext fields of one header are, noted down while the header is checked, so that nobody has
-//! to go through it again.
+//! The places of one header's ext fields. They are recorded while the header is checked, so that no
+//! reader has to scan it again.
 
 use super::span::Span;
 
-/// Most ext fields that are noted. A send has 14, three more where it is signed, and two with a
-/// namespace.
+/// Most ext fields that are recorded. A send has 14, three more if it is signed, and two more with
+/// a namespace.
 const ENTRIES: usize = 24;
 
-/// One ext field, where it lies in the header.
+/// The place of one ext field in the header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Span,
@@ -20,12 +20,13 @@ pub(crate) struct Entry {
     pub(crate) escaped: bool,
 }
 
-/// Which header's ext fields these are does not stand here: whoever has them has the header.
+/// The places of ext fields in a header. The header itself is not part of it; it is passed to the
+/// methods that read it.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     places: [Place; ENTRIES],
     len: u8,
-    /// Not all are here: the header must be gone through again.
+    /// Some fields are not recorded: the header must be scanned again.
     partial: bool,
     /// By place, which values have escapes.
     escaped: u32,
@@ -42,7 +43,8 @@ struct Place {
     first: u32,
 }
 
-/// The first four bytes of a name as a number, which tells most names apart; of a shorter name, zeros after it.
+/// The first four bytes of a name as a number, which distinguishes most names. A shorter name is
+/// padded with zeros.
 pub(crate) const fn first_bytes(name: &[u8]) -> u32 {
     let bytes = match name {
         [] => [0; 4],
@@ -55,7 +57,8 @@ pub(crate) const fn first_bytes(name: &[u8]) -> u32 {
 }
 
 impl Index {
-    /// For a header of that many bytes. Of one that is longer than places are, nothing is noted.
+    /// For a header of that many bytes. Of a header over 65,535 bytes, whose places do not fit,
+    /// nothing is recorded.
     pub(crate) fn new(header: usize) -> Self {
         Self {
             places: [Place::default(); ENTRIES],
@@ -66,7 +69,7 @@ impl Index {
         }
     }
 
-    /// Notes one more.
+    /// Records one more.
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry) {
         let Some(place) = self.places.get_mut(usize::from(self.len)) else {
@@ -85,8 +88,8 @@ impl Index {
         self.len += 1;
     }
 
-    /// The last field of a name that begins with these bytes and has that length, and of which `is_it` holds. A name of four bytes
-    /// at most is known by that alone.
+    /// The last field whose name starts with these bytes, has that length, and satisfies `is_it`.
+    /// Names of up to four bytes need no `is_it`.
     #[inline]
     pub(crate) fn last(
         &self,
@@ -108,7 +111,7 @@ impl Index {
         None
     }
 
-    /// That no field is here, and all are to be looked for in the header.
+    /// Marks that fields are not recorded and must be searched for in the header.
     pub(crate) fn leave_out(&mut self) {
         self.partial = true;
     }
@@ -124,12 +127,12 @@ impl Index {
         }
     }
 
-    /// Whether not all fields are here.
+    /// Whether some fields are not recorded.
     pub(crate) fn is_partial(&self) -> bool {
         self.partial
     }
 
-    /// The fields in their order, unless [not all are here](Self::is_partial).
+    /// The fields in their order; see [`is_partial`](Self::is_partial).
     #[inline]
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
         let noted = self.places.get(..usize::from(self.len));

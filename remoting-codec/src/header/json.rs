@@ -1,9 +1,10 @@
-//! The JSON header in the form that clients write: read in one pass where it lies.
+//! The JSON header in the canonical form: read in place in one pass.
 //!
-//! Canonical is an object of the keys below, each once at most and the opaque for certain, without white space (C++ ends it
-//! with a newline): code, flag, opaque and version are plain 32 bit numbers, the language is one of the known names, the
-//! serialization one of the two, the remark text, and the ext fields are text or, as C++ writes some, plain whole numbers.
-//! The readers of all brokers take that for the same.
+//! A canonical header is an object of the keys below without white space (C++ ends it with a
+//! newline). Each key occurs at most once, and the opaque always. Code, flag, opaque and version
+//! are plain 32 bit numbers, the language is one of the known names, the serialization one of the
+//! two, and the remark is text. Ext fields are text or, as C++ writes some, plain whole numbers.
+//! The readers of all brokers agree on the meaning of such a header.
 
 use super::index::Entry;
 use super::scanner::Scanner;
@@ -11,10 +12,11 @@ use super::{Head, Span};
 use crate::frame::MAX_HEADER;
 use crate::version::{Language, Version};
 
-/// Digits and sign of the longest opaque that a header may get instead of its own.
+/// Digits and sign of the longest opaque that may replace that of a header.
 pub(crate) const LONGEST_OPAQUE: usize = 11;
 
-/// Reads a header; `None` when it is not canonical. One that was `rewritten` may have ext fields whose names have escapes.
+/// Reads a header; `None` when it is not canonical. A `rewritten` header may have ext fields whose
+/// names have escapes.
 #[inline]
 pub(crate) fn decode(header: &[u8], rewritten: bool, head: &mut Head) -> Option<()> {
     let mut scanner = Scanner::new(header, rewritten);
@@ -62,8 +64,9 @@ pub(crate) fn decode(header: &[u8], rewritten: bool, head: &mut Head) -> Option<
     (is_whole && has_room && is_text && seen & OPAQUE != 0).then_some(())
 }
 
-/// Reads an answer that a broker has written as Java does, from both ends: code in front; behind the ext fields flag, language,
-/// opaque, serialization and version. Its ext fields are left where they are. `None` when it is none or looks otherwise.
+/// Reads an answer of a broker, as Java writes it, from both ends: the code at the front; flag,
+/// language, opaque, serialization and version after the ext fields. The ext fields are not read.
+/// `None` when it is not an answer or has another form.
 #[inline]
 pub(crate) fn decode_answer(header: &[u8], head: &mut Head) -> Option<()> {
     let mut scanner = Scanner::new(header, false);
@@ -101,7 +104,7 @@ fn int_behind(bytes: &[u8]) -> Option<(&[u8], i32)> {
     let mut unit = 1_i64;
     while let [before @ .., digit @ b'0'..=b'9'] = rest {
         number += unit * i64::from(digit - b'0');
-        // No number here has more digits than ten.
+        // A 32 bit number has at most ten digits.
         unit = (unit < 10_000_000_000).then_some(unit * 10)?;
         rest = before;
     }
@@ -121,7 +124,7 @@ const REMARK: u8 = 1 << 5;
 const SERIALIZE_TYPE: u8 = 1 << 6;
 const VERSION: u8 = 1 << 7;
 
-/// Which key comes next, its opening quote behind us; goes behind its colon.
+/// The next key, of which the opening quote was read; skips its colon.
 #[inline]
 fn key(scanner: &mut Scanner<'_>) -> Option<u8> {
     match scanner.rest().first()? {
@@ -150,7 +153,8 @@ fn language(scanner: &mut Scanner<'_>, header: &[u8]) -> Option<Language> {
     Language::known(name.of(header))
 }
 
-/// Calls `each` with every ext field; a key that comes twice is called twice. `object` is what [`decode`] has been through.
+/// Calls `each` with every ext field; a key that occurs twice is passed twice. [`decode`] has
+/// checked `object`.
 pub(crate) fn visit(object: &[u8], each: impl FnMut(Entry)) -> Option<()> {
     let mut scanner = Scanner::new(object, true);
     scanner.take(b"{")?;

@@ -1,7 +1,8 @@
 //! The two header serializations: where the fields of a header lie in its bytes.
 //!
-//! [`json`] and [`binary`] read the canonical form, the one that clients write, in one pass and without allocating. What is
-//! not in it, [`rewrite`] reads as a broker does and writes anew in that form. So only the canonical form goes on.
+//! [`json`] and [`binary`] read the canonical form, the one that clients write, in one pass and
+//! without allocating. All other headers are read by [`rewrite`] as a broker reads them, and
+//! written again in the canonical form. So only canonical headers are forwarded.
 
 pub(crate) mod binary;
 mod head;

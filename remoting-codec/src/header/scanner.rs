@@ -1,6 +1,6 @@
-//! Goes over the bytes of canonical JSON, eight at a time where it looks for the end of something.
+//! Reads the bytes of canonical JSON, eight at a time where it searches for the end of a string.
 //!
-//! Nothing here says what is wrong: `None` means that this is not the canonical form, whatever it may be.
+//! There are no errors here: `None` means that the header is not canonical, for whatever reason.
 
 use super::Span;
 use super::index::{Entry, first_bytes};
@@ -8,14 +8,14 @@ use super::index::{Entry, first_bytes};
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// Most digits of a number among the ext fields: all that a 64 bit one is sure to hold.
+/// Most digits of a number among the ext fields: any such number fits into 64 bits.
 const MAX_DIGITS: usize = 18;
 
-/// A bit for each quote, backslash and control character among eight bytes, the first byte's lowest; what stands above the
-/// lowest that is set means nothing.
+/// A bit for each quote, backslash and control character among eight bytes, the first byte's bit
+/// lowest. Only the lowest bit that is set is valid.
 #[inline]
 fn stops(word: u64) -> u64 {
-    // A byte that is 0 borrows from the one above; what that does to those above does not matter.
+    // A byte that is 0 borrows from the one above; only bits above the lowest are then invalid.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     let controls = word.wrapping_sub(ONES * 0x20) & !word;
     let quotes = zeros(word ^ (ONES * u64::from(b'"')));
@@ -23,13 +23,13 @@ fn stops(word: u64) -> u64 {
     (controls | quotes | backslashes) & HIGHS
 }
 
-/// Goes through a header from front to back.
+/// Reads a header from front to back.
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The bits of all bytes that strings had, and of some behind them.
     seen: u64,
-    /// The header was written here: keys may have escapes.
+    /// The header was rewritten by this crate: keys may have escapes.
     rewritten: bool,
 }
 
@@ -43,19 +43,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// How far it has come.
+    /// The place of the next byte.
     #[inline]
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// What is still to come.
+    /// The bytes that are not read yet.
     #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Whether there may be something else than ASCII in the strings so far.
+    /// Whether the strings so far may have bytes that are not ASCII.
     pub(super) fn is_wide(&self) -> bool {
         self.seen & HIGHS != 0
     }
@@ -67,7 +67,7 @@ impl<'a> Scanner<'a> {
         Some(byte)
     }
 
-    /// Goes behind `wanted`, if that is what comes next.
+    /// Skips `wanted`, if these are the next bytes.
     #[inline]
     pub(super) fn take<const N: usize>(&mut self, wanted: &[u8; N]) -> Option<()> {
         let is_there = self.rest().first_chunk::<N>() == Some(wanted);
@@ -75,7 +75,7 @@ impl<'a> Scanner<'a> {
         is_there.then_some(())
     }
 
-    /// A 32 bit number as it is written: without superfluous signs and zeros.
+    /// A 32 bit number without superfluous signs and zeros.
     #[inline]
     pub(super) fn int(&mut self) -> Option<i32> {
         let negative = self.bytes.get(self.at) == Some(&b'-');
@@ -96,10 +96,11 @@ impl<'a> Scanner<'a> {
         i32::try_from(if negative { -number } else { number }).ok()
     }
 
-    /// A string whose opening quote is behind us: where it is without quotes, and whether it has escapes.
+    /// A string of which the opening quote was read: its place without quotes, and whether it has
+    /// escapes.
     #[inline]
     pub(super) fn string(&mut self) -> Option<(Span, bool)> {
-        // Most are seen in one load.
+        // Most strings fit into one load.
         if let Some(chunk) = self.rest().first_chunk::<8>() {
             let word = u64::from_le_bytes(*chunk);
             let stops = stops(word);
@@ -118,7 +119,7 @@ impl<'a> Scanner<'a> {
         self.long_string(self.at)
     }
 
-    /// The same for a string that began at `start`.
+    /// The same for a string that starts at `start`.
     #[inline(never)]
     fn long_string(&mut self, start: usize) -> Option<(Span, bool)> {
         let mut escaped = false;
@@ -137,7 +138,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes behind an escape whose backslash comes next.
+    /// Skips an escape, whose backslash is the next byte.
     #[inline]
     fn escape(&mut self) -> Option<()> {
         let length = match self.rest() {
@@ -153,7 +154,7 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
-    /// Goes to the next quote, backslash or control character, and answers with it.
+    /// Skips to the next quote, backslash or control character, and returns it.
     #[inline]
     fn go_to_stop(&mut self) -> Option<u8> {
         let mut rest = self.rest();
@@ -179,12 +180,13 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// A name among the ext fields, its opening quote behind us. It is ASCII without escapes, for not all brokers' readers
-    /// take others for the same name, and none of the two that some of them take for instructions.
+    /// A name of an ext field, of which the opening quote was read. It must be ASCII without
+    /// escapes, because the readers of brokers differ in how they read other names. It must not be
+    /// one of the two names that some readers take for instructions.
     #[inline]
     fn key(&mut self) -> Option<(Span, u32, bool)> {
         let start = self.at;
-        // Nearly all are seen in one load, with what is behind them.
+        // Nearly all names fit into one load, together with the bytes after them.
         if let Some(chunk) = self.rest().first_chunk::<8>() {
             let word = u64::from_le_bytes(*chunk);
             let stops = stops(word) | (word & HIGHS);
@@ -205,7 +207,8 @@ impl<'a> Scanner<'a> {
         (is_plain && (!escaped || self.rewritten)).then(|| (key, first_bytes(name), escaped))
     }
 
-    /// The object of ext fields, its brace behind us: calls `each` with every one of them.
+    /// The object of ext fields, of which the opening brace was read: calls `each` with every
+    /// field.
     #[inline]
     pub(super) fn ext_fields(&mut self, mut each: impl FnMut(Entry)) -> Option<()> {
         match self.next()? {
@@ -244,7 +247,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A bare number, as C++ sends it, its first byte behind us: whole, and short enough for all readers.
+    /// A number without quotes, as C++ sends it, of which the first byte was read. It must be
+    /// whole, and short enough for all readers.
     fn number(&mut self) -> Option<Span> {
         let start = self.at - 1;
         let digits = |byte: &&u8| byte.is_ascii_digit();
@@ -258,8 +262,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether some readers take an ext field of that name, in UTF-8 or UTF-16, for an instruction: to build an object of some
-/// class, or to put another part of the header here.
+/// Whether some JSON readers take an ext field of that name, in UTF-8 or UTF-16, for an
+/// instruction: to build an object of some class, or to insert another part of the header.
 pub(super) fn is_instruction<T: Copy + Into<u32>>(name: &[T]) -> bool {
     let is = |word: &str| {
         name.iter()

@@ -1,6 +1,6 @@
 //! Where something is in a header.
 
-/// A stretch of a header's bytes.
+/// A range of a header's bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Span {
     pub(crate) start: u32,

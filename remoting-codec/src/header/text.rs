@@ -1,6 +1,6 @@
-//! Text in JSON: what its escapes stand for, and how it is written.
+//! Text in JSON: resolving and writing escapes.
 
-/// What a JSON string stands for.
+/// The text of a JSON string, with its escapes resolved.
 pub(crate) fn unescape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -80,8 +80,8 @@ pub(crate) fn write_units(units: &[u16], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Writes a name of an ext field, with its quotes: in ASCII, for brokers of 5.5.0 stumble over some names that have
-/// characters of four bytes.
+/// Writes a name of an ext field, with its quotes: in ASCII, because brokers of 5.5.0 misread some
+/// names with characters of four bytes.
 pub(crate) fn write_name(units: impl IntoIterator<Item = u16>, out: &mut Vec<u8>) {
     out.push(b'"');
     for unit in units {

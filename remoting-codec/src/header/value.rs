@@ -1,4 +1,4 @@
-//! The value of an ext field where it lies.
+//! The value of an ext field, borrowed from its header.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ impl fmt::Debug for ExtValue<'_> {
 
 impl Eq for ExtValue<'_> {}
 
-/// The same text, however it is written.
+/// Equal if the texts are, however they are escaped.
 impl PartialEq for ExtValue<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.text() == other.text()
@@ -37,7 +37,7 @@ impl<'a> From<&'a str> for ExtValue<'a> {
 }
 
 impl<'a> ExtValue<'a> {
-    /// Of bytes that the header's decoder has found to be text.
+    /// Of bytes that the header's decoder has checked to be text.
     pub(crate) fn new(raw: &'a [u8], escaped: bool) -> Self {
         Self { raw, escaped }
     }
@@ -62,7 +62,7 @@ impl<'a> ExtValue<'a> {
         }
     }
 
-    /// A number of few digits, as most are, read from its bytes.
+    /// Reads a number of few digits, as most are, from its bytes.
     #[inline]
     fn short_number(&self) -> Option<i64> {
         const FEW: usize = 18;
@@ -87,19 +87,19 @@ impl<'a> ExtValue<'a> {
         self.text().eq_ignore_ascii_case("true")
     }
 
-    /// The text as it stands in the header, with its escapes.
+    /// The text as written in the header, with its escapes.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// Whether what `finder` looks for is somewhere in the text; for words that need no escapes in JSON.
+    /// Whether the text contains the word of `finder`; for words that need no escapes in JSON.
     #[must_use]
     pub fn contains(&self, finder: &Finder<'_>) -> bool {
         finder.find(self.raw).is_some()
     }
 
-    /// Whether there is no text at all, which the reference takes for no value.
+    /// Whether the text is empty, which the reference takes for no value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()

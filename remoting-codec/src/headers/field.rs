@@ -5,17 +5,17 @@ use crate::field_spec::{FieldKind, FieldSpec};
 pub use crate::fields::values;
 use crate::header::value::ExtValue;
 
-/// A type that a header's field may have: a value, or an `Option` of one.
+/// The type of a header's field: a value, or an `Option` of one.
 pub trait Field<'a>: Sized {
-    /// What its text must be.
+    /// The type of its text.
     const KIND: FieldKind;
-    /// Whether the header means nothing without it.
+    /// Whether the header cannot be read without it.
     const REQUIRED: bool;
 
     /// Reads it.
     ///
     /// # Errors
-    /// When it is required and absent, or is not of its kind.
+    /// When it is required and absent, or malformed.
     fn read(name: &'static str, value: Option<ExtValue<'a>>) -> Result<Self, FieldError>;
 
     /// Calls `each` with the text, if there is any.
@@ -33,10 +33,10 @@ pub const fn spec<'a, T: Field<'a>>(name: &'static str) -> FieldSpec {
 
 /// The value of a field.
 pub trait Value<'a>: Sized {
-    /// What its text must be.
+    /// The type of its text.
     const KIND: FieldKind;
 
-    /// `None` when it is not of its kind.
+    /// `None` when the text is not of this type.
     fn of(value: ExtValue<'a>) -> Option<Self>;
 
     /// Calls `each` with the text.
@@ -69,7 +69,7 @@ impl<'a> Value<'a> for i64 {
     }
 }
 
-/// As Java reads it: what is not `true` in some case is false.
+/// As Java reads it: `true` in any case; all other text is false.
 impl<'a> Value<'a> for bool {
     const KIND: FieldKind = FieldKind::Text;
 

@@ -13,15 +13,15 @@ header! {
 }
 
 header! {
-    /// Says that a client goes, or one of its groups: UNREGISTER_CLIENT
+    /// Unregisters a client, or one of its groups: UNREGISTER_CLIENT
     /// (`UnregisterClientRequestHeader`). The answer has no fields.
     pub struct UnregisterClientRequest<'a> {
-        /// The client. Declared as required, but brokers go by the connection.
+        /// The client's id. Declared as required, but brokers identify the client by its
+        /// connection.
         client_id: Option<Text<'a>> = "clientID",
-        /// A producer group that the client leaves. C++ sends an empty text for none, which counts
-        /// as none.
+        /// A producer group to unregister. C++ sends an empty text for none, which counts as none.
         producer_group: Option<Text<'a>> = "producerGroup",
-        /// A consumer group that it leaves.
+        /// A consumer group to unregister.
         consumer_group: Option<Text<'a>> = "consumerGroup",
     }
 }

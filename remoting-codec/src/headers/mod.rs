@@ -1,14 +1,13 @@
-//! What each request and answer has in its ext fields, typed.
+//! The ext fields of requests and answers, as typed headers.
 //!
-//! A header is declared once, with the names that its fields have on the wire, and is then read and
-//! written by that declaration. What is not an `Option` is required: a broker does not serve the
-//! request without it, or does not answer without it. The names and types are those of the
+//! A header is declared once, with the names of its fields on the wire; the declaration generates
+//! both reader and writer. A field that is not an `Option` is required: a broker refuses the
+//! request without it, or always sends it in the answer. The names and types are those of the
 //! reference's header classes, which are named with each.
 //!
-//! Reading copies and allocates nothing; of a header whose fields are noted it costs one look for
-//! each field. Text is a [`Text`], whose escapes are resolved when someone asks. An answer has
-//! these fields only if its code says that it has succeeded, or the header's documentation says
-//! otherwise: look at the code first.
+//! Reading copies and allocates nothing; in an indexed header it costs one look-up per field. Text
+//! is a [`Text`], whose escapes are resolved when it is used. An answer has these fields only if
+//! its code is SUCCESS, or one that the header's documentation names: check the code first.
 //!
 //! ```
 //! use remoting_codec::headers::{Header, UpdateConsumerOffsetRequest};
@@ -65,13 +64,14 @@ use crate::ext_fields::ExtFields;
 use crate::field_spec::FieldSpec;
 use crate::header::value::ExtValue;
 
-/// The ext field with the name of the broker that a request is for; in the short form of sends it is `n`.
+/// The ext field with the name of the broker that a request is for; in the short form of sends it
+/// is `n`.
 pub const BROKER_NAME: &str = "bname";
 
 /// The ext field with a request's signature (`SessionCredentials`).
 pub const SIGNATURE: &str = "Signature";
 
-/// Text of a header's field: borrowed from a frame, or from a `&str` that is to be written.
+/// Text of a header's field: borrowed from a frame, or from a `&str` to write.
 pub type Text<'a> = ExtValue<'a>;
 
 /// The ext fields of a request or an answer, typed.
@@ -79,11 +79,11 @@ pub trait Header<'a>: Sized {
     /// The fields, in the order of the declaration; for [`Fields::read`](crate::Fields::read) too.
     const FIELDS: &'static [FieldSpec];
 
-    /// Reads the fields that are declared, and leaves all others alone.
+    /// Reads the declared fields and ignores all others.
     ///
     /// # Errors
-    /// Names the first field that is required and has no value, or that is no number and must be
-    /// one.
+    /// Names the first field that is required and has no value, or that must be a number and is
+    /// not.
     fn read(ext_fields: ExtFields<'a>) -> Result<Self, FieldError>;
 
     /// Calls `each` with the name and the text of every field that has a value, in the order of the
@@ -91,15 +91,15 @@ pub trait Header<'a>: Sized {
     fn visit(&self, each: &mut dyn FnMut(&'static str, &str));
 }
 
-/// Declares a header: a struct whose fields stand beside their names on the wire. One's own is for
-/// who needs fewer fields than a request has, or takes what a broker does not: a field of the type
-/// `Option<Text>` is read whatever it says.
+/// Declares a header: a struct whose fields have their names on the wire beside them. Declare your
+/// own to read fewer fields than a request has, or to accept values that a broker refuses: a field
+/// of the type `Option<Text>` may have any text.
 ///
 /// ```
 /// use remoting_codec::headers::{Header, Text, header};
 ///
 /// header! {
-///     /// What a send says of its place.
+///     /// The destination of a send.
 ///     pub struct SentTo<'a> {
 ///         /// The topic.
 ///         topic: Option<Text<'a>> = "b",

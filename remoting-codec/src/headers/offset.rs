@@ -4,7 +4,7 @@
 use super::{Text, header};
 
 header! {
-    /// Asks up to where a group has consumed a queue: QUERY_CONSUMER_OFFSET
+    /// Asks for the offset up to which a group has consumed a queue: QUERY_CONSUMER_OFFSET
     /// (`QueryConsumerOffsetRequestHeader`). The answer is an [`OffsetResponse`], or
     /// QUERY_NOT_FOUND (22) when the broker has no offset.
     pub struct QueryConsumerOffsetRequest<'a> {
@@ -16,14 +16,14 @@ header! {
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
-        /// `false`: a group without an offset is not answered 0 where a new group would begin with
-        /// the queue's first message.
+        /// `false`: for a group without an offset the broker does not answer 0, although a new
+        /// group would start with the queue's first message.
         set_zero_if_not_found: Option<bool> = "setZeroIfNotFound",
     }
 }
 
 header! {
-    /// Stores up to where a group has consumed a queue: UPDATE_CONSUMER_OFFSET
+    /// Stores the offset up to which a group has consumed a queue: UPDATE_CONSUMER_OFFSET
     /// (`UpdateConsumerOffsetRequestHeader`), mostly one-way. The answer has no fields.
     pub struct UpdateConsumerOffsetRequest<'a> {
         /// The broker that the request is for.
@@ -54,7 +54,7 @@ header! {
         /// Which of several messages of the same time: `UPPER` for the last, anything else for the
         /// first.
         boundary_type: Option<Text<'a>> = "boundaryType",
-        /// 5.5: the lite topic that it is about, if the topic has some.
+        /// 5.5: the lite topic, if the topic has lite topics.
         lite_topic: Option<Text<'a>> = "liteTopic",
     }
 }
@@ -69,14 +69,15 @@ header! {
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
-        /// Whether messages count that consumers do not see yet: `false`. Absent means `true`.
+        /// `false`: messages that consumers do not see yet count too. Absent means `true`.
         committed: Option<bool> = "committed",
     }
 }
 
 header! {
-    /// Asks something of a queue: GET_MIN_OFFSET (`GetMinOffsetRequestHeader`), answered by an
-    /// [`OffsetResponse`], and GET_EARLIEST_MSG_STORETIME (`GetEarliestMsgStoretimeRequestHeader`).
+    /// Asks about a queue's first message: GET_MIN_OFFSET (`GetMinOffsetRequestHeader`), answered
+    /// by an [`OffsetResponse`], and GET_EARLIEST_MSG_STORETIME
+    /// (`GetEarliestMsgStoretimeRequestHeader`).
     pub struct QueueRequest<'a> {
         /// The broker that the request is for.
         broker: Option<Text<'a>> = "bname",
@@ -91,7 +92,7 @@ header! {
     /// The answer to the five that ask for an offset (`QueryConsumerOffsetResponseHeader`,
     /// `SearchOffsetResponseHeader`, `GetMaxOffsetResponseHeader`, `GetMinOffsetResponseHeader`).
     pub struct OffsetResponse {
-        /// A place in the queue.
+        /// The offset in the queue.
         offset: i64 = "offset",
     }
 }

@@ -1,12 +1,12 @@
-//! POP_MESSAGE (200050) and its kin: ACK_MESSAGE (200051), PEEK_MESSAGE (200052),
+//! POP_MESSAGE (200050) and related requests: ACK_MESSAGE (200051), PEEK_MESSAGE (200052),
 //! CHANGE_MESSAGE_INVISIBLETIME (200053), NOTIFICATION (200054) and POLLING_INFO (200055).
 //!
-//! A binary header has no room for these codes: they are sent in JSON.
+//! A binary header has too few bits for these codes: they are sent in JSON.
 
 use super::{Text, header};
 
 header! {
-    /// Asks for any messages that nobody else of the group has: POP_MESSAGE
+    /// Asks for messages that no other member of the group holds: POP_MESSAGE
     /// (`PopMessageRequestHeader`).
     pub struct PopMessageRequest<'a> {
         /// The broker that the request is for.
@@ -17,26 +17,26 @@ header! {
         topic: Text<'a> = "topic",
         /// The queue's number at its broker; -1 for any.
         queue_id: i32 = "queueId",
-        /// How many messages are wanted at most: 32 at most.
+        /// The greatest number of messages to return, 32 at most.
         max_msg_nums: i32 = "maxMsgNums",
-        /// For how many milliseconds nobody else gets them.
+        /// For how many milliseconds the messages are invisible to other members.
         invisible_time: i64 = "invisibleTime",
         /// For how many milliseconds the broker may wait for messages.
         poll_time: i64 = "pollTime",
         /// When the request was made: milliseconds since 1970. The broker answers POLLING_TIMEOUT
-        /// (210) at once if by its own clock the wait would be over; absent or 0, its own clock
-        /// counts.
+        /// (210) without waiting if the wait is over by its own clock. If absent or 0, the broker
+        /// uses the time at which it received the request.
         born_time: Option<i64> = "bornTime",
-        /// Where a new group begins: 0 with the queue's first message, 1 with its next.
+        /// Where a new group starts: 0 with the queue's first message, 1 with its next.
         init_mode: i32 = "initMode",
         /// `TAG` or `SQL92`.
         expression_type: Option<Text<'a>> = "expType",
         /// The filter: tags or SQL.
         expression: Option<Text<'a>> = "exp",
-        /// Whether a queue's messages are handed out in order, and none before those that are out
-        /// are acknowledged.
+        /// Whether a queue's messages are handed out in order, and the next only after the previous
+        /// ones are acknowledged.
         order: Option<bool> = "order",
-        /// With `order`: who asks with the same id again gets the same messages again.
+        /// With `order`: a request with the same id returns the same messages again.
         attempt_id: Option<Text<'a>> = "attemptId",
     }
 }
@@ -46,11 +46,11 @@ header! {
     pub struct PopMessageResponse<'a> {
         /// When the messages were popped: milliseconds since 1970, by the broker's clock.
         pop_time: i64 = "popTime",
-        /// For how many milliseconds nobody else gets them.
+        /// For how many milliseconds the messages are invisible to other members.
         invisible_time: i64 = "invisibleTime",
-        /// Which queue of the broker's own keeps the checkpoint; 999 with `order`.
+        /// The broker's revive queue that keeps the checkpoint; 999 with `order`.
         revive_queue: i32 = "reviveQid",
-        /// How many messages are left for the group.
+        /// How many messages the group has not consumed yet.
         rest_num: i64 = "restNum",
         /// [`PopOffsets::starts`](crate::message::PopOffsets).
         start_offset_info: Option<Text<'a>> = "startOffsetInfo",
@@ -62,8 +62,8 @@ header! {
 }
 
 header! {
-    /// Says that a message was consumed: ACK_MESSAGE (`AckMessageRequestHeader`). The answer has no
-    /// fields.
+    /// Acknowledges that a message was consumed: ACK_MESSAGE (`AckMessageRequestHeader`). The
+    /// answer has no fields.
     pub struct AckMessageRequest<'a> {
         /// The broker that the message was popped from.
         broker: Option<Text<'a>> = "bname",
@@ -84,7 +84,7 @@ header! {
 }
 
 header! {
-    /// Sets anew for how long a message is invisible: CHANGE_MESSAGE_INVISIBLETIME
+    /// Sets again for how long a message is invisible: CHANGE_MESSAGE_INVISIBLETIME
     /// (`ChangeInvisibleTimeRequestHeader`).
     pub struct ChangeInvisibleTimeRequest<'a> {
         /// The broker that the message was popped from.
@@ -100,9 +100,9 @@ header! {
         extra_info: Text<'a> = "extraInfo",
         /// The message's place in the queue.
         offset: i64 = "offset",
-        /// For how many milliseconds from now on nobody else gets it.
+        /// For how many milliseconds from now on the message is invisible to other members.
         invisible_time: i64 = "invisibleTime",
-        /// 5.5: whether the message does not count as consumed in vain when it comes again.
+        /// 5.5: whether the next delivery of the message does not count as a retry.
         suspend: Option<bool> = "suspend",
         /// 5.5: the lite topic that it is about, if the topic has some.
         lite_topic: Option<Text<'a>> = "liteTopic",
@@ -111,20 +111,20 @@ header! {
 
 header! {
     /// The answer to CHANGE_MESSAGE_INVISIBLETIME (`ChangeInvisibleTimeResponseHeader`). The
-    /// message's new receipt has these three in it, and begins with the message's own queue offset.
+    /// message's new receipt consists of the message's own queue offset and these three values.
     pub struct ChangeInvisibleTimeResponse {
-        /// When the time begins: milliseconds since 1970, by the broker's clock. 0 when nothing was
-        /// changed.
+        /// The start of the invisible time: milliseconds since 1970, by the broker's clock. 0 when
+        /// nothing was changed.
         pop_time: i64 = "popTime",
-        /// The time in milliseconds.
+        /// The invisible time in milliseconds.
         invisible_time: i64 = "invisibleTime",
-        /// Which queue of the broker's own keeps the checkpoint.
+        /// The broker's revive queue that keeps the checkpoint.
         revive_queue: i32 = "reviveQid",
     }
 }
 
 header! {
-    /// Asks to be told of messages: NOTIFICATION (`NotificationRequestHeader`).
+    /// Asks whether there are messages to pop: NOTIFICATION (`NotificationRequestHeader`).
     pub struct NotificationRequest<'a> {
         /// The broker that the request is for.
         broker: Option<Text<'a>> = "bname",
@@ -136,12 +136,12 @@ header! {
         queue_id: i32 = "queueId",
         /// For how many milliseconds the broker may wait for messages.
         poll_time: i64 = "pollTime",
-        /// When the request was made: milliseconds since 1970; absent or 0, the broker's own clock
-        /// counts.
+        /// When the request was made: milliseconds since 1970. If absent or 0, the broker uses the
+        /// time at which it received the request.
         born_time: Option<i64> = "bornTime",
-        /// Whether messages are wanted in order.
+        /// Whether the messages must be in order.
         order: Option<bool> = "order",
-        /// With `order`: who asks.
+        /// With `order`: identifies the request.
         attempt_id: Option<Text<'a>> = "attemptId",
         /// 5.x: `TAG` or `SQL92`.
         expression_type: Option<Text<'a>> = "expType",
@@ -155,14 +155,14 @@ header! {
     pub struct NotificationResponse {
         /// Whether there are messages.
         has_msg: bool = "hasMsg",
-        /// Whether too many wait already, and the broker has not waited for that reason.
+        /// Whether the broker did not wait because it holds too many requests already.
         polling_full: Option<bool> = "pollingFull",
     }
 }
 
 header! {
-    /// Looks at messages and leaves them: PEEK_MESSAGE (`PeekMessageRequestHeader`). The answer is
-    /// a [`PopMessageResponse`].
+    /// Reads messages without popping them: PEEK_MESSAGE (`PeekMessageRequestHeader`). The answer
+    /// is a [`PopMessageResponse`].
     pub struct PeekMessageRequest<'a> {
         /// The broker that the request is for.
         broker: Option<Text<'a>> = "bname",
@@ -172,7 +172,7 @@ header! {
         topic: Text<'a> = "topic",
         /// The queue's number at its broker; -1 for any.
         queue_id: i32 = "queueId",
-        /// How many messages are wanted at most.
+        /// The greatest number of messages to return.
         max_msg_nums: i32 = "maxMsgNums",
     }
 }

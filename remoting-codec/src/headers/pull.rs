@@ -13,12 +13,12 @@ header! {
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
-        /// The place in the queue of the first message that is wanted.
+        /// The offset of the first message to return.
         queue_offset: i64 = "queueOffset",
-        /// How many messages are wanted at most.
+        /// The greatest number of messages to return.
         max_msg_nums: i32 = "maxMsgNums",
-        /// 1: `commit_offset` is to be stored; 2: the broker may wait for messages; 4:
-        /// `subscription` is there; 8: filtered by a class; 16: a lite pull (`PullSysFlag`).
+        /// 1: store `commit_offset`; 2: the broker may wait for messages; 4: the request has a
+        /// `subscription`; 8: filtered by a class; 16: a lite pull (`PullSysFlag`).
         sys_flag: i32 = "sysFlag",
         /// The offset up to which the group has consumed the queue.
         commit_offset: i64 = "commitOffset",
@@ -30,13 +30,14 @@ header! {
         sub_version: i64 = "subVersion",
         /// `TAG` or `SQL92`.
         expression_type: Option<Text<'a>> = "expressionType",
-        /// How many bytes of messages are wanted at most.
+        /// The greatest number of bytes to return.
         max_msg_bytes: Option<i32> = "maxMsgBytes",
-        /// Who asks (`RequestSource`): -1 a client, 0 to 2 a proxy.
+        /// The kind of the sender (`RequestSource`): -1 a client, 0 to 2 a proxy.
         request_source: Option<i32> = "requestSource",
-        /// The client that a proxy asks for. The name is misspelt in the reference.
+        /// The id of the client on whose behalf a proxy pulls. The name is misspelt in the
+        /// reference.
         proxy_forward_client_id: Option<Text<'a>> = "proxyFrowardClientId",
-        /// 5.5: the lite topic that it is about, if the topic has some.
+        /// 5.5: the lite topic, if the topic has lite topics.
         lite_topic: Option<Text<'a>> = "liteTopic",
     }
 }
@@ -46,21 +47,21 @@ header! {
     /// PULL_RETRY_IMMEDIATELY (20) and PULL_OFFSET_MOVED (21): clients need the first four fields
     /// with each.
     pub struct PullMessageResponse {
-        /// Which of the broker's replicas is to be asked next; 0 is the master.
+        /// The broker id to pull from next: 0 is the master, others are slaves.
         suggest_which_broker_id: i64 = "suggestWhichBrokerId",
-        /// From which offset on to ask next.
+        /// The offset of the next pull.
         next_begin_offset: i64 = "nextBeginOffset",
         /// The queue's first offset.
         min_offset: i64 = "minOffset",
         /// The offset of the queue's next message.
         max_offset: i64 = "maxOffset",
-        /// Of a static topic's queue: what is to be added to the offsets of the messages.
+        /// For a queue of a static topic: the number to add to the offsets of the messages.
         offset_delta: Option<i64> = "offsetDelta",
         /// Bits of the topic's (`TopicSysFlag`).
         topic_sys_flag: Option<i32> = "topicSysFlag",
         /// Bits of the group's.
         group_sys_flag: Option<i32> = "groupSysFlag",
-        /// With NO_PERMISSION (16), who forbids it: 1 broker, 2 group, 3 topic, 4 broadcasting, 5
+        /// With NO_PERMISSION (16), the reason: 1 broker, 2 group, 3 topic, 4 broadcasting, 5
         /// subscription (`ForbiddenType`).
         forbidden_type: Option<i32> = "forbiddenType",
     }

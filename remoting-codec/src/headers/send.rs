@@ -5,7 +5,7 @@ use super::{Text, header};
 
 header! {
     /// A message that a producer sends, in long names: SEND_MESSAGE and SEND_REPLY_MESSAGE
-    /// (`SendMessageRequestHeader`). Go sends every single message so.
+    /// (`SendMessageRequestHeader`). Go sends all single messages in this form.
     pub struct SendMessageRequest<'a> {
         /// The broker that the request is for.
         broker: Option<Text<'a>> = "bname",
@@ -13,7 +13,7 @@ header! {
         producer_group: Text<'a> = "producerGroup",
         /// The topic.
         topic: Text<'a> = "topic",
-        /// The topic that a new one is made like: `TBW102`.
+        /// The topic whose settings a new topic gets: `TBW102`.
         default_topic: Text<'a> = "defaultTopic",
         /// How many queues a new topic gets at most.
         default_topic_queue_nums: i32 = "defaultTopicQueueNums",
@@ -27,13 +27,13 @@ header! {
         flag: i32 = "flag",
         /// [`Properties`](crate::message::Properties) in their text form.
         properties: Option<Text<'a>> = "properties",
-        /// How often the message was consumed in vain; for topics of retries.
+        /// How often consumption of the message has failed; for retry topics.
         reconsume_times: Option<i32> = "reconsumeTimes",
-        /// A topic of a unit: a notion of Alibaba's.
+        /// Whether it is a topic of a unit, a concept internal to Alibaba.
         unit_mode: Option<bool> = "unitMode",
         /// Whether the body is [a batch](crate::message::BatchMessages).
         batch: Option<bool> = "batch",
-        /// After how many times the message becomes a dead letter; for topics of retries.
+        /// After how many failures the message becomes a dead letter; for retry topics.
         max_reconsume_times: Option<i32> = "maxReconsumeTimes",
     }
 }
@@ -48,7 +48,7 @@ header! {
         producer_group: Text<'a> = "a",
         /// The topic.
         topic: Text<'a> = "b",
-        /// The topic that a new one is made like: `TBW102`.
+        /// The topic whose settings a new topic gets: `TBW102`.
         default_topic: Text<'a> = "c",
         /// How many queues a new topic gets at most.
         default_topic_queue_nums: i32 = "d",
@@ -62,13 +62,14 @@ header! {
         flag: i32 = "h",
         /// [`Properties`](crate::message::Properties) in their text form.
         properties: Option<Text<'a>> = "i",
-        /// How often the message was consumed in vain; for topics of retries.
+        /// How often consumption of the message has failed; for retry topics.
         reconsume_times: Option<i32> = "j",
-        /// A topic of a unit: a notion of Alibaba's.
+        /// Whether it is a topic of a unit, a concept internal to Alibaba.
         unit_mode: Option<bool> = "k",
-        /// After how many times the message becomes a dead letter; for topics of retries.
+        /// After how many failures the message becomes a dead letter; for retry topics.
         max_reconsume_times: Option<i32> = "l",
-        /// Whether the body is [a batch](crate::message::BatchMessages): the code does not tell.
+        /// Whether the body is [a batch](crate::message::BatchMessages). The request code does not
+        /// show it.
         batch: Option<bool> = "m",
     }
 }
@@ -96,8 +97,8 @@ impl<'a> From<SendMessageRequestV2<'a>> for SendMessageRequest<'a> {
 
 header! {
     /// The answer to all of them (`SendMessageResponseHeader`), with SUCCESS and with the three
-    /// codes that say that the message is stored, but not as safely as it should be:
-    /// FLUSH_DISK_TIMEOUT (10), SLAVE_NOT_AVAILABLE (11), FLUSH_SLAVE_TIMEOUT (12).
+    /// codes of a message that is stored, but less safely than configured: FLUSH_DISK_TIMEOUT (10),
+    /// SLAVE_NOT_AVAILABLE (11), FLUSH_SLAVE_TIMEOUT (12).
     pub struct SendMessageResponse<'a> {
         /// [`OffsetMessageId`](crate::message::OffsetMessageId); of a batch, those of its messages
         /// with commas between them.
@@ -106,21 +107,21 @@ header! {
         queue_id: i32 = "queueId",
         /// Its place there; of a batch, that of its first message.
         queue_offset: i64 = "queueOffset",
-        /// The message's unique id. Java gives back the text as it is when it ends the transaction.
+        /// The message's unique id. Java returns the text unchanged when it ends the transaction.
         transaction_id: Option<Text<'a>> = "transactionId",
         /// The unique id of a batch that is stored as one message.
         batch_uniq_id: Option<Text<'a>> = "batchUniqId",
-        /// What RECALL_MESSAGE takes, if the message is delayed.
+        /// The handle for RECALL_MESSAGE, if the message is delayed.
         recall_handle: Option<Text<'a>> = "recallHandle",
         /// The broker's region, for tracing.
         msg_region: Option<Text<'a>> = "MSG_REGION",
-        /// Whether the client is to trace the message; absent means yes.
+        /// Whether the client must trace the message; absent means yes.
         trace_on: Option<bool> = "TRACE_ON",
     }
 }
 
 header! {
-    /// A message that a consumer wants to have again, or to be a dead letter:
+    /// Asks for a message to be delivered again later, or to become a dead letter:
     /// CONSUMER_SEND_MSG_BACK (`ConsumerSendMsgBackRequestHeader`). The answer has no fields.
     pub struct ConsumerSendMsgBackRequest<'a> {
         /// The broker that has stored the message: no other can find it.
@@ -129,21 +130,22 @@ header! {
         offset: i64 = "offset",
         /// The consumer's group.
         group: Text<'a> = "group",
-        /// Delay by level; 0 for what the broker thinks fit, less than 0 for a dead letter at once.
+        /// Delay level: 0 lets the broker choose by the number of retries, less than 0 makes a dead
+        /// letter immediately.
         delay_level: i32 = "delayLevel",
         /// The message's unique id.
         origin_msg_id: Option<Text<'a>> = "originMsgId",
         /// Its topic.
         origin_topic: Option<Text<'a>> = "originTopic",
-        /// A topic of a unit: a notion of Alibaba's.
+        /// Whether it is a topic of a unit, a concept internal to Alibaba.
         unit_mode: Option<bool> = "unitMode",
-        /// After how many times the message becomes a dead letter.
+        /// After how many failures the message becomes a dead letter.
         max_reconsume_times: Option<i32> = "maxReconsumeTimes",
     }
 }
 
 header! {
-    /// Takes back a delayed message: RECALL_MESSAGE (`RecallMessageRequestHeader`).
+    /// Recalls a delayed message: RECALL_MESSAGE (`RecallMessageRequestHeader`).
     pub struct RecallMessageRequest<'a> {
         /// The broker that has it.
         broker: Option<Text<'a>> = "bname",
@@ -151,7 +153,7 @@ header! {
         producer_group: Option<Text<'a>> = "producerGroup",
         /// The topic.
         topic: Text<'a> = "topic",
-        /// What the broker has answered to the send.
+        /// The `recall_handle` of the answer to the send.
         recall_handle: Text<'a> = "recallHandle",
     }
 }
@@ -159,7 +161,7 @@ header! {
 header! {
     /// The answer to RECALL_MESSAGE (`RecallMessageResponseHeader`).
     pub struct RecallMessageResponse<'a> {
-        /// The unique id of the message that was taken back.
+        /// The unique id of the recalled message.
         msg_id: Text<'a> = "msgId",
     }
 }

@@ -4,15 +4,15 @@
 use super::{Text, header};
 
 header! {
-    /// Asks a name server where a topic lives: GET_ROUTEINFO_BY_TOPIC
+    /// Asks a name server for a topic's brokers and queues: GET_ROUTEINFO_BY_TOPIC
     /// (`GetRouteInfoRequestHeader`), answered in the body.
     pub struct GetRouteInfoRequest<'a> {
         /// The topic.
         topic: Text<'a> = "topic",
-        /// Whether keys must be in quotes, as JSON has it; clients from 4.9.4 on are answered so in
-        /// any case.
+        /// Whether keys must be in quotes, as in standard JSON; clients from 4.9.4 on always get
+        /// that.
         accept_standard_json_only: Option<bool> = "acceptStandardJsonOnly",
-        /// Whether only brokers of the client's zone are wanted (`MixAll.ZONE_MODE`).
+        /// Whether to return only brokers of the client's zone (`MixAll.ZONE_MODE`).
         zone_mode: Option<bool> = "__ZONE_MODE",
         /// The client's zone (`MixAll.ZONE_NAME`).
         zone_name: Option<Text<'a>> = "__ZONE_NAME",
@@ -20,8 +20,8 @@ header! {
 }
 
 header! {
-    /// Makes a topic or changes it: UPDATE_AND_CREATE_TOPIC (`CreateTopicRequestHeader`). The
-    /// answer has no fields.
+    /// Creates or changes a topic: UPDATE_AND_CREATE_TOPIC (`CreateTopicRequestHeader`). The answer
+    /// has no fields.
     pub struct CreateTopicRequest<'a> {
         /// The broker that the request is for.
         broker: Option<Text<'a>> = "bname",
@@ -29,11 +29,11 @@ header! {
         topic: Text<'a> = "topic",
         /// The topic whose brokers get it.
         default_topic: Text<'a> = "defaultTopic",
-        /// How many queues can be read.
+        /// The number of queues that can be read.
         read_queue_nums: i32 = "readQueueNums",
-        /// How many queues can be written to.
+        /// The number of queues that can be written to.
         write_queue_nums: i32 = "writeQueueNums",
-        /// What may be done with it: 4 read, 2 write.
+        /// Permissions: 4 read, 2 write.
         perm: i32 = "perm",
         /// `SINGLE_TAG` or `MULTI_TAG`.
         topic_filter_type: Text<'a> = "topicFilterType",
@@ -43,7 +43,7 @@ header! {
         order: Option<bool> = "order",
         /// Its attributes: `+name=value`, with commas between them.
         attributes: Option<Text<'a>> = "attributes",
-        /// Whether names are taken that brokers keep for themselves.
+        /// Whether names that brokers reserve for themselves are allowed.
         force: Option<bool> = "force",
     }
 }
@@ -57,7 +57,7 @@ header! {
         topic: Text<'a> = "topic",
         /// A key of the messages, or a unique id.
         key: Text<'a> = "key",
-        /// How many messages are wanted at most.
+        /// The greatest number of messages to return.
         max_num: i32 = "maxNum",
         /// Stored from then on: milliseconds since 1970.
         begin_timestamp: i64 = "beginTimestamp",
@@ -65,9 +65,9 @@ header! {
         end_timestamp: i64 = "endTimestamp",
         /// Whether the key is a unique id (`MixAll.UNIQUE_MSG_QUERY_FLAG`).
         unique_key_query: Option<bool> = "_UNIQUE_KEY_QUERY",
-        /// 5.5: what the key is: `K` a key, `U` a unique id, `T` a tag.
+        /// 5.5: the kind of the key: `K` a key, `U` a unique id, `T` a tag.
         index_type: Option<Text<'a>> = "indexType",
-        /// 5.5: where an earlier answer has ended, to go on from there.
+        /// 5.5: the end of an earlier answer, to continue from.
         last_key: Option<Text<'a>> = "lastKey",
     }
 }
@@ -84,7 +84,7 @@ header! {
 }
 
 header! {
-    /// Asks the broker that has stored a message for it: VIEW_MESSAGE_BY_ID
+    /// Asks for a message at the broker that has stored it: VIEW_MESSAGE_BY_ID
     /// (`ViewMessageRequestHeader`), answered in the body.
     pub struct ViewMessageRequest<'a> {
         /// The topic; from 5.x on.

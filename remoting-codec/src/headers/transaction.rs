@@ -3,9 +3,8 @@
 use super::{Text, header};
 
 header! {
-    /// Says what becomes of a half message: END_TRANSACTION (`EndTransactionRequestHeader`),
-    /// one-way from Java. The answer has no fields, and there is none to an outcome that is not
-    /// known.
+    /// Commits or rolls back a half message: END_TRANSACTION (`EndTransactionRequestHeader`),
+    /// one-way from Java. The answer has no fields; an unknown outcome is not answered.
     pub struct EndTransactionRequest<'a> {
         /// The broker that has stored the half message.
         broker: Option<Text<'a>> = "bname",
@@ -20,32 +19,33 @@ header! {
         /// [`TransactionType::bits`](crate::message::TransactionType::bits) of the outcome; 0 when
         /// it is not known.
         commit_or_rollback: i32 = "commitOrRollback",
-        /// Whether the broker has asked.
+        /// Whether it answers a transaction check.
         from_transaction_check: Option<bool> = "fromTransactionCheck",
-        /// The message's unique id. Declared as required, but brokers do not look at it.
+        /// The message's unique id. Declared as required, but brokers do not read it.
         msg_id: Option<Text<'a>> = "msgId",
-        /// `transactionId` of the answer to the send, as it came.
+        /// `transactionId` of the answer to the send, unchanged.
         transaction_id: Option<Text<'a>> = "transactionId",
     }
 }
 
 header! {
-    /// A broker asks a producer what becomes of a half message: CHECK_TRANSACTION_STATE
+    /// A broker asks a producer for the outcome of a half message: CHECK_TRANSACTION_STATE
     /// (`CheckTransactionStateRequestHeader`), one-way, with [the
-    /// message](crate::message::StoredMessage) in the body. The producer says it by an
+    /// message](crate::message::StoredMessage) in the body. The producer responds by an
     /// [`EndTransactionRequest`] with the same offsets.
     pub struct CheckTransactionStateRequest<'a> {
         /// The broker that asks.
         broker: Option<Text<'a>> = "bname",
         /// The topic of all half messages.
         topic: Option<Text<'a>> = "topic",
-        /// The half message's place in its queue. Each check stores it anew.
+        /// The half message's place in its queue. Each check stores the half message again, so the
+        /// place changes.
         tran_state_table_offset: i64 = "tranStateTableOffset",
         /// Its place in the commit log.
         commit_log_offset: i64 = "commitLogOffset",
         /// The message's unique id.
         msg_id: Option<Text<'a>> = "msgId",
-        /// The same from brokers.
+        /// The same value from brokers.
         transaction_id: Option<Text<'a>> = "transactionId",
         /// The half message's [`OffsetMessageId`](crate::message::OffsetMessageId).
         offset_msg_id: Option<Text<'a>> = "offsetMsgId",

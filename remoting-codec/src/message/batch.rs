@@ -5,14 +5,14 @@
 //! body length i32, body | properties length i16, properties
 //! ```
 //!
-//! Topic, queue, `sysFlag` and born time are those of the request, the same for all. A broker takes
-//! a batch for one by the field `batch` of the request's header, not by the code.
+//! Topic, queue, `sysFlag` and born time are those of the request, the same for all. A broker
+//! recognizes a batch by the field `batch` of the request's header, not by the code.
 
 use super::reader::{Reader, take_sized};
 use super::{MAX_PROPERTIES, Properties};
 use crate::error::MessageError;
 
-/// Bytes of a message around its body and properties.
+/// Bytes of a message without its body and properties.
 const AROUND: usize = 4 * 5 + 2;
 
 /// One message of the body of SEND_BATCH_MESSAGE, or of an [inner
@@ -52,7 +52,7 @@ impl<'a> BatchMessage<'a> {
     /// Writes the message behind those before it.
     ///
     /// # Errors
-    /// When a part is longer than its length can say. Nothing is written then.
+    /// When a part is longer than its length field can hold. Nothing is written then.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), MessageError> {
         let properties = self.properties.as_bytes();
         let (what, limit) = ("properties", MAX_PROPERTIES);
@@ -76,7 +76,7 @@ impl<'a> BatchMessage<'a> {
     }
 }
 
-/// The messages of a batch. After the first that cannot be read there is no other; a broker refuses
+/// The messages of a batch. Iteration stops after the first that cannot be read; a broker refuses
 /// such a batch as a whole.
 #[derive(Clone, Debug)]
 pub struct BatchMessages<'a> {

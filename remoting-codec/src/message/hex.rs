@@ -7,7 +7,7 @@ pub(super) fn write(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
 }
 
-/// The bytes of as many digits as there are in `N` bytes, in either case.
+/// The `N` bytes of a text of `2 * N` digits, in either case; `None` for other texts.
 pub(super) fn read<const N: usize>(text: &str) -> Option<[u8; N]> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
         return None;

@@ -1,4 +1,4 @@
-//! The two ids of a message: where it is, and what its producer calls it.
+//! The two ids of a message: by its place, and by its producer.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,11 +7,11 @@ use std::str::FromStr;
 use super::hex;
 use crate::error::TextError;
 
-/// Where a message is: which broker has stored it and where in the commit log
+/// The place of a message: the broker that has stored it, and the offset in the commit log
 /// (`MessageDecoder.createMessageId`, `MessageId`).
 ///
 /// The text has 32 upper-case hexadecimal digits, or 56 for IPv6: address, port in 32 bits, offset
-/// in 64. It is `msgId` of an answer to a send. A client asks the address in it directly
+/// in 64. It is `msgId` of an answer to a send. A client connects to the address in it directly
 /// (VIEW_MESSAGE_BY_ID).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct OffsetMessageId {
@@ -44,36 +44,36 @@ impl FromStr for OffsetMessageId {
     }
 }
 
-/// What a producer calls a message, its property [`UNIQ_KEY`](super::property::UNIQ_KEY)
+/// The id that a producer gives a message, its property [`UNIQ_KEY`](super::property::UNIQ_KEY)
 /// (`MessageClientIDSetter.createUniqID`).
 ///
 /// The text has 32 upper-case hexadecimal digits, or 56 for IPv6. Clients over gRPC and others make
-/// ids of other forms, so what cannot be read here may be an id all the same.
+/// ids of other forms, so a text that cannot be read here may still be a valid id.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct UniqueId {
     /// The producer's address, or any four bytes instead.
     pub ip: IpAddr,
     /// The producer's process id, its low 16 bits.
     pub process: u16,
-    /// What tells two clients in one process apart.
+    /// Distinguishes the clients of one process.
     pub salt: u32,
     /// Milliseconds since the first of the month, by the producer's clock and in its time zone.
     pub month_millis: u32,
-    /// A count that goes round.
+    /// A count of messages that wraps around.
     pub counter: u16,
 }
 
 impl UniqueId {
     /// Milliseconds since the first of the month in UTC, of a time in milliseconds since 1970: a
-    /// fit value for [`month_millis`](Self::month_millis). The reference has the producer's time
-    /// zone. Clients up to 4.9 search a message by its id among those stored since the time in it,
-    /// by their own time zone (`MQAdminImpl.queryMessageByUniqKey`), later ones among those of
-    /// three days.
+    /// value for [`month_millis`](Self::month_millis). The reference uses the producer's time zone.
+    /// Clients up to 4.9 search a message by its id among those stored since the time in it, by
+    /// their own time zone (`MQAdminImpl.queryMessageByUniqKey`), later ones among those of three
+    /// days.
     #[must_use]
     pub fn month_millis(unix_millis: u64) -> u32 {
         const DAY: u64 = 24 * 60 * 60 * 1000;
         // Of the days from 1 March of year 0 on, 146,097 are 400 years, and a year's months from
-        // March on have 153 days in every five, so that each month begins at (153 m + 2) / 5.
+        // March on have 153 days in every five, so that each month starts at (153 m + 2) / 5.
         let day = unix_millis / DAY + 719_468;
         let day_of_era = day % 146_097;
         let year_of_era =
@@ -119,8 +119,8 @@ fn write_ip(ip: IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// The address that an id begins with, and the digits of the twelve bytes after it. How long the id
-/// is tells how long the address is.
+/// The address at the start of an id, and the digits of the twelve bytes after it. The id's length
+/// determines whether the address is IPv4 or IPv6.
 fn read_ip(text: &str) -> Option<(IpAddr, &str)> {
     let (ip, rest) = text.split_at_checked(text.len().checked_sub(24)?)?;
     let ip = match ip.len() {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_begins_on_its_first() {
+    fn a_month_starts_on_its_first_day() {
         const HOUR: u64 = 60 * 60 * 1000;
         for (unix_seconds, days) in [
             (0, 0),

@@ -1,16 +1,16 @@
-//! Messages as brokers store and hand them out, and what is said of them in text.
+//! Messages as brokers store and hand them out, and the texts that describe them.
 //!
 //! - [`StoredMessage`]: one message of the body of an answer to PULL_MESSAGE, POP_MESSAGE,
 //!   QUERY_MESSAGE or VIEW_MESSAGE_BY_ID, and of the body of CHECK_TRANSACTION_STATE.
 //!   [`StoredMessages`] walks such a body.
 //! - [`BatchMessage`]: one message of the body of SEND_BATCH_MESSAGE, and of an inner batch.
 //! - [`Properties`], [`PropertiesBuf`] and the names in [`property`].
-//! - [`SysFlag`]: what the broker needs to know of a message, in bits.
+//! - [`SysFlag`]: a message's properties that brokers need, in bits.
 //! - [`OffsetMessageId`], [`UniqueId`]: the two ids that a message has.
 //! - [`Receipt`], [`PopOffsets`]: what a consumer acknowledges a popped message with.
 //!
-//! Nothing here compresses, decompresses or knows the time. Integers are big-endian; times are in
-//! milliseconds since 1970 unless said otherwise.
+//! Nothing here compresses, decompresses or reads a clock. Integers are big-endian; times are in
+//! milliseconds since 1970 unless documented otherwise.
 
 mod batch;
 mod hex;

@@ -1,24 +1,24 @@
-//! Which messages of which queues an answer to POP_MESSAGE has (`ExtraInfoUtil`).
+//! The queues and offsets of the messages in an answer to POP_MESSAGE (`ExtraInfoUtil`).
 
 use std::fmt;
 
 use super::TopicMark;
 use crate::error::TextError;
 
-/// The three fields of an answer to POP_MESSAGE that say where its messages are from. Each is a
-/// list whose entries have `;` between them and whose parts have spaces between them; each may be
+/// The three fields of an answer to POP_MESSAGE that give the queues and offsets of its messages.
+/// Each is a list of entries, separated by `;`, whose parts are separated by spaces; each may be
 /// empty.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct PopOffsets<'a> {
-    /// `startOffsetInfo`: of each queue, where the POP began.
+    /// `startOffsetInfo`: for each queue, the offset at which the POP started.
     pub starts: &'a str,
-    /// `msgOffsetInfo`: of each queue, the places of its messages.
+    /// `msgOffsetInfo`: for each queue, the offsets of its messages.
     pub messages: &'a str,
-    /// `orderCountInfo`, if it was an orderly POP: how often messages were consumed in vain.
+    /// `orderCountInfo`, if it was an orderly POP: how often consumption of messages has failed.
     pub counts: &'a str,
 }
 
-/// Where in a queue a POP began.
+/// The offset at which a POP started in a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StartOffset {
     /// Which topic the queue is of.
@@ -29,33 +29,33 @@ pub struct StartOffset {
     pub offset: i64,
 }
 
-/// The places of those messages of a queue that an answer has.
+/// The offsets of the messages of a queue that an answer has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MessageOffsets<'a> {
     /// Which topic the queue is of.
     pub mark: TopicMark,
     /// The queue's number.
     pub queue_id: i32,
-    /// The places, with commas between them.
+    /// The offsets, separated by commas.
     offsets: &'a str,
 }
 
-/// How often a message was consumed in vain.
+/// How often consumption of a message has failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OrderCount {
     /// Which topic the queue is of.
     pub mark: TopicMark,
     /// The queue's number.
     pub queue_id: i32,
-    /// The message's place in the queue; absent for all of the queue's messages of which nothing is
-    /// said.
+    /// The message's place in the queue; absent in the entry that counts for all other messages of
+    /// the queue.
     pub offset: Option<i64>,
-    /// How often.
+    /// The number of failures.
     pub count: i32,
 }
 
 impl<'a> PopOffsets<'a> {
-    /// Where in each queue the POP began.
+    /// The offset at which the POP started, for each queue.
     pub fn starts(&self) -> impl Iterator<Item = Result<StartOffset, TextError>> + use<'a> {
         entries(self.starts).map(|entry| {
             let start = parts(entry).and_then(|(mark, queue, offset)| {
@@ -69,7 +69,7 @@ impl<'a> PopOffsets<'a> {
         })
     }
 
-    /// Which messages of each queue the answer has.
+    /// The messages that the answer has, for each queue.
     pub fn messages(
         &self,
     ) -> impl Iterator<Item = Result<MessageOffsets<'a>, TextError>> + use<'a> {
@@ -81,7 +81,7 @@ impl<'a> PopOffsets<'a> {
         })
     }
 
-    /// How often messages were consumed in vain.
+    /// How often consumption of messages has failed.
     pub fn counts(&self) -> impl Iterator<Item = Result<OrderCount, TextError>> + use<'a> {
         entries(self.counts).map(|entry| {
             let count = parts(entry).and_then(|(mark, key, count)| {
@@ -103,8 +103,8 @@ impl<'a> PopOffsets<'a> {
         })
     }
 
-    /// Where in that queue the POP began: a message's [receipt](super::Receipt) needs it. Entries
-    /// that cannot be read are passed over, and so they are by [`count_of`](Self::count_of).
+    /// The offset at which the POP started in that queue: a message's [receipt](super::Receipt)
+    /// needs it. This and [`count_of`](Self::count_of) skip entries that cannot be read.
     #[must_use]
     pub fn start_of(&self, mark: TopicMark, queue_id: i32) -> Option<i64> {
         let mut starts = self.starts().flatten();
@@ -112,8 +112,8 @@ impl<'a> PopOffsets<'a> {
         start.map(|start| start.offset)
     }
 
-    /// How often the message at that place was consumed in vain: what is said of it or else of its
-    /// queue (`MQClientAPIImpl.processPopResponse`).
+    /// How often consumption of the message at that place has failed, by the entry of the message
+    /// or else of its queue (`MQClientAPIImpl.processPopResponse`).
     #[must_use]
     pub fn count_of(&self, mark: TopicMark, queue_id: i32, offset: i64) -> Option<i32> {
         let find = |offset| {
@@ -128,7 +128,7 @@ impl<'a> PopOffsets<'a> {
 }
 
 impl<'a> MessageOffsets<'a> {
-    /// `offsets` is a list of numbers with commas between them; `None` if it is not, or has none.
+    /// `offsets` must be a list of numbers, separated by commas; `None` if it is not, or is empty.
     #[must_use]
     pub fn new(mark: TopicMark, queue_id: i32, offsets: &'a str) -> Option<Self> {
         let are_numbers = offsets
@@ -141,7 +141,7 @@ impl<'a> MessageOffsets<'a> {
         })
     }
 
-    /// The places, in the order of the answer's messages.
+    /// The offsets, in the order of the answer's messages.
     pub fn offsets(&self) -> impl Iterator<Item = i64> + use<'a> {
         self.offsets
             .split(',')
@@ -149,7 +149,7 @@ impl<'a> MessageOffsets<'a> {
     }
 }
 
-/// What the middle part of an order count begins with that is of one message.
+/// The prefix of the middle part of an order count for one message.
 const OFFSET_KEY: &str = "qo";
 
 /// The entries of a list; an empty one has none. Java drops empty entries at the end.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_refused() {
+    fn text_that_is_no_entry_is_refused() {
         for entry in [
             "x", ";0 3 100", "0 3", "0 3 x", "3 3 1", "0 3 1 2", "0  3 1", "0 x 1",
         ] {

@@ -15,11 +15,11 @@ const NAME_VALUE: u8 = 1;
 /// last one.
 const PROPERTY: u8 = 2;
 
-/// The properties of a message, where they lie: of a stored message or of a send's header.
+/// The properties of a message, borrowed from a stored message or from a send's header.
 ///
-/// Read as `MessageDecoder.string2messageProperties` reads them: what has no name or no value is no
-/// property, and of two properties of one name the later counts. A batch may bring bytes that are
-/// no UTF-8 into a broker's store; they read as U+FFFD, as Java has them.
+/// Read as `MessageDecoder.string2messageProperties` reads them: a pair without a name or a value
+/// is ignored, and of two properties of one name the later counts. A batch may carry bytes that are
+/// not UTF-8 into a broker's store; they are read as U+FFFD, as in Java.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub struct Properties<'a> {
     bytes: &'a [u8],
@@ -63,7 +63,7 @@ impl<'a> Properties<'a> {
         self.pieces().any(|(key, _)| key == name.as_bytes())
     }
 
-    /// What Java takes for properties, as bytes.
+    /// The pairs that Java reads as properties, as bytes.
     fn pieces(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let pieces = self.bytes.split(|byte| *byte == PROPERTY);
         pieces.filter_map(|piece| {
@@ -87,9 +87,9 @@ impl<'a> From<&'a str> for Properties<'a> {
     }
 }
 
-/// Properties that are being put together.
+/// A builder of properties.
 ///
-/// Each name is there as often as it is added; readers take the last.
+/// A name that is added twice is written twice; readers take the last.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PropertiesBuf {
     text: String,
@@ -102,8 +102,8 @@ impl PropertiesBuf {
         Self::default()
     }
 
-    /// Those in the text form, to which more are to be added: what clients of 4.x leave out at the
-    /// end is put there.
+    /// The properties of the text form, to add more to: the last separator, which clients of 4.x
+    /// leave out, is added.
     ///
     /// # Errors
     /// When they are too long.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_read_is_not_written() {
+    fn properties_that_would_not_be_read_are_not_written() {
         let mut properties = PropertiesBuf::of_text("a\u{1}b").unwrap();
         properties.push("c", "d").unwrap();
         assert_eq!(properties.as_str(), "a\u{1}b\u{2}c\u{1}d\u{2}");

@@ -15,12 +15,12 @@ properties! {
     KEYS = "KEYS";
     /// The tag by which consumers filter.
     TAGS = "TAGS";
-    /// `false`: the producer is answered before the message is safe on disk and at replicas.
+    /// `false`: the producer is answered before the message is safe on disk and at slaves.
     WAIT = "WAIT";
     /// The id that its producer has given the message: [`UniqueId`](super::UniqueId) from most
     /// clients, any text from others.
     UNIQ_KEY = "UNIQ_KEY";
-    /// Messages that have it in common are stored and consumed in order.
+    /// Messages with the same value are stored and consumed in order.
     SHARDING_KEY = "__SHARDINGKEY";
     /// The lite topic that the message is of, below its topic; from 5.5 on.
     LITE_TOPIC = "__LITE_TOPIC";
@@ -30,75 +30,75 @@ properties! {
     TRACE_CONTEXT = "TRACE_CONTEXT";
     /// Region of the broker, for tracing.
     MSG_REGION = "MSG_REGION";
-    /// `false`: the client is not to trace this message.
+    /// `false`: the client must not trace this message.
     TRACE_ON = "TRACE_ON";
     /// The namespace, where it is a part of the names of topics and groups.
     INSTANCE_ID = "INSTANCE_ID";
-    /// Where the message comes from, when a proxy knows better than the broker: `host:port`.
+    /// The producer's address, written by a proxy, because the broker sees that of the proxy:
+    /// `host:port`.
     BORN_HOST = "__BORNHOST";
-    /// When it was made, when a proxy knows better: milliseconds since 1970.
+    /// When it was made, written by a proxy: milliseconds since 1970.
     BORN_TIMESTAMP = "BORN_TIMESTAMP";
-    /// What the broker writes behind all others if it is set to, to check properties and body by
+    /// Checksum of properties and body, which the broker writes after all others if configured
     /// (`MessageDecoder.createCrc32`).
     CRC32 = "__CRC32#";
 
-    /// Delay by level, 1 to 18. It wins over the timers.
+    /// Delay level, 1 to 18. It takes precedence over the timers.
     DELAY = "DELAY";
-    /// When the message is to be delivered: milliseconds since 1970.
+    /// The time of delivery: milliseconds since 1970.
     TIMER_DELIVER_MS = "TIMER_DELIVER_MS";
-    /// By how many seconds its delivery is to be delayed.
+    /// The delay of its delivery in seconds.
     TIMER_DELAY_SEC = "TIMER_DELAY_SEC";
-    /// By how many milliseconds its delivery is to be delayed.
+    /// The delay of its delivery in milliseconds.
     TIMER_DELAY_MS = "TIMER_DELAY_MS";
     /// When the broker's timer delivers it, written by the broker: milliseconds since 1970.
     TIMER_OUT_MS = "TIMER_OUT_MS";
-    /// When its timer began, written by the broker: milliseconds since 1970.
+    /// When its timer started, written by the broker: milliseconds since 1970.
     TIMER_ENQUEUE_MS = "TIMER_ENQUEUE_MS";
     /// When its timer ended, written by the broker: milliseconds since 1970.
     TIMER_DEQUEUE_MS = "TIMER_DEQUEUE_MS";
-    /// Makes a message the end of another's timer, by that one's [`UNIQ_KEY`].
+    /// Cancels the timer of another message, given by its [`UNIQ_KEY`].
     TIMER_DEL_UNIQKEY = "TIMER_DEL_UNIQKEY";
-    /// How often a timer that is longer than the broker's longest was set anew, written by the
-    /// broker.
+    /// How often a timer beyond the broker's maximum was set again, written by the broker.
     TIMER_ROLL_TIMES = "TIMER_ROLL_TIMES";
-    /// Delay by level of a message that is kept by the timer, written by the broker.
+    /// Delay level of a message that the timer keeps, written by the broker.
     TIMER_DELAY_LEVEL = "TIMER_DELAY_LEVEL";
 
-    /// `true`: a half message, or one that was. [`SysFlag`](super::SysFlag::transaction) tells which.
+    /// `true`: a message that is or was a half message; [`SysFlag`](super::SysFlag::transaction)
+    /// distinguishes them.
     TRAN_MSG = "TRAN_MSG";
     /// The producer's group, which a broker asks for the outcome of a half message.
     PGROUP = "PGROUP";
-    /// For how many seconds a half message is not asked after.
+    /// For how many seconds the broker does not check a half message.
     CHECK_IMMUNITY_TIME_IN_SECONDS = "CHECK_IMMUNITY_TIME_IN_SECONDS";
-    /// How often a broker has asked already.
+    /// How often the broker has checked it.
     TRANSACTION_CHECK_TIMES = "TRANSACTION_CHECK_TIMES";
-    /// Queue offset of the half message that this one was made of for another check.
+    /// Queue offset of the half message of which this one is a copy, made for another check.
     TRAN_PREPARED_QUEUE_OFFSET = "TRAN_PREPARED_QUEUE_OFFSET";
     /// The transaction's id.
     TRANSACTION_ID = "__transactionId__";
 
-    /// Topic of a message that its broker keeps elsewhere until it is due or committed.
+    /// Topic of a message that its broker keeps in an internal topic until it is due or committed.
     REAL_TOPIC = "REAL_TOPIC";
     /// Queue of such a message.
     REAL_QID = "REAL_QID";
-    /// Topic of a message that is in the topic of a group's retries.
+    /// Original topic of a message in a retry topic.
     RETRY_TOPIC = "RETRY_TOPIC";
     /// [`OffsetMessageId`](super::OffsetMessageId) or unique id of the message that a retry was
     /// made of.
     ORIGIN_MESSAGE_ID = "ORIGIN_MESSAGE_ID";
-    /// How often a message was consumed in vain, when its client sends it to the topic of retries
-    /// itself.
+    /// How often consumption of the message has failed, when the client itself sends it to the
+    /// retry topic.
     RECONSUME_TIME = "RECONSUME_TIME";
-    /// After how many times it becomes a dead letter.
+    /// After how many failures it becomes a dead letter.
     MAX_RECONSUME_TIMES = "MAX_RECONSUME_TIMES";
     /// Topic of a dead letter.
     DLQ_ORIGIN_TOPIC = "DLQ_ORIGIN_TOPIC";
     /// Id of a dead letter before it was one.
     DLQ_ORIGIN_MESSAGE_ID = "DLQ_ORIGIN_MESSAGE_ID";
 
-    /// The [`Receipt`](super::Receipt) of a message that was popped, where the broker has written
-    /// it. It wins over what the answer's header says. Brokers strip it from messages that they are
-    /// sent.
+    /// The [`Receipt`](super::Receipt) of a popped message, if the broker has written it. It takes
+    /// precedence over the answer's header. Brokers remove it from messages of producers.
     POP_CK = "POP_CK";
     /// The group that a retry by POP is for, written by brokers from 5.5 on.
     ORIGIN_GROUP = "ORIGIN_GROUP";
@@ -109,18 +109,18 @@ properties! {
 
     /// Ties a reply to its request.
     CORRELATION_ID = "CORRELATION_ID";
-    /// Client id of who awaits the reply; it makes a message a request.
+    /// Id of the client that waits for the reply; it makes a message a request.
     REPLY_TO_CLIENT = "REPLY_TO_CLIENT";
-    /// For how many milliseconds a reply is awaited.
+    /// For how many milliseconds the client waits for the reply.
     TTL = "TTL";
     /// `reply` in a reply.
     MSG_TYPE = "MSG_TYPE";
-    /// Name of the cluster, written by the broker. The reply to a request goes to that cluster's
-    /// topic of replies.
+    /// Name of the cluster, written by the broker. The reply to a request is sent to that cluster's
+    /// reply topic.
     CLUSTER = "CLUSTER";
     /// When the broker got the reply: milliseconds since 1970.
     ARRIVE_TIME = "ARRIVE_TIME";
-    /// When the broker passed the reply on: milliseconds since 1970.
+    /// When the broker forwarded the reply: milliseconds since 1970.
     PUSH_REPLY_TIME = "PUSH_REPLY_TIME";
 
     /// How many messages an inner batch has.
@@ -133,7 +133,7 @@ properties! {
     INNER_MULTI_QUEUE_OFFSET = "INNER_MULTI_QUEUE_OFFSET";
 }
 
-/// Names with a meaning that nobody needs here.
+/// Reserved names that Remora does not use.
 const OTHERS: [&str; 14] = [
     "BUYER_ID",
     "CONSUME_START_TIME",
@@ -151,7 +151,7 @@ const OTHERS: [&str; 14] = [
     "__STARTDELIVERTIME",
 ];
 
-/// What the names of properties begin with that brokers do not store
+/// The prefix of the names of properties that brokers do not store
 /// (`MessageConst.PROPERTY_TRANSIENT_PREFIX`).
 const TRANSIENT: &str = "__RMQ.TRANSIENT.";
 

@@ -1,10 +1,10 @@
-//! Bytes taken from the front, and only as many as there are.
+//! Reads a message's bytes from front to back, with checked lengths.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::error::MessageError;
 
-/// What is left of a message.
+/// The rest of a message.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -52,19 +52,19 @@ impl<'a> Reader<'a> {
         Ok(SocketAddr::new(ip, port))
     }
 
-    /// What a length of 32 bits stands before. The reference takes a negative one for 0.
+    /// Bytes with their length of 32 bits before them. The reference takes a negative one for 0.
     pub(super) fn sized_by_int(&mut self) -> Result<&'a [u8], MessageError> {
         let length = self.int()?;
         self.bytes(usize::try_from(length).unwrap_or_default())
     }
 
-    /// What a length of 16 bits stands before. The reference takes a negative one for 0.
+    /// Bytes with their length of 16 bits before them. The reference takes a negative one for 0.
     pub(super) fn sized_by_short(&mut self) -> Result<&'a [u8], MessageError> {
         let length = i16::from_be_bytes(self.array()?);
         self.bytes(usize::try_from(length).unwrap_or_default())
     }
 
-    /// That nothing is left.
+    /// Fails if bytes are left.
     pub(super) fn end(&self) -> Result<(), MessageError> {
         match self.rest {
             [] => Ok(()),
@@ -73,7 +73,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Cuts off the front of `rest` what its first four bytes give the length of, themselves included.
+/// Takes a message from the front of `rest`; its first four bytes are its length, themselves
+/// included.
 pub(super) fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MessageError> {
     let length = rest.first_chunk::<4>().ok_or(MessageError::Truncated)?;
     let length = i32::from_be_bytes(*length);

@@ -1,4 +1,4 @@
-//! What a popped message is acknowledged with (`ExtraInfoUtil`, `ReceiptHandle`).
+//! Receipts, by which popped messages are acknowledged (`ExtraInfoUtil`, `ReceiptHandle`).
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use crate::headers::PopMessageResponse;
 /// The revive queue of messages that were popped in order (`KeyBuilder.POP_ORDER_REVIVE_QUEUE`).
 pub const ORDERLY_REVIVE_QUEUE: i32 = 999;
 
-/// Names a popped message to the broker that it was popped from: property POP_CK, and `extraInfo`
-/// of ACK_MESSAGE and CHANGE_MESSAGE_INVISIBLETIME.
+/// Identifies a popped message at its broker: property POP_CK, and `extraInfo` of ACK_MESSAGE and
+/// CHANGE_MESSAGE_INVISIBLETIME.
 ///
-/// The text has these parts in their order, with spaces between them. A broker believes it: a
-/// receipt that is out of date is answered SUCCESS and has no effect.
+/// The text has these parts in their order, separated by spaces. A broker does not verify it: it
+/// answers SUCCESS to an outdated receipt, which has no effect.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Receipt<'a> {
-    /// Where in the queue the POP began (`startOffsetInfo` of its answer). After a change of the
+    /// The offset at which the POP started (`startOffsetInfo` of its answer). After a change of the
     /// invisible time it is the message's own offset.
     pub start_offset: i64,
     /// When the message was popped: milliseconds since 1970, by the broker's clock.
     pub pop_time: i64,
     /// For how many milliseconds from then on it is invisible to the group.
     pub invisible_time: i64,
-    /// Which queue of the broker's own keeps the checkpoint, or [`ORDERLY_REVIVE_QUEUE`].
+    /// The broker's revive queue that keeps the checkpoint, or [`ORDERLY_REVIVE_QUEUE`].
     pub revive_queue: i32,
     /// Which topic the message is stored in.
     pub mark: TopicMark,
@@ -31,27 +31,26 @@ pub struct Receipt<'a> {
     pub broker: &'a str,
     /// The queue's number at that broker.
     pub queue_id: i32,
-    /// The message's place in the queue. Absent in the receipts of clients that ask for no single
-    /// message.
+    /// The message's place in the queue. Absent in receipts that are not for a single message.
     pub queue_offset: Option<i64>,
-    /// The message's place in the broker's commit log, by which it can be made a dead letter.
-    /// Proxies for gRPC add it to what they hand out; brokers ignore it. Written only behind a
+    /// The message's place in the broker's commit log, by which it can be made a dead letter. gRPC
+    /// proxies add it to the receipts that they hand out; brokers ignore it. Written only behind a
     /// queue offset.
     pub commit_log_offset: Option<i64>,
 }
 
 impl<'a> Receipt<'a> {
-    /// Reads a receipt of seven parts at least; what is behind the ninth counts for nothing.
+    /// Reads a receipt of at least seven parts; parts after the ninth are ignored.
     ///
     /// # Errors
-    /// When a part is missing or is not what it must be.
+    /// When a part is missing or malformed.
     pub fn parse(text: &'a str) -> Result<Self, TextError> {
         Self::read(text).ok_or_else(|| TextError::new("a receipt", text))
     }
 
     fn read(text: &'a str) -> Option<Self> {
         fn further<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Option<i64>> {
-            // Java's `split` drops what is empty at the end.
+            // Java's `split` drops empty parts at the end.
             match parts.next() {
                 None | Some("") => Some(None),
                 Some(part) => part.parse().ok().map(Some),
@@ -71,11 +70,11 @@ impl<'a> Receipt<'a> {
         })
     }
 
-    /// The receipt of a message that a POP was answered with. One that the broker has written into
-    /// the message itself ([`POP_CK`](super::property::POP_CK)) wins over it. As in the receipts of
-    /// clients, there is no commit log offset.
+    /// The receipt of a message in an answer to a POP. A receipt that the broker has written into
+    /// the message itself ([`POP_CK`](super::property::POP_CK)) takes precedence. As in the
+    /// receipts of clients, there is no commit log offset.
     ///
-    /// `None` when the answer does not say where in the message's queue it began.
+    /// `None` when the answer has no start offset for the message's queue.
     #[must_use]
     pub fn of_popped(
         message: &StoredMessage<'_>,
@@ -101,7 +100,7 @@ impl<'a> Receipt<'a> {
         })
     }
 
-    /// The broker's name in a receipt of which nothing else is looked at.
+    /// The broker's name in a receipt; the other parts are not checked.
     #[must_use]
     pub fn broker_in(text: &'a str) -> Option<&'a str> {
         text.split(' ').nth(5).filter(|broker| !broker.is_empty())
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_receipt_is_refused() {
+    fn text_that_is_no_receipt_is_refused() {
         for none in [
             "",
             "100 1700000000000 60000 3 1 broker-a",

@@ -8,7 +8,8 @@
 //! body length i32, body | topic length i8 or i16, topic | properties length i16, properties
 //! ```
 //!
-//! A host is an address of 4 bytes, or of 16 if `sysFlag` says so, and a port of 32 bits.
+//! A host is an address of 4 bytes, or of 16 if `sysFlag` has the bit for it, and a port of 32
+//! bits.
 
 use std::net::SocketAddr;
 
@@ -16,18 +17,18 @@ use super::reader::{Reader, take_sized, write_host};
 use super::{MAX_PROPERTIES, OffsetMessageId, Properties, SysFlag};
 use crate::error::MessageError;
 
-/// How long a topic's name may be (`MessageVersion`).
+/// The version of the stored form, which limits the length of topic names (`MessageVersion`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum StoredVersion {
-    /// Its length has 8 bits: 127 bytes at most. All clients read it.
+    /// The topic's length has 8 bits: 127 bytes at most. All clients read it.
     V1,
-    /// It has 16 bits: 32,767 bytes at most. Brokers from 5.1.0 on write it for longer names, and
-    /// earlier clients drop the rest of the answer when they meet it.
+    /// The topic's length has 16 bits: 32,767 bytes at most. Brokers from 5.1.0 on write it for
+    /// longer names, and earlier clients drop the rest of an answer from such a message on.
     V2,
 }
 
 impl StoredVersion {
-    /// What begins a message of that version (`MessageDecoder.MESSAGE_MAGIC_CODE`).
+    /// The magic number of a message of that version (`MessageDecoder.MESSAGE_MAGIC_CODE`).
     #[must_use]
     pub fn magic(self) -> u32 {
         match self {
@@ -51,12 +52,12 @@ impl StoredVersion {
     }
 }
 
-/// A message as a broker has stored it, borrowed from the answer that it came in.
+/// A message as a broker has stored it, borrowed from a broker's answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StoredMessage<'a> {
     /// How its topic is written.
     pub version: StoredVersion,
-    /// CRC-32 of the body as it is stored, its highest bit cleared. Clients do not look at it.
+    /// CRC-32 of the body as it is stored, its highest bit cleared. Clients do not check it.
     pub body_crc: u32,
     /// The queue's number at its broker.
     pub queue_id: i32,
@@ -64,30 +65,30 @@ pub struct StoredMessage<'a> {
     pub flag: i32,
     /// The message's place in its queue.
     pub queue_offset: i64,
-    /// Its place in the broker's commit log, in bytes. Of a message that was popped from the topic
-    /// of a group's retries, it is that of the retry.
+    /// Its place in the broker's commit log, in bytes. For a message that was popped from a retry
+    /// topic, it is that of the retry.
     pub commit_log_offset: i64,
-    /// Compression, transaction and what else is known by bits.
+    /// Compression, transaction state and other flags.
     pub sys_flag: SysFlag,
-    /// When its producer has made it, by the producer's clock.
+    /// When the producer made it, by the producer's clock.
     pub born_time: i64,
-    /// Whom the broker has got it from: behind a proxy, the proxy.
+    /// The sender's address as the broker saw it: behind a proxy, that of the proxy.
     pub born_host: SocketAddr,
-    /// When the broker has stored it, by the broker's clock.
+    /// When the broker stored it, by the broker's clock.
     pub store_time: i64,
-    /// Which broker has stored it.
+    /// The address of the broker that stored it.
     pub store_host: SocketAddr,
-    /// How often it was consumed in vain. An orderly POP says that in its answer's header instead
-    /// ([`PopOffsets::count_of`](super::PopOffsets::count_of)).
+    /// How often consumption of it has failed. The answer to an orderly POP has that in its header
+    /// instead ([`PopOffsets::count_of`](super::PopOffsets::count_of)).
     pub reconsume_times: i32,
-    /// Of a message whose transaction has ended: where in the commit log the half message was.
+    /// For a message whose transaction has ended: the place of the half message in the commit log.
     pub prepared_transaction_offset: i64,
-    /// The body, compressed if [`sys_flag`](Self::sys_flag) says so.
+    /// The body, compressed if [`sys_flag`](Self::sys_flag) has the bit for it.
     pub body: &'a [u8],
-    /// The topic. A retried message has that of the retries, unless POP_MESSAGE has put back the
+    /// The topic. A retried message has the retry topic, unless POP_MESSAGE has restored the
     /// original one.
     pub topic: &'a str,
-    /// What producer, broker and application have noted.
+    /// The properties that producer, broker and application have set.
     pub properties: Properties<'a>,
 }
 
@@ -95,8 +96,8 @@ impl<'a> StoredMessage<'a> {
     /// Reads a message that is all of `bytes`, its length included.
     ///
     /// # Errors
-    /// When it is none: too short, longer than its parts, of another magic number, with a topic
-    /// that is no text or with a port that is none.
+    /// When the bytes are not a message: too short, longer than the parts, with an unknown magic
+    /// number, a topic that is not text, or a port over 16 bits.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, MessageError> {
         let mut reader = Reader::new(bytes);
         let total = reader.int()?;
@@ -146,11 +147,11 @@ impl<'a> StoredMessage<'a> {
         })
     }
 
-    /// Writes the message. The bits of [`sys_flag`](Self::sys_flag) that say how long a host is are
-    /// those of the hosts, whatever they were.
+    /// Writes the message. The bits of [`sys_flag`](Self::sys_flag) for the lengths of the hosts
+    /// are set by the hosts, whatever they were.
     ///
     /// # Errors
-    /// When a part is longer than its length can say. Nothing is written then.
+    /// When a part is longer than its length field can hold. Nothing is written then.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), MessageError> {
         let limit = |what, length: usize, limit: usize| match length <= limit {
             true => Ok(()),
@@ -159,7 +160,7 @@ impl<'a> StoredMessage<'a> {
         let properties = self.properties.as_bytes();
         limit("topic", self.topic.len(), self.version.max_topic())?;
         limit("properties", properties.len(), MAX_PROPERTIES)?;
-        // With what is around it, it still fits into 31 bits.
+        // Together with the other parts, it still fits into 31 bits.
         limit("body", self.body.len(), i32::MAX as usize - (1 << 17))?;
 
         let mut sys_flag = self.sys_flag;
@@ -203,7 +204,7 @@ impl<'a> StoredMessage<'a> {
         Ok(())
     }
 
-    /// The id under which its broker finds it (`MessageExt.getMsgId` at a broker,
+    /// The id by which its broker finds it (`MessageExt.getMsgId` at a broker,
     /// `MessageClientExt.getOffsetMsgId`).
     #[must_use]
     pub fn offset_id(&self) -> OffsetMessageId {
@@ -216,8 +217,8 @@ impl<'a> StoredMessage<'a> {
 
 /// The messages of a body, one right after the other.
 ///
-/// After the first that cannot be read there is no other: where it ends is not known for certain.
-/// Java clients drop the rest of such an answer and do not say so (`MessageDecoder.decodes`).
+/// Iteration stops after the first that cannot be read, because its end is not certain. Java
+/// clients silently drop the rest of such an answer (`MessageDecoder.decodes`).
 #[derive(Clone, Debug)]
 pub struct StoredMessages<'a> {
     rest: &'a [u8],
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_ends_the_walk() {
+    fn bytes_that_are_no_message_end_the_iteration() {
         let bytes = bytes();
         let two = bytes.repeat(2);
         assert_eq!(StoredMessages::new(&two).filter(Result::is_ok).count(), 2);

@@ -1,7 +1,7 @@
 //! The bits of `sysFlag`.
 
-/// What a broker has to know of a message, in bits (`MessageSysFlag`): part of a send's header and
-/// of the stored form.
+/// Flags of a message that brokers use (`MessageSysFlag`): part of a send's header and of the
+/// stored form.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct SysFlag(pub i32);
 
@@ -13,20 +13,20 @@ pub enum Compression {
     Lz4,
     /// A Zstandard frame: 2.
     Zstd,
-    /// zlib (RFC 1950): 3, and 0 from those clients.
+    /// zlib (RFC 1950): 3, and 0 from clients up to 4.9.3.
     Zlib,
 }
 
-/// What a message is to a transaction.
+/// The role of a message in a transaction.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TransactionType {
-    /// Nothing: an ordinary message.
+    /// None: an ordinary message.
     None,
     /// A half message, which consumers do not see.
     Prepared,
     /// A message whose transaction was committed.
     Commit,
-    /// One whose transaction was rolled back.
+    /// A message whose transaction was rolled back.
     Rollback,
 }
 
@@ -35,11 +35,11 @@ impl SysFlag {
     pub const COMPRESSED: Self = Self(1);
     /// The message has several tags.
     pub const MULTI_TAGS: Self = Self(1 << 1);
-    /// The host that the message was born at is an IPv6 address.
+    /// The producer's host is an IPv6 address.
     pub const BORN_HOST_V6: Self = Self(1 << 4);
-    /// The host that has stored the message is an IPv6 address.
+    /// The broker's host is an IPv6 address.
     pub const STORE_HOST_V6: Self = Self(1 << 5);
-    /// A consumer takes the body apart before it delivers it.
+    /// A consumer splits the body into messages before it delivers them.
     pub const NEED_UNWRAP: Self = Self(1 << 6);
     /// The body is a batch that the broker stores as one message.
     pub const INNER_BATCH: Self = Self(1 << 7);
@@ -82,7 +82,7 @@ impl SysFlag {
         }
     }
 
-    /// For a body that is compressed so, or not at all.
+    /// With the bits of a body that is compressed in that way, or not at all.
     #[must_use]
     pub fn with_compression(self, compression: Option<Compression>) -> Self {
         let plain = self.0 & !(Self::COMPRESSION | Self::COMPRESSED.0);
@@ -95,7 +95,7 @@ impl SysFlag {
         Self(plain | Self::COMPRESSED.0 | kind << Self::COMPRESSION_SHIFT)
     }
 
-    /// What the message is to a transaction.
+    /// The role of the message in a transaction.
     #[must_use]
     pub fn transaction(self) -> TransactionType {
         match self.0 & Self::TRANSACTION {
@@ -106,14 +106,14 @@ impl SysFlag {
         }
     }
 
-    /// For a message that is that to a transaction.
+    /// With the bits of a message that has that role in a transaction.
     #[must_use]
     pub fn with_transaction(self, transaction: TransactionType) -> Self {
         Self(self.0 & !Self::TRANSACTION | transaction.bits())
     }
 
     /// Whether the body is a batch of [`BatchMessage`](super::BatchMessage)s that the consumer
-    /// takes apart (`PullAPIWrapper.processPullResult`).
+    /// splits (`PullAPIWrapper.processPullResult`).
     #[must_use]
     pub fn is_inner_batch(self) -> bool {
         self.has(Self::INNER_BATCH.with(Self::NEED_UNWRAP))
@@ -121,8 +121,8 @@ impl SysFlag {
 }
 
 impl TransactionType {
-    /// Its number, which is also `commitOrRollback` of END_TRANSACTION: there, 0 says that the
-    /// outcome is not known.
+    /// Its number, which is also `commitOrRollback` of END_TRANSACTION: there, 0 is an unknown
+    /// outcome.
     #[must_use]
     pub fn bits(self) -> i32 {
         match self {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compression_is_told_from_its_type() {
+    fn compression_is_read_from_its_type() {
         for (flag, compression) in [
             (0x000, Ok(None)),
             (0x300, Ok(None)),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_read_and_nothing_else_changes() {
+    fn setting_a_flag_changes_no_other_bit() {
         let other = SysFlag(!0x70D);
         for compression in [Compression::Lz4, Compression::Zstd, Compression::Zlib] {
             let flag = other.with_compression(Some(compression));

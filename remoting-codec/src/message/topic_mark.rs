@@ -9,8 +9,8 @@ use crate::error::TextError;
 /// The prefix of the topics of groups' retries (`MixAll.RETRY_GROUP_TOPIC_PREFIX`).
 pub const RETRY_PREFIX: &str = "%RETRY%";
 
-/// Which of three topics a popped message is stored in: the one that was asked for, or that topic's
-/// retries for the group.
+/// The topic that a popped message is stored in: the requested one, or one of its two retry topics
+/// for the group.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TopicMark {
     /// `topic`: 0.
@@ -22,8 +22,8 @@ pub enum TopicMark {
 }
 
 impl TopicMark {
-    /// The mark of a topic (`ExtraInfoUtil.getRetry`). A topic of retries that has a `+` in it is
-    /// of the second kind, whatever comes before that: groups and topics cannot have one.
+    /// The mark of a topic (`ExtraInfoUtil.getRetry`). A retry topic with a `+` is of the second
+    /// kind: groups and topics cannot have one.
     #[must_use]
     pub fn of_topic(topic: &str) -> Self {
         match topic.strip_prefix(RETRY_PREFIX) {
@@ -33,8 +33,8 @@ impl TopicMark {
         }
     }
 
-    /// The topic that the message is stored in, which is what ACK_MESSAGE and
-    /// CHANGE_MESSAGE_INVISIBLETIME must name (`ExtraInfoUtil.getRealTopic`).
+    /// The topic that the message is stored in, which ACK_MESSAGE and CHANGE_MESSAGE_INVISIBLETIME
+    /// must name (`ExtraInfoUtil.getRealTopic`).
     #[must_use]
     pub fn stored_topic<'a>(self, topic: &'a str, group: &str) -> Cow<'a, str> {
         let between = match self {
@@ -46,7 +46,7 @@ impl TopicMark {
     }
 
     /// The topic that a message was sent to, by the one that it is stored in
-    /// (`KeyBuilder.parseNormalTopic`): the same unless it is that of this group's retries by POP.
+    /// (`KeyBuilder.parseNormalTopic`): the same unless it is a POP retry topic of this group.
     #[must_use]
     pub fn original_topic<'a>(stored: &'a str, group: &str) -> &'a str {
         stored

@@ -1,6 +1,6 @@
-//! A binary header as `RocketMQSerializable.rocketMQProtocolDecode` reads it: out of the frame, and not bounded by the header.
-//! So the body begins where the ext fields end, be that before the header's end; a frame has too few bytes for a body that
-//! begins later.
+//! A binary header as `RocketMQSerializable.rocketMQProtocolDecode` reads it: from the frame,
+//! without regard to the header's length. So the body starts where the ext fields end, even before
+//! the header's end. If they end after it, the frame has too few bytes for its body.
 
 use super::header::{ExtFields, Header};
 use super::source::Units;
@@ -8,7 +8,7 @@ use crate::error::DecodeError;
 use crate::header::binary::FIXED;
 use crate::version::{Language, Version};
 
-/// What it says, and how many bytes of it were read.
+/// The header's contents, and how many of its bytes were read.
 pub(super) fn read(bytes: &[u8]) -> Result<(Header, usize), DecodeError> {
     let (fixed, _) = bytes
         .split_first_chunk::<{ FIXED - 4 }>()
@@ -28,7 +28,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Header, usize), DecodeError> {
     };
     let limit = bytes.len();
     header.remark = cursor.long_text(limit)?;
-    // Java leaves the map out when its length is not positive.
+    // Java reads no map when its length is not positive.
     let length = usize::try_from(cursor.int()?).unwrap_or_default();
     if length > limit {
         return Err(DecodeError::Truncated);
@@ -62,7 +62,7 @@ impl Cursor<'_> {
             let key_length = i16::from_be_bytes(self.array()?);
             let key = self.text(i32::from(key_length), length)?;
             let value = self.long_text(length)?;
-            // A field without a name is in the map, and nobody asks for it.
+            // A field without a name would be in the broker's map, but no broker reads it.
             if let Some(key) = key {
                 fields.put(key, value);
             }
@@ -75,7 +75,7 @@ impl Cursor<'_> {
         self.text(length, limit)
     }
 
-    /// Text of that many bytes, if that is no more than `limit`; none of no bytes.
+    /// Text of that many bytes, at most `limit`; `None` for no bytes.
     fn text(&mut self, length: i32, limit: usize) -> Result<Option<Units>, DecodeError> {
         let length = usize::try_from(length).map_err(|_| DecodeError::Truncated)?;
         let bytes = self.bytes.get(self.at..self.at + length);
@@ -86,8 +86,8 @@ impl Cursor<'_> {
     }
 }
 
-/// UTF-8 as Java decodes it: what is none becomes U+FFFD, once for as much as could be the beginning of a character, and for
-/// half a surrogate pair.
+/// UTF-8 as Java decodes it: invalid bytes become U+FFFD, one for each incomplete start of a
+/// character and one for each half of a surrogate pair.
 fn decode(bytes: &[u8]) -> Units {
     let mut units = Units::new();
     let mut rest = bytes;
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_that_are_no_text_are_what_java_makes_of_them() {
+    fn bytes_that_are_not_text_are_read_as_in_java() {
         for (bytes, text) in [
             (&b"a\xffb"[..], "a\u{fffd}b"),
             (b"\xc3\x28", "\u{fffd}("),

@@ -9,7 +9,7 @@ use crate::header::json::Writer;
 use crate::header::text;
 use crate::version::{Language, Version};
 
-/// What a header says.
+/// The contents of a header.
 pub(super) struct Header {
     pub(super) code: i32,
     pub(super) language: Language,
@@ -49,7 +49,7 @@ impl Header {
         out
     }
 
-    /// Its numbers come from a binary header, so they fit into one.
+    /// Its numbers were read from a binary header, so they fit into one.
     pub(super) fn write_binary(&self) -> Result<Vec<u8>, DecodeError> {
         let mut out = Vec::new();
         out.extend_from_slice(&(self.code as i16).to_be_bytes());
@@ -69,7 +69,7 @@ impl Header {
                 )
             })
             .collect();
-        // Bytes that were no text have become three each.
+        // Each byte that is not text has become U+FFFD, which has three bytes.
         if fields.iter().any(|(key, _)| key.len() > i16::MAX as usize) {
             return Err(DecodeError::NotText);
         }
@@ -79,7 +79,8 @@ impl Header {
     }
 }
 
-/// Ext fields as the map that a broker puts them into: the last value of a name counts, and none is as good as no field.
+/// Ext fields as in a broker's map: the last value of a name counts, and a field without a value is
+/// absent.
 #[derive(Default)]
 pub(super) struct ExtFields {
     fields: Vec<(Units, Option<Units>)>,
@@ -90,7 +91,7 @@ impl ExtFields {
         self.fields.push((key, value));
     }
 
-    /// Those that have a value, each name once.
+    /// The fields that have a value, each name once.
     pub(super) fn map(&self) -> impl Iterator<Item = (&Units, &Units)> {
         let mut names = HashSet::with_capacity(self.fields.len());
         let mut map = Vec::with_capacity(self.fields.len());

@@ -1,4 +1,5 @@
-//! A JSON header as `RemotingSerializable.decode` of 5.5.0 reads it (fastjson2, without smart matching of names).
+//! A JSON header as `RemotingSerializable.decode` of 5.5.0 reads it (fastjson2, without smart
+//! matching of names).
 
 use super::header::{ExtFields, Header};
 use super::nested;
@@ -8,7 +9,7 @@ use crate::error::DecodeError;
 use crate::header::scanner::is_instruction;
 use crate::version::{Language, Version};
 
-/// Longest name that fastjson2 compares as a number, in which zeros behind it do not count.
+/// Longest name that fastjson2 compares as a number, so that zero bytes at its end do not count.
 const SHORT_NAME: usize = 8;
 
 /// The last code of a language.
@@ -39,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
     Ok(header)
 }
 
-/// An object, or an array of just one.
+/// An object, or an array with one object.
 fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
     let mut fields = ExtFields::default();
     match source.peek() {
@@ -65,7 +66,7 @@ fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
 
 fn read_fields(source: &mut Source<'_>, fields: &mut ExtFields) -> Result<(), DecodeError> {
     source.object(|source, key| {
-        // Not all brokers would take it for the name of that field, however it is written.
+        // Brokers differ in whether they read it as the name of that field, however it is written.
         if key.contains(&0) || is_instruction(&key) {
             return Err(source.ambiguous());
         }
@@ -75,7 +76,8 @@ fn read_fields(source: &mut Source<'_>, fields: &mut ExtFields) -> Result<(), De
     })
 }
 
-/// A 32 bit number, or what stands for one: a truth for 0 or 1, no value and empty text for 0, text for what is in it.
+/// A 32 bit number, or a value that is read as one: `false` and `true` as 0 and 1, null and empty
+/// text as 0, other text as the number in it.
 fn int(source: &mut Source<'_>, key: &'static str) -> Result<i32, DecodeError> {
     if matches!(source.peek(), b'{' | b'[') {
         return Err(DecodeError::NotANumber(key));
@@ -94,7 +96,7 @@ fn int_in_text(units: &Units) -> Option<i32> {
     match text.as_str() {
         "" | "null" | "false" => Some(0),
         "true" => Some(1),
-        // Thousands, of which only the last need be whole.
+        // Commas between thousands, of which only the last group must have three digits.
         text if text.rfind(',').is_some_and(|at| at + 4 == text.len()) => {
             text.replace(',', "").parse().ok()
         }
@@ -102,7 +104,7 @@ fn int_in_text(units: &Units) -> Option<i32> {
     }
 }
 
-/// Java writes the name and reads the number too. A name that it does not know is none to it.
+/// Java writes the name, and reads the number too. It reads an unknown name as no language.
 fn language(source: &mut Source<'_>) -> Result<Language, DecodeError> {
     let of_number = |number: i32| match number {
         0..=LAST_LANGUAGE => u8::try_from(number).ok().map(Language),
@@ -121,7 +123,7 @@ fn language(source: &mut Source<'_>) -> Result<Language, DecodeError> {
         Scalar::Text(text) => {
             let name = String::from_utf16_lossy(&text);
             let number = name.parse().ok().and_then(of_number);
-            // As with keys, zeros behind a short name do not count.
+            // As with keys, zero bytes at the end of a short name do not count.
             let name = name.trim_end_matches('\0');
             let language = number.or_else(|| Language::similar(name));
             Ok(language.unwrap_or(Language::OTHER))

@@ -1,9 +1,12 @@
-//! Headers that are not in the canonical form: read as a broker of 5.5.0 reads them, and written anew in that form.
+//! Headers that are not canonical: read as a broker of 5.5.0 reads them, and written again in the
+//! canonical form.
 //!
-//! The cold path: it may allocate, but no more than a few times the header's length, and takes linear time.
+//! This is the cold path. It allocates at most a few times the header's length, and takes linear
+//! time.
 //!
-//! The readers are more lenient than the broker's where that is simpler: nothing of it is passed on. What they refuse although
-//! that broker would take it is listed in decision 0010.
+//! The readers are more lenient than the broker's where that is simpler; the rewritten header does
+//! not show it. Decision 0010 lists the forms that they refuse although that broker would accept
+//! them.
 
 mod binary;
 mod header;
@@ -15,18 +18,18 @@ mod source;
 use crate::error::{DecodeError, FrameError};
 use crate::frame::{FRAME_PREFIX, SerializeType};
 
-/// A header in canonical form, and what of it was not in the original.
+/// A header in the canonical form, and how much of the original it replaces.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
     pub(crate) header: Vec<u8>,
-    /// Bytes that the original had, its body behind them.
+    /// Bytes of the original header that were read; the body follows them.
     pub(crate) consumed: usize,
 }
 
-/// Reads a header that is not canonical and writes it anew.
+/// Reads a header that is not canonical and writes it in the canonical form.
 ///
 /// # Errors
-/// When a broker could not read it either, and for the few forms that are not taken.
+/// When a broker could not read it either, and for the few forms of decision 0010 that are refused.
 #[cold]
 pub(crate) fn rewrite(
     header: &[u8],

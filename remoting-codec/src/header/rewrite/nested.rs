@@ -1,4 +1,4 @@
-//! Objects and arrays where text is wanted: fastjson2 reads them and writes them again.
+//! Objects and arrays where text is expected: fastjson2 reads them and writes them as text.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::number::Number;
 use super::source::{Scalar, Source, Units};
 use crate::error::DecodeError;
 
-/// How deep such a value may be nested.
+/// Greatest depth of nesting.
 const MAX_DEPTH: u8 = 64;
 
 enum Value<'a> {
@@ -15,11 +15,12 @@ enum Value<'a> {
     Number(Number<'a>),
     Text(Units),
     Array(Vec<Value<'a>>),
-    /// In the order in which the names came first.
+    /// In the order of each name's first occurrence.
     Object(Vec<(Units, Value<'a>)>),
 }
 
-/// The text that a value of any kind stands for; `None` for null. An array of one text, or of one null, stands for that.
+/// A value of any kind as text; `None` for null. An array of one text, or of one null, is read as
+/// its element.
 pub(super) fn text(source: &mut Source<'_>) -> Result<Option<Units>, DecodeError> {
     let text = match read(source, 0)? {
         Value::Null => return Ok(None),
@@ -62,7 +63,8 @@ fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError
             let mut members: Vec<(Units, Value<'a>)> = Vec::new();
             let mut places = HashMap::new();
             source.object(|source, key| {
-                // The first is another name to some readers; the second refers to another part of the header, to some.
+                // Some readers take the first for another name; some take the second for a
+                // reference to another part of the header.
                 if key.contains(&0) || key.iter().copied().eq("$ref".encode_utf16()) {
                     return Err(source.ambiguous());
                 }
@@ -92,7 +94,7 @@ fn write(value: &Value<'_>, out: &mut Units) {
         Value::Bool(truth) => out.extend(units(&truth.to_string())),
         Value::Number(number) => {
             let text = number.text();
-            // JSON has no word for it.
+            // JSON cannot express infinity.
             let is_infinite = text.ends_with("Infinity");
             out.extend(units(if is_infinite { "null" } else { &text }));
         }

@@ -1,12 +1,12 @@
-//! Numbers in JSON, and what a broker makes of them where it wants a 32 bit number or a text.
+//! Numbers in JSON, and how a broker converts them to a 32 bit number or to text.
 
-/// Most digits that fastjson2 keeps as such; of more, it makes something else.
+/// Most digits that fastjson2 keeps exactly; it converts longer numbers.
 const MAX_DIGITS: usize = 38;
 
 /// Greatest exponent that fastjson2 takes.
 const MAX_EXPONENT: u32 = 2047;
 
-/// A number as it was written, but for a plus and superfluous zeros in front.
+/// A number as written, without a plus and superfluous zeros at its front.
 pub(super) struct Number<'a> {
     negative: bool,
     whole: &'a str,
@@ -15,7 +15,7 @@ pub(super) struct Number<'a> {
 }
 
 impl<'a> Number<'a> {
-    /// `None` for what is no number.
+    /// `None` for bytes that are not a number.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -34,7 +34,7 @@ impl<'a> Number<'a> {
         if whole.is_empty() || !all().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        // What is left of a long number with an exponent is of no use.
+        // Readers disagree on a long number with an exponent.
         if exponent != 0 && all().count() > MAX_DIGITS {
             return None;
         }
@@ -48,8 +48,9 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// As a 32 bit number: what is behind the point is cut off, and a whole number must fit. One with a point wraps around, and
-    /// one with an exponent is the nearest that fits, as Java has it for the types that fastjson2 reads them into.
+    /// As a 32 bit number: the fraction is cut off. A whole number must fit, one with a point wraps
+    /// around, and one with an exponent becomes the nearest that fits. That follows from the Java
+    /// types that fastjson2 uses for them.
     pub(super) fn int(&self) -> Option<i32> {
         if self.exponent != 0 {
             return Some(self.double() as i32);
@@ -82,7 +83,8 @@ impl<'a> Number<'a> {
         if self.negative { 0.0 - number } else { number }
     }
 
-    /// As text: a whole number as it is, one with a point as Java's `BigDecimal`, one with an exponent as its `double`.
+    /// As text: a whole number unchanged, one with a point as Java's `BigDecimal`, one with an
+    /// exponent as Java's `double`.
     pub(super) fn text(&self) -> String {
         if self.exponent != 0 {
             return double_text(self.double());
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_where_text_is_wanted_is_that_of_java() {
+    fn a_number_becomes_text_as_in_java() {
         for (written, text) in [
             ("7", "7"),
             ("+7", "7"),
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_where_32_bits_are_wanted_is_that_of_java() {
+    fn a_number_becomes_32_bits_as_in_java() {
         for (written, number) in [
             ("-2147483648", Some(i32::MIN)),
             ("2147483648", None),

@@ -1,12 +1,12 @@
-//! JSON as brokers take it, token by token.
+//! JSON as brokers accept it, token by token.
 
 use super::number::Number;
 use crate::error::DecodeError;
 
-/// Text as Java has it: UTF-16, in which half a surrogate pair may be.
+/// Text as in Java: UTF-16, which may have half a surrogate pair.
 pub(super) type Units = Vec<u16>;
 
-/// A value that is no object or array.
+/// A value that is neither an object nor an array.
 pub(super) enum Scalar<'a> {
     Null,
     Bool(bool),
@@ -14,7 +14,8 @@ pub(super) enum Scalar<'a> {
     Text(Units),
 }
 
-/// Goes through JSON from front to back. The end reads as a 0, which counts as white space everywhere else.
+/// Reads JSON from front to back. The end reads as a 0, which counts as white space everywhere
+/// else.
 pub(super) struct Source<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -36,7 +37,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What is said of the key that was read last.
+    /// The error for the key that was read last.
     pub(super) fn ambiguous(&self) -> DecodeError {
         DecodeError::AmbiguousKey(self.at as u32)
     }
@@ -45,7 +46,7 @@ impl<'a> Source<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// The next byte that is neither white space nor in a comment, left where it is.
+    /// The next byte that is neither white space nor in a comment; it is not consumed.
     pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.rest() {
@@ -64,7 +65,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Goes behind that byte, if it comes next.
+    /// Skips that byte, if it is the next; whether it was.
     pub(super) fn take(&mut self, wanted: u8) -> bool {
         let is_there = self.peek() == wanted;
         self.at += usize::from(is_there);
@@ -78,7 +79,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The members of an object, its brace next: calls `each` with their names, to read their values.
+    /// Reads an object, whose brace is the next byte: calls `each` with each name, to read the
+    /// value.
     pub(super) fn object(
         &mut self,
         mut each: impl FnMut(&mut Self, Units) -> Result<(), DecodeError>,
@@ -95,7 +97,7 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// The elements of an array, its bracket next: calls `each` to read them.
+    /// Reads an array, whose bracket is the next byte: calls `each` to read each element.
     pub(super) fn array(
         &mut self,
         mut each: impl FnMut(&mut Self) -> Result<(), DecodeError>,
@@ -135,7 +137,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Goes behind a value of any kind that nobody wants to know, however deep it is.
+    /// Skips a value of any kind, however deep it is.
     pub(super) fn skip(&mut self) -> Result<(), DecodeError> {
         let mut open = Vec::new();
         loop {
@@ -148,7 +150,7 @@ impl<'a> Source<'a> {
                 b',' | b':' if !open.is_empty() => {}
                 b'"' | b'\'' => {
                     self.string(|_, _| {})?;
-                    // Behind the string already.
+                    // The string is consumed already.
                     self.at -= 1;
                 }
                 b'-' | b'+' | b'.' | b'0'..=b'9' | b't' | b'f' | b'n' => {
@@ -177,8 +179,8 @@ impl<'a> Source<'a> {
         Ok(units)
     }
 
-    /// Goes behind a string and calls `each` with its parts: plain ones, and what escapes stand for. Brokers know more of these
-    /// than JSON has.
+    /// Reads a string and calls `each` with its parts: plain text, and the characters of escapes.
+    /// Brokers accept more escapes than JSON has.
     fn string(&mut self, mut each: impl FnMut(&str, Option<u16>)) -> Result<(), DecodeError> {
         let quote = self.peek();
         if !matches!(quote, b'"' | b'\'') {
@@ -204,7 +206,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The character of an escape, its backslash next.
+    /// The character of an escape, whose backslash is the next byte.
     fn escape(&mut self) -> Result<u16, DecodeError> {
         let [_, kind, rest @ ..] = self.rest() else {
             return Err(DecodeError::Truncated);
