@@ -10,7 +10,7 @@ use std::time::Duration;
 use remoting::metrics::Limit;
 use remoting::{ClientSummary, Session, SessionMetrics, Settings, SlowLog};
 use remoting_codec::FrameLimits;
-use remoting_transport::{Pool, say_farewell};
+use remoting_transport::{Pool, announce_end};
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -335,7 +335,7 @@ impl Worker {
             };
             connection::serve(&mut stream, &session, buffers, limits).await;
             if farewell {
-                say_farewell(&mut stream).await;
+                announce_end(&mut stream).await;
             }
             worker.sessions.borrow_mut().remove(occupied.key);
             // It counts until its connection is closed.

@@ -1,13 +1,15 @@
-//! What each connection makes Remora hold, in bytes.
+//! The memory that each connection makes Remora hold, in bytes.
 //!
-//! A worker has one [`Ledger`]; what all of them hold adds up in a [`Pool`](crate::Pool), and the limit is one for all.
-//! Every connection has an [`Account`] in it, to which is charged what the connection makes the worker keep: part of a
-//! frame, what waits to be written to it or, in its name, to others, requests that became tasks, what it has declared.
-//! The hot path pays an addition for it; nothing is looked up.
+//! A worker has one [`Ledger`]; the ledgers add up in a [`Pool`](crate::Pool), which has one limit
+//! for all. Every connection has an [`Account`] in its worker's ledger. Charged to it is all that
+//! the worker keeps for the connection: part of a frame, bytes that wait to be written to it,
+//! frames from it that wait to be written to others, requests that became tasks, and its
+//! declaration. On the hot path that costs an addition and no look-up.
 //!
-//! While less than half of the limit is held, nobody is restricted. Above that, an account may hold a fair share of that
-//! half, and the connection of one that holds more is not read: the addresses that clients come from share the half, and
-//! the clients of an address share what that has. A client that holds nothing is never restricted.
+//! While less than half of the limit is held, no account is restricted. Above that, each account
+//! may hold a fair share of that half, and the connection of an account that holds more is not
+//! read. The clients' addresses share the half equally, and the clients of an address share the
+//! part of the address. A client that holds nothing is never restricted.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -15,30 +17,32 @@ use std::task::Waker;
 
 use crate::ledger::{LEAST_SHARE, Ledger};
 
-/// A connection is not read while so much of what came over it waits to be written to others: its peer is held back as by
-/// a broker that it is connected to directly.
+/// A connection is not read while so many bytes that arrived over it wait to be written to others.
+/// The backpressure of a broker thus reaches its clients, as over a direct connection.
 const FORWARDED_MAX: usize = 256 * 1024;
 
-/// What a connection takes by itself: its task and its tables. Measured: 6.3 KB for an idle client and its lane.
+/// Bytes that an idle connection needs for its task and its tables. Measured: 6.3 KB for an idle
+/// client and its lane.
 pub const CONNECTION: usize = 3 * 1024;
 
-/// Accounts that share with each other what they may hold: those of the clients from one address.
+/// Accounts that share one allowance: those of the clients from one address.
 #[derive(Debug, Default)]
 pub struct Group {
     /// Accounts that hold more than [`LEAST_SHARE`].
     holders: Cell<usize>,
 }
 
-/// What one connection makes its worker hold.
+/// The memory that one connection makes its worker hold.
 #[derive(Debug)]
 pub struct Account {
     ledger: Rc<Ledger>,
-    /// Whom it shares with; none, where nobody is restricted.
+    /// The group that it shares with; none if it is never restricted.
     group: OnceCell<Rc<Group>>,
     held: Cell<usize>,
-    /// Of these, what waits to be written to other connections.
+    /// Of these, the bytes that wait to be written to other connections.
     forwarded: Cell<usize>,
-    /// It was found to hold more than its share since this was last looked at.
+    /// Whether it held more than its share since [`take_stopped`](Self::take_stopped) was called
+    /// last.
     is_stopped: Cell<bool>,
     /// The connection's task, while it is not read.
     reader: RefCell<Option<Waker>>,
@@ -59,18 +63,19 @@ impl Account {
         })
     }
 
-    /// Has the account share with others of that group. To be called before anything is held.
+    /// Makes the account share with others of that group. Must be called before anything is
+    /// charged.
     pub fn join(&self, group: Rc<Group>) {
         let _ = self.group.set(group);
     }
 
-    /// Bytes that the connection makes its worker hold, beside what every connection takes.
+    /// Bytes that the connection makes its worker hold, without [`CONNECTION`].
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.get()
     }
 
-    /// Bytes that came over the connection and wait to be written to others.
+    /// Bytes that arrived over the connection and wait to be written to others.
     #[must_use]
     pub fn forwarded(&self) -> usize {
         self.forwarded.get()
@@ -135,14 +140,14 @@ impl Account {
         }
     }
 
-    /// Whether more may come over the connection that goes to others.
+    /// Whether more frames for other connections may be read.
     #[inline]
     #[must_use]
     pub fn may_forward(&self) -> bool {
         self.forwarded.get() < FORWARDED_MAX
     }
 
-    /// Has the connection's task woken when more may come.
+    /// Wakes the connection's task when more may be read.
     pub(crate) fn register(&self, waker: &Waker) {
         if !self.may_forward() {
             *self.reader.borrow_mut() = Some(waker.clone());
@@ -168,12 +173,13 @@ impl Account {
         is_over
     }
 
-    /// Whether the connection was stopped for what it holds since the last call: whether it still must be, its task finds out.
+    /// Whether the connection was stopped for its memory since the last call. Its task then checks
+    /// whether it must remain stopped.
     pub fn take_stopped(&self) -> bool {
         self.is_stopped.take()
     }
 
-    /// Charges bytes for as long as the answer lives.
+    /// Charges bytes until the returned value is dropped.
     #[must_use]
     pub fn hold(self: &Rc<Self>, bytes: usize) -> Held {
         self.add(bytes);
@@ -200,7 +206,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// From now on, that many bytes are charged instead.
+    /// Changes the charge to that many bytes.
     #[inline]
     pub fn resize(&mut self, bytes: usize) {
         if bytes == self.bytes {

@@ -11,14 +11,14 @@ use crate::account::Account;
 use crate::ledger::Ledger;
 use crate::turns::{Turn, Turns};
 
-/// Bytes that one read takes at most. Large enough that a busy broker connection is read in few
-/// calls, small enough to stay in a core's cache.
+/// Most bytes of one read. Large enough that a busy broker connection is read in few calls, small
+/// enough to stay in a core's cache.
 const READ_SIZE: usize = 64 * 1024;
 
 /// Most write buffers that are kept for the next connection that needs one.
 const SPARE_MAX: usize = 64;
 
-/// A write buffer that has grown over this is given back to the allocator instead.
+/// A write buffer that has grown over this is freed instead.
 const SPARE_CAPACITY_MAX: usize = 256 * 1024;
 
 /// The buffers that all connections of one worker share.
@@ -44,30 +44,30 @@ impl Default for Buffers {
 }
 
 impl Buffers {
-    /// When the worker last looked at the time: when what is being served now was read, or its task was woken. To look
-    /// once for all that a read has brought costs less than once for each request.
+    /// The time when the worker last read the clock: when the frames being served were read, or the
+    /// current task was woken. One reading per read of a socket costs less than one per request.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now.get()
     }
 
-    /// Looks at the time, for what is counted next.
+    /// Reads the clock, for the durations that are measured next.
     #[inline]
     pub fn stamp(&self) -> Instant {
         if cfg!(uncounted) {
             return self.now.get();
         }
-        self.look()
+        self.read_clock()
     }
 
-    /// Looks at the time.
-    pub fn look(&self) -> Instant {
+    /// Reads the clock.
+    pub fn read_clock(&self) -> Instant {
         let now = Instant::now();
         self.now.set(now);
         now
     }
 
-    /// What the worker holds for its connections.
+    /// The memory that the worker holds for its connections.
     #[must_use]
     pub fn ledger(&self) -> &Rc<Ledger> {
         &self.ledger
@@ -79,12 +79,12 @@ impl Buffers {
         Account::open(self.ledger.clone())
     }
 
-    /// Where connections wait that have more to say than fits into one turn.
+    /// The queue of connections that have more to read or write than fits into one turn.
     pub(crate) fn turns(&self) -> &Rc<Turns> {
         &self.turns
     }
 
-    /// Waits behind connections that have more to say than fits into one turn, to do what takes about as long as such a turn.
+    /// Waits in the queue of turns, to do work that takes about as long as one turn.
     pub async fn turn(&self) {
         let turn = Rc::<Turn>::default();
         let mut waits = false;

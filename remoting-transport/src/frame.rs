@@ -22,18 +22,18 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Its bytes.
+    /// The frame's bytes.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The buffer that is the frame's own and can be kept, if it has one: a large frame does.
+    /// The frame's own buffer, which can be kept; only large frames have one.
     pub(crate) fn shared(&self) -> Option<&'a Bytes> {
         self.shared
     }
 
-    /// The frame to keep: shared if it can be, else copied.
+    /// The frame as an owned buffer: shared if it has one of its own, else copied.
     #[must_use]
     pub fn to_owned(&self) -> Bytes {
         match self.shared {

@@ -1,16 +1,17 @@
-//! What all connections make Remora hold, in bytes, and how much that may be.
+//! The memory that all connections make Remora hold, in bytes, and its limit.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What an account may hold however many others hold something.
+/// The number of bytes that an account may always hold, however many others share the limit.
 pub(crate) const LEAST_SHARE: usize = 16 * 1024;
 
-/// What changes by less than this part of the limit is not published to other workers before the next tick.
+/// A change by less than this part of the limit is published to other workers with the next tick
+/// only.
 const UNPUBLISHED_PART: usize = 32;
 
-/// What the connections of all workers make Remora hold, and how much that may be.
+/// The memory that the connections of all workers make Remora hold, and its limit.
 #[derive(Debug)]
 pub struct Pool {
     limit: usize,
@@ -19,7 +20,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// In which that many bytes may be held.
+    /// A pool with that limit in bytes.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -30,7 +31,7 @@ impl Pool {
     }
 }
 
-/// What all connections of a worker make it hold.
+/// The memory that all connections of a worker make it hold.
 #[derive(Debug)]
 pub struct Ledger {
     pool: RefCell<Arc<Pool>>,
@@ -38,13 +39,14 @@ pub struct Ledger {
     held: Cell<usize>,
     /// Groups with accounts that hold more than [`LEAST_SHARE`].
     pub(crate) groups: Cell<usize>,
-    /// What of that other workers know.
+    /// Bytes and groups that were published to other workers.
     published: Cell<(usize, usize)>,
-    /// What other workers held when this was last looked at, and in how many groups.
+    /// Bytes that other workers held at the last [`publish`](Self::publish), and their groups.
     others: Cell<(usize, usize)>,
-    /// Publish again when this worker holds less, or more.
+    /// The range of held bytes within which nothing is published before the next tick.
     quiet: Cell<(usize, usize)>,
-    /// A connection was found to hold more than its share since this was last looked at.
+    /// Whether a connection held more than its share since
+    /// [`take_restricted`](Self::take_restricted) was called last.
     pub(crate) restricted: Cell<bool>,
 }
 
@@ -72,21 +74,21 @@ impl Drop for Ledger {
 }
 
 impl Ledger {
-    /// Bytes that may be held in all, by all workers.
+    /// The limit in bytes for all workers together.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit.get()
     }
 
-    /// What is held here counts together with what other workers hold.
+    /// Counts this worker's memory together with that of the other workers of the pool.
     pub fn join(&self, pool: Arc<Pool>) {
         self.limit.set(pool.limit);
         *self.pool.borrow_mut() = pool;
         self.publish();
     }
 
-    /// Tells other workers what is held here, and looks at what they hold. To be called with each tick; what changes by much
-    /// does not wait for that.
+    /// Publishes this worker's memory to the other workers, and reads theirs. Must be called with
+    /// each tick; large changes are published without it.
     pub fn publish(&self) {
         let pool = self.pool.borrow();
         let (held, groups) = (self.held.get(), self.groups.get());
@@ -109,25 +111,26 @@ impl Ledger {
         }
     }
 
-    /// Bytes that are held here.
+    /// Bytes that this worker holds.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.get()
     }
 
-    /// Bytes that are held by all workers, as far as is known here.
+    /// Bytes that all workers hold, as far as published.
     fn held_by_all(&self) -> usize {
         self.held.get() + self.others.get().0
     }
 
-    /// Whether so much is held that shares count.
+    /// Whether so much is held that accounts are restricted to their shares.
     #[inline]
     #[must_use]
     pub fn is_tight(&self) -> bool {
         self.held_by_all() > self.limit.get() / 2
     }
 
-    /// This worker's part of the bytes that are held beyond three quarters of the limit: connections that hold most must end.
+    /// This worker's part of the bytes held beyond three quarters of the limit: the connections
+    /// that hold most must be closed.
     #[must_use]
     pub fn overdraft(&self) -> usize {
         let all = self.held_by_all();
@@ -142,12 +145,14 @@ impl Ledger {
         self.held_by_all() > self.limit.get() / 8 * 7
     }
 
-    /// Whether connections were stopped for what they hold since the last call: they must be looked at again.
+    /// Whether connections were stopped for their memory since the last call: they must be checked
+    /// again.
     pub fn take_restricted(&self) -> bool {
         self.restricted.take()
     }
 
-    /// What each account of a group may hold while shares count, of which so many hold more than [`LEAST_SHARE`].
+    /// Bytes that each account of a group may hold while shares count. `holders` is the number of
+    /// its accounts that hold more than [`LEAST_SHARE`].
     pub(crate) fn share(&self, holders: usize) -> usize {
         let groups = self.groups.get() + self.others.get().1;
         let of_group = self.limit.get() / 2 / groups.max(1);
@@ -155,7 +160,7 @@ impl Ledger {
     }
 }
 
-/// Adds a change here to the sum of all workers; returns the sum.
+/// Adds a change of this worker to the sum of all workers; returns the sum.
 fn change(sum: &AtomicUsize, before: usize, now: usize) -> usize {
     let change = now.wrapping_sub(before);
     sum.fetch_add(change, Ordering::Relaxed)

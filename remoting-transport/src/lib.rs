@@ -1,13 +1,13 @@
-//! Frames over a connection, in either direction: clients above use it as brokers below do.
+//! Connections that carry frames, used towards clients and towards brokers.
 //!
-//! A connection is one task and one [`Outbox`]. The task runs [`pump`]: it writes what others have
-//! put into the outbox and hands each frame that arrives to a [`FrameHandler`], where it lies, in the
-//! worker's read buffer. Whoever has something to send puts it into the outbox, which wakes the
-//! task. Since everything that one round of readiness made runnable runs before that task does, what
-//! many clients ask of one broker leaves in one write, without anybody waiting for company.
+//! A connection is one task and one [`Outbox`]. The task runs [`pump`]: it writes the contents of
+//! the outbox, and passes each frame that arrives to a [`FrameHandler`], in place in the worker's
+//! read buffer. Other tasks send by putting frames into the outbox, which wakes the connection's
+//! task. All tasks that one poll of the sockets made runnable run before it, so the requests of
+//! many clients to one broker leave in one write, without a delay to collect them.
 //!
-//! A connection at rest owns no buffer: reading borrows the worker's, writing takes one from the
-//! worker's [`Buffers`] and gives it back when it is empty.
+//! An idle connection owns no buffer: reading borrows the worker's, writing takes one from the
+//! worker's [`Buffers`] and returns it when it is empty.
 
 mod account;
 mod buffers;
@@ -25,4 +25,4 @@ pub use frame::Frame;
 pub use handler::FrameHandler;
 pub use ledger::{Ledger, Pool};
 pub use outbox::Outbox;
-pub use pump::{PumpError, pump, say_farewell};
+pub use pump::{PumpError, announce_end, pump};

@@ -1,14 +1,15 @@
-//! Figures that a worker keeps and others read.
+//! Metrics that a worker keeps and other threads read.
 //!
-//! Each is written by one worker alone, so that counting is a load and a store and no core waits for another; whoever
-//! publishes them adds up what all workers have.
+//! Each is written by one worker only, so counting is a load and a store, and no core waits for
+//! another. `/metrics` adds up those of all workers.
 //!
-//! With `--cfg uncounted`, nothing is counted on the way of a request: `make bench PART=figures` measures what counting costs.
+//! With `--cfg uncounted`, nothing is counted on the path of a request: `make bench PART=figures`
+//! measures the cost of counting.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts up. Written by one thread.
+/// A number that only grows. Written by one thread.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -23,55 +24,55 @@ impl Counter {
         self.0.store(now.wrapping_add(number), Ordering::Relaxed);
     }
 
-    /// What it has come to.
+    /// The count so far.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Goes up and down. Written by one thread.
+/// A number that grows and shrinks. Written by one thread.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicI64);
 
 impl Gauge {
-    /// Adds to it; less than nothing takes away.
+    /// Adds to it; negative numbers subtract.
     #[inline]
     pub fn add(&self, number: i64) {
         let now = self.0.load(Ordering::Relaxed);
         self.0.store(now.wrapping_add(number), Ordering::Relaxed);
     }
 
-    /// Is this from now on.
+    /// Sets the number.
     pub fn set(&self, number: i64) {
         self.0.store(number, Ordering::Relaxed);
     }
 
-    /// What it is.
+    /// The current number.
     #[must_use]
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Bounds of durations, in microseconds. RocketMQ's own for `rocketmq_rpc_latency` (`RemotingMetricsManager`) are among
-/// them.
+/// Bounds of durations, in microseconds. RocketMQ's own for `rocketmq_rpc_latency`
+/// (`RemotingMetricsManager`) are among them.
 pub const DURATIONS: &[u64] = &[
     100, 250, 500, 1_000, 3_000, 5_000, 7_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
-/// How values are spread. Written by one thread.
+/// The distribution of values. Written by one thread.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// One for each bound, and one for what is above the last.
+    /// One for each bound, and one for values above the last bound.
     buckets: Box<[Counter]>,
     sum: Counter,
 }
 
 impl Histogram {
-    /// Of values up to each of these bounds.
+    /// A histogram with these upper bounds, in ascending order.
     #[must_use]
     pub fn new(bounds: &'static [u64]) -> Self {
         Self {
@@ -81,19 +82,19 @@ impl Histogram {
         }
     }
 
-    /// Of durations.
+    /// A histogram of durations, in microseconds.
     #[must_use]
     pub fn of_durations() -> Self {
         Self::new(DURATIONS)
     }
 
-    /// Takes in a value.
+    /// Counts a value.
     #[inline]
     pub fn observe(&self, value: u64) {
         if cfg!(uncounted) {
             return;
         }
-        // Most values are below the first few bounds: quicker than halving.
+        // Most values are below the first few bounds: a linear search is faster than a binary one.
         let at = self.bounds.iter().position(|bound| value <= *bound);
         let at = at.unwrap_or(self.bounds.len());
         if let Some(bucket) = self.buckets.get(at) {
@@ -102,14 +103,14 @@ impl Histogram {
         self.sum.add(value);
     }
 
-    /// Takes in a duration, in microseconds.
+    /// Counts a duration, in microseconds.
     #[inline]
     pub fn observe_duration(&self, duration: Duration) {
-        // Whoever waits for half a million years has other troubles.
+        // 64 bits of microseconds are half a million years.
         self.observe(duration.as_micros() as u64);
     }
 
-    /// What has come together.
+    /// The values counted so far.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -122,9 +123,10 @@ impl Histogram {
 /// A histogram as of one moment; those of several workers add up.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
-    /// By bound, how many were up to it and above the one before; what is above the last comes last.
+    /// For each bound, the number of values up to it and above the previous one; then the number
+    /// above the last bound.
     pub counts: Vec<u64>,
-    /// All values together.
+    /// The sum of all values.
     pub sum: u64,
 }
 
@@ -140,15 +142,15 @@ impl Snapshot {
     }
 }
 
-/// What goes over connections of one kind.
+/// The traffic of the connections of one kind.
 #[derive(Debug)]
 pub struct Meter {
     /// Bytes that were read.
     pub received: Counter,
     /// Bytes that were written.
     pub sent: Counter,
-    /// From reading what a frame answers or passes on to having written it, for the frame of each flush that waited
-    /// longest.
+    /// The time from reading a frame to having written its answer or its relayed form; of each
+    /// flush, that of the frame that waited longest.
     pub own: Histogram,
 }
 

@@ -1,4 +1,4 @@
-//! What must be written to a connection.
+//! The bytes that must be written to a connection.
 
 mod queue;
 
@@ -22,17 +22,18 @@ use crate::metrics::Meter;
 pub(crate) use queue::{Ending, Written};
 use queue::{Forwarded, PIECE_MAX, Piece, Queue};
 
-/// What waits beyond this is charged to the connections that it came from, a frame at a time. Below, a connection that
-/// keeps up pays nothing for that.
+/// Bytes that wait beyond this are charged to the connections that they came from, a frame at a
+/// time. Below, the charges are left out, which saves their cost on a connection that keeps up.
 const UNATTRIBUTED_MAX: usize = 128 * 1024;
 
 /// The frames that wait to be written to one connection.
 ///
-/// Anybody on the connection's worker may put frames in; its own task takes them out. It does not
-/// bound itself: whoever puts something in looks at [`Outbox::len`] first, and knows what to do when
-/// that is too much.
+/// All tasks of the connection's worker may put frames in; the connection's own task takes them
+/// out. The outbox has no bound of its own: a task checks [`Outbox::len`] before it puts a frame
+/// in, and handles the case that it is too long.
 ///
-/// `O` is the side of the connection: the type of the opaques under which frames are written to it.
+/// `O` is the type of the opaques on the connection: [`Opaque`](remoting_codec::Opaque) towards
+/// clients, [`UpstreamOpaque`](remoting_codec::UpstreamOpaque) towards brokers and name servers.
 #[derive(Debug)]
 pub struct Outbox<O = Opaque> {
     buffers: Rc<Buffers>,
@@ -41,26 +42,27 @@ pub struct Outbox<O = Opaque> {
     inner: RefCell<Queue>,
     /// Whether part of a frame has arrived.
     partial: Cell<bool>,
-    /// Bytes that have arrived since the beginning.
+    /// Bytes that have arrived since the connection was opened.
     received: Cell<u64>,
     side: PhantomData<O>,
 }
 
 impl Outbox {
-    /// An empty outbox of a client's connection on the worker whose buffers these are, counted by `meter`.
+    /// An empty outbox of a client's connection. `buffers` are those of its worker; `meter` counts
+    /// its traffic.
     #[must_use]
     pub fn new(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
         Self::empty(buffers, meter)
     }
 
-    /// Puts in a command of our own.
+    /// Puts in a command of Remora's own.
     pub fn push(&self, command: &RemotingCommand) {
         self.append(|out| command.encode(out));
     }
 }
 
 impl Outbox<UpstreamOpaque> {
-    /// The same of a connection to a broker or a name server.
+    /// The same for a connection to a broker or a name server.
     #[must_use]
     pub fn upstream(buffers: Rc<Buffers>, meter: Arc<Meter>) -> Self {
         Self::empty(buffers, meter)
@@ -80,7 +82,7 @@ impl<O> Outbox<O> {
         }
     }
 
-    /// What the connection makes its worker hold.
+    /// The account of the connection's memory.
     #[must_use]
     pub fn account(&self) -> &Rc<Account> {
         &self.account
@@ -93,7 +95,7 @@ impl<O> Outbox<O> {
         self.meter.received.add(bytes as u64);
     }
 
-    /// Bytes that have arrived since the beginning.
+    /// Bytes that have arrived since the connection was opened.
     #[must_use]
     pub fn bytes_received(&self) -> u64 {
         self.received.get()
@@ -104,8 +106,8 @@ impl<O> Outbox<O> {
         self.append(|out| out.extend_from_slice(frame));
     }
 
-    /// Puts in a command that came from another connection, under another opaque. A large body is
-    /// shared, all else copied.
+    /// Puts in a command of another connection, with another opaque. A large body is shared, all
+    /// else copied.
     pub fn push_relayed<F>(&self, frame: &Frame<'_>, view: &CommandView<'_, F>, opaque: O)
     where
         O: Into<i32>,
@@ -128,7 +130,8 @@ impl<O> Outbox<O> {
         }
     }
 
-    /// The same for a command that is charged to the connection which it came from while it waits.
+    /// The same for a command that is charged to the connection that it arrived over, while it
+    /// waits.
     pub fn push_forwarded<F>(
         &self,
         frame: &Frame<'_>,
@@ -161,13 +164,13 @@ impl<O> Outbox<O> {
         self.inner.borrow().len
     }
 
-    /// Bytes that were written since the beginning.
+    /// Bytes that were written since the connection was opened.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         self.inner.borrow().total
     }
 
-    /// Whether part of a frame has arrived, or a frame that is not taken yet.
+    /// Whether part of a frame has arrived, or a frame that the handler has not taken yet.
     #[must_use]
     pub fn has_partial(&self) -> bool {
         self.partial.get()
@@ -189,7 +192,7 @@ impl<O> Outbox<O> {
         self.inner.borrow().ending != Ending::Open
     }
 
-    /// Whether the connection has ended, or is about to, whatever is not written.
+    /// Whether the connection has ended, or ends without writing the rest.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.inner.borrow().ending == Ending::Closed
@@ -205,14 +208,15 @@ impl<O> Outbox<O> {
         self.end(Ending::Closed);
     }
 
-    /// Wakes the connection's task, so that it looks again at whether it may read.
+    /// Wakes the connection's task, so that it checks again whether it may read.
     pub fn wake(&self) {
         if let Some(writer) = self.inner.borrow_mut().writer.take() {
             writer.wake();
         }
     }
 
-    /// Waits until everything that waits now is with the operating system, or the connection has ended.
+    /// Waits until everything in the outbox was handed to the operating system, or the connection
+    /// has ended. Frames put in later do not count.
     pub async fn flushed(&self) {
         let mark = {
             let inner = self.inner.borrow();
@@ -268,7 +272,7 @@ impl<O> Outbox<O> {
         }
     }
 
-    /// Forgets what waits: it cannot be written any more.
+    /// Drops the contents: they cannot be written any more.
     pub(crate) fn discard(&self) {
         let mut inner = self.inner.borrow_mut();
         inner.discard(&self.buffers, &self.account);
@@ -278,7 +282,7 @@ impl<O> Outbox<O> {
         self.inner.borrow().ending
     }
 
-    /// Has the connection's task woken when there is something to write.
+    /// Wakes the connection's task when there is something to write.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let mut inner = self.inner.borrow_mut();
         match &mut inner.writer {
@@ -287,8 +291,8 @@ impl<O> Outbox<O> {
         }
     }
 
-    /// Writes as much as the connection takes and `room` allows, which becomes less by that. Ready when all is with the
-    /// operating system, or there is no more room.
+    /// Writes as much as the connection takes and `room` allows, and subtracts it from `room`.
+    /// Ready when everything was handed to the operating system, or `room` is used up.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         cx: &mut Context<'_>,

@@ -20,16 +20,17 @@ use crate::handler::FrameHandler;
 use crate::outbox::{Ending, Outbox, Written};
 use crate::turns::Turn;
 
-/// Reads in a row before other connections get their turn.
+/// Most reads of a turn, before other connections get theirs.
 const READS_MAX: usize = 8;
 
-/// Bytes that one turn reads, and that it writes, before other connections get theirs: large frames take long to copy. One
-/// that is shared by many gets more, and writes as much as it can.
+/// Most bytes that one turn reads, and that it writes, before other connections get theirs: large
+/// frames take long to copy. A connection that many clients share reads more, and writes as much as
+/// it can.
 const TURN_BYTES: u64 = 64 * 1024;
 const SHARED_TURN_BYTES: u64 = 256 * 1024;
 
-/// How often a connection that cannot be written any more gets its turn to be read to its end. What is left is what the
-/// kernel had room for.
+/// How many turns a connection that cannot be written any more gets to be read to its end. The rest
+/// is at most the kernel's buffer.
 const LAST_TURNS_MAX: usize = 256;
 
 /// Why a connection ended.
@@ -38,16 +39,16 @@ pub enum PumpError {
     /// The transport failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The peer sent what cannot be read.
+    /// The peer sent bytes that cannot be read.
     #[error(transparent)]
     Protocol(#[from] DecodeError),
 }
 
-/// Runs a connection until either side ends it: writes what is in `outbox`, hands what arrives to
-/// `handler`. `limits` is what a frame may measure.
+/// Runs a connection until either side ends it: writes the contents of `outbox`, and passes frames
+/// that arrive to `handler`. `limits` applies to these frames.
 ///
 /// # Errors
-/// When the connection ends in any other way than by being closed, here or there.
+/// When the connection ends, except when either side closes it.
 pub async fn pump<S, H, O>(
     stream: &mut S,
     outbox: &Outbox<O>,
@@ -63,7 +64,7 @@ where
         partial: BytesMut::new(),
         held: outbox.account().hold(0),
         limits,
-        passed_over: 0,
+        skipped: 0,
         turn_read: 0,
         room: 0,
         turn: Rc::default(),
@@ -74,10 +75,10 @@ where
     if inbox.is_unwritable {
         outbox.discard();
         for _ in 0..LAST_TURNS_MAX {
-            // Lets the runtime look at the socket: of what came last it may not know yet.
+            // Lets the runtime poll the socket: it may not know yet of the bytes that arrived last.
             yield_now().await;
             let is_over = poll_fn(|cx| {
-                let is_over = inbox.hear_out(cx, stream, outbox, buffers, handler);
+                let is_over = inbox.drain_input(cx, stream, outbox, buffers, handler);
                 Poll::Ready(is_over)
             });
             if is_over.await {
@@ -88,9 +89,9 @@ where
     ended
 }
 
-/// Tells the peer of a connection that has ended that nothing more comes, as far as that can be done at once: over TLS an
-/// end that was not announced might have been made by somebody else.
-pub async fn say_farewell<S: AsyncWrite + Unpin>(stream: &mut S) {
+/// Announces the end of a connection to the peer, if that is possible without waiting. Over TLS, an
+/// end without an announcement might be an attacker's.
+pub async fn announce_end<S: AsyncWrite + Unpin>(stream: &mut S) {
     poll_fn(|cx| {
         let _ = Pin::new(&mut *stream).poll_shutdown(cx);
         Poll::Ready(())
@@ -100,21 +101,21 @@ pub async fn say_farewell<S: AsyncWrite + Unpin>(stream: &mut S) {
 
 /// The reading side.
 struct Inbox {
-    /// The beginning of what could not be handed on yet: a frame that has not all arrived, or frames
-    /// that the handler was not ready for.
+    /// Buffered bytes that could not be passed on yet: part of a frame, or frames that the handler
+    /// was not ready for.
     partial: BytesMut,
-    /// What `partial` takes.
+    /// The charge for `partial`.
     held: Held,
     limits: FrameLimits,
-    /// Bytes of a frame that is passed over which have not come yet.
-    passed_over: u64,
+    /// Bytes of a skipped frame that have not arrived yet.
+    skipped: u64,
     /// Bytes that were read in this turn.
     turn_read: u64,
     /// Bytes that this turn may still write.
     room: usize,
-    /// The place among those that wait for a turn.
+    /// The place in the queue of turns.
     turn: Rc<Turn>,
-    /// The peer says nothing more; what it has said is not all taken yet.
+    /// The peer has ended its side; the handler has not taken all frames yet.
     has_ended: bool,
     /// A write has failed.
     is_unwritable: bool,
@@ -138,9 +139,9 @@ impl Inbox {
             true => TURN_BYTES,
             false => SHARED_TURN_BYTES,
         };
-        let has_come = self.turn.has_come();
-        if waits_for_turns && !has_come && self.missing()? >= TURN_BYTES as usize {
-            // Every part of a long frame is worth a turn, though the peer may send them one by one.
+        let takes_turn = self.turn.takes_turn();
+        if waits_for_turns && !takes_turn && self.missing()? >= TURN_BYTES as usize {
+            // Each part of a long frame costs a turn, even if the peer sends the parts one by one.
             buffers.turns().wait(&self.turn, cx);
         }
         if !self.turn.waits() {
@@ -159,9 +160,9 @@ impl Inbox {
                     if written == Poll::Ready(Written::Part) {
                         break;
                     }
-                    // What is written last must arrive, so the peer gets an orderly end.
+                    // The last bytes must arrive, so the connection ends in order.
                     ready!(written_or_registered(written, outbox, cx));
-                    // A peer that reads no more may keep the announcement of the end waiting.
+                    // A peer that does not read may block the announcement of the end.
                     outbox.register(cx);
                     return Pin::new(stream).poll_shutdown(cx).map_err(PumpError::Io);
                 }
@@ -175,13 +176,14 @@ impl Inbox {
                 break;
             }
             if !self.partial.is_empty() {
-                self.hand_on_partial(handler)?;
+                self.pass_on_partial(handler)?;
             }
             if handler.is_turn_over() || self.turn_read >= turn_bytes {
                 break;
             }
             if !handler.is_ready() {
-                // What was handed on may have filled the outbox since the last write, and nothing else wakes this task for it.
+                // The handler may have put frames into the outbox since the last write, and nothing
+                // else wakes this task for them.
                 let written = self.write(cx, stream, outbox, handler)?;
                 if handler.is_ready() {
                     continue;
@@ -200,9 +202,9 @@ impl Inbox {
             match self.poll_read(cx, stream, outbox, buffers, handler)? {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(Ok(())),
-                // Frames were handed on since the last write; what they made us say goes now.
+                // Frames were passed to the handler since the last write; write the answers now.
                 Poll::Pending if outbox.ending() == Ending::Open => {
-                    outbox.set_partial(!self.partial.is_empty() || self.passed_over > 0);
+                    outbox.set_partial(!self.partial.is_empty() || self.skipped > 0);
                     if self.write(cx, stream, outbox, handler)? == Poll::Ready(Written::Part) {
                         break;
                     }
@@ -212,13 +214,13 @@ impl Inbox {
                 Poll::Pending => {}
             }
         }
-        // What the turn has left to be written goes now.
+        // Write what this turn has put into the outbox.
         let _ = self.write(cx, stream, outbox, handler)?;
         if waits_for_turns {
             outbox.register(cx);
             buffers.turns().wait(&self.turn, cx);
         } else {
-            go_on_later(cx);
+            poll_again_later(cx);
         }
         Poll::Pending
     }
@@ -237,7 +239,7 @@ impl Inbox {
                 let written = outbox.poll_write(cx, stream, &mut room);
                 credit.set(room);
                 match written {
-                    // More credit wakes the task, as more room with the peer would.
+                    // More credit wakes the task, as a writable socket would.
                     Poll::Ready(Ok(Written::Part)) => Poll::Pending,
                     written => written,
                 }
@@ -247,9 +249,10 @@ impl Inbox {
         written
     }
 
-    /// Hands on some of what the peer said before it stopped to take anything: a client that stops says how far it has
-    /// consumed, and closes with answers unread; a broker's answers may be ahead of its end. True when that was all.
-    fn hear_out<S, H, O>(
+    /// Passes on frames that the peer sent before it stopped reading: a stopping client sends its
+    /// offsets and closes without reading the answers, and a broker's answers may precede its end.
+    /// Returns true when there are no more.
+    fn drain_input<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
@@ -262,7 +265,7 @@ impl Inbox {
         H: FrameHandler,
     {
         handler.begin_turn();
-        if self.hand_on_partial(handler).is_err() {
+        if self.pass_on_partial(handler).is_err() {
             return true;
         }
         for _ in 0..READS_MAX {
@@ -281,7 +284,7 @@ impl Inbox {
     }
 }
 
-/// Pending, and woken when something changes, unless everything is written.
+/// Ready when everything is written; otherwise pending, and woken on a change.
 fn written_or_registered<O>(
     written: Poll<Written>,
     outbox: &Outbox<O>,
@@ -294,9 +297,10 @@ fn written_or_registered<O>(
     written
 }
 
-/// Has the task polled again once the runtime has looked at all sockets: a task that wakes itself is queued at once, and
-/// while any is queued, the runtime looks at sockets after every 61st task only. Others would wait for as many turns.
-fn go_on_later(cx: &mut Context<'_>) {
+/// Makes the runtime poll the task again after it has polled all sockets. A task that wakes itself
+/// is queued immediately, and while tasks are queued, the runtime polls the sockets after every
+/// 61st task only: other connections would wait for as many turns.
+fn poll_again_later(cx: &mut Context<'_>) {
     let yielded = pin!(yield_now()).poll(cx);
     debug_assert!(yielded.is_pending(), "it wakes the task later");
 }

@@ -1,8 +1,10 @@
-//! Turns: connections that have more to say than fits into one wait here for the next.
+//! Turns: connections that have more to read or write than fits into one turn wait here for the
+//! next.
 //!
-//! The runtime looks at sockets when no task is left to run, or after 61 tasks. If every connection that has more to say
-//! were queued at once, one that says little would wait for all of them with its request, and again with its answer. So
-//! only a few of them go on between two looks at the sockets, in the order in which they came.
+//! The runtime polls the sockets when no task is left to run, or after 61 tasks. If all busy
+//! connections were queued at once, a client with a small request would wait for all of them, and
+//! again for its answer. So only a few busy connections continue between two polls of the sockets,
+//! in the order in which they arrived here.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,7 +13,8 @@ use std::task::{Context, Waker};
 
 use tokio::task::{spawn_local, yield_now};
 
-/// How many connections get their turn between two looks at the sockets: together they take less than half a millisecond.
+/// How many connections get their turn between two polls of the sockets: together they take less
+/// than half a millisecond.
 const AT_ONCE: usize = 4;
 
 /// The connections of one worker that wait for a turn.
@@ -26,16 +29,16 @@ pub(crate) struct Turns {
 pub(crate) struct Turn {
     waiter: RefCell<Option<Waker>>,
     waits: Cell<bool>,
-    has_come: Cell<bool>,
+    takes_turn: Cell<bool>,
 }
 
 impl Turn {
-    /// Whether the connection has waited, and this is its turn: told once.
-    pub(crate) fn has_come(&self) -> bool {
-        self.has_come.take()
+    /// Whether the connection has waited and its turn has started. Returns true once per turn.
+    pub(crate) fn takes_turn(&self) -> bool {
+        self.takes_turn.take()
     }
 
-    /// Whether the connection's turn has not come yet.
+    /// Whether the connection still waits for its turn.
     #[inline]
     pub(crate) fn waits(&self) -> bool {
         self.waits.get()
@@ -43,7 +46,7 @@ impl Turn {
 }
 
 impl Turns {
-    /// Puts a connection behind those that wait already; its task is polled when its turn comes.
+    /// Adds a connection to the end of the queue; its task is polled when its turn starts.
     pub(crate) fn wait(self: &Rc<Self>, turn: &Rc<Turn>, cx: &Context<'_>) {
         *turn.waiter.borrow_mut() = Some(cx.waker().clone());
         if !turn.waits.replace(true) {
@@ -55,10 +58,10 @@ impl Turns {
     }
 }
 
-/// Gives turns until nobody waits.
+/// Gives turns until the queue is empty.
 async fn serve(turns: Rc<Turns>) {
     loop {
-        // Goes on once the runtime has looked at the sockets.
+        // Continues once the runtime has polled the sockets.
         yield_now().await;
         for _ in 0..AT_ONCE {
             let next = turns.waiting.borrow_mut().pop_front();
@@ -67,7 +70,7 @@ async fn serve(turns: Rc<Turns>) {
                 return;
             };
             turn.waits.set(false);
-            turn.has_come.set(true);
+            turn.takes_turn.set(true);
             if let Some(waker) = turn.waiter.take() {
                 waker.wake();
             }
@@ -85,7 +88,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_that_wait_go_on_in_their_order_and_a_few_at_a_time() {
+    async fn waiting_connections_continue_in_order_and_a_few_at_a_time() {
         let turns = Rc::<Turns>::default();
         let order = Rc::<RefCell<Vec<usize>>>::default();
         let local = LocalSet::new();

@@ -26,7 +26,7 @@ fn everything_goes_back() {
 }
 
 #[test]
-fn those_that_hold_most_are_restricted_and_nobody_else() {
+fn only_the_accounts_that_hold_most_are_restricted() {
     let ledger = Rc::<Ledger>::default();
     ledger.join(Pool::new(64 * MIB));
     let group = Rc::default();
@@ -38,7 +38,7 @@ fn those_that_hold_most_are_restricted_and_nobody_else() {
     greedy.add(2 * MIB);
     assert!(greedy.is_over_share() && !modest.is_over_share());
     assert!(ledger.take_restricted() && !ledger.take_restricted());
-    // It is looked at again, though by then others may have made room.
+    // It is checked again, because others may have freed memory by then.
     greedy.take(31 * MIB);
     assert!(greedy.take_stopped() && !greedy.take_stopped() && !modest.take_stopped());
     greedy.add(31 * MIB);
@@ -48,7 +48,7 @@ fn those_that_hold_most_are_restricted_and_nobody_else() {
 }
 
 #[test]
-fn many_of_one_address_leave_others_their_share() {
+fn many_clients_of_one_address_leave_others_their_share() {
     let ledger = Rc::<Ledger>::default();
     ledger.join(Pool::new(64 * MIB));
     let many = Rc::default();
@@ -71,7 +71,8 @@ fn workers_share_one_limit() {
         ledger
     });
     let [here, there, ..] = &ledgers;
-    // One worker may use what others do not: a large frame passes however many workers there are.
+    // One worker may use what the others do not: a large frame passes whatever the number of
+    // workers.
     let large = open(here, &Rc::default());
     large.add(30 * MIB);
     assert!(!large.is_over_share());

@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use crate::account::Account;
 use crate::buffers::Buffers;
 
-/// A piece that has grown to this is followed by another: what is written of a piece is only given back
-/// with the whole of it, and a connection that is never idle would never give anything back.
+/// A piece that has grown to this is followed by another. A piece is freed only when all of it is
+/// written, and a connection that is never idle would otherwise never free anything.
 pub(super) const PIECE_MAX: usize = 64 * 1024;
 
 /// Most pieces that one write gathers.
 const GATHER_MAX: usize = 16;
 
-/// What waits to be written, in its order, and how far that has got.
+/// The bytes that wait to be written, in order, and the progress of writing.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) pieces: VecDeque<Piece>,
@@ -28,14 +28,15 @@ pub(super) struct Queue {
     written: usize,
     /// Bytes that are not written yet.
     pub(super) len: usize,
-    /// Bytes that were written since the beginning.
+    /// Bytes that were written since the connection was opened.
     pub(super) total: u64,
-    /// How many of these are with the operating system; over TLS some may not be for a while.
+    /// How many of these were handed to the operating system; TLS may keep some back for a while.
     pub(super) flushed: u64,
-    /// Frames that wait and are charged to the connections that they came from, and their bytes in all.
+    /// Waiting frames that are charged to the connections that they arrived over, and the sum of
+    /// their bytes.
     pub(super) forwarded: VecDeque<Forwarded>,
     pub(super) forwarded_len: usize,
-    /// Since when the first of what waits has been waiting.
+    /// Since when the first of these bytes has been waiting.
     pub(super) since: Option<Instant>,
     pub(super) ending: Ending,
     pub(super) writer: Option<Waker>,
@@ -53,18 +54,18 @@ pub(crate) enum Ending {
     Closed,
 }
 
-/// How much of what waited has been written.
+/// Whether a write has emptied the queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Written {
     All,
-    /// There was no room for more.
+    /// Part of it: `room` was used up.
     Part,
 }
 
-/// A frame that came from another connection.
+/// A frame that arrived over another connection.
 #[derive(Debug)]
 pub(super) struct Forwarded {
-    /// How many bytes will have been written in all when it is.
+    /// The total number of written bytes after it is written.
     pub(super) end: u64,
     pub(super) length: usize,
     pub(super) from: Rc<Account>,
@@ -79,7 +80,7 @@ impl Drop for Forwarded {
 /// Bytes that are written together.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// Grows at its end while it is the last.
+    /// Grows while it is the last.
     Own(Vec<u8>),
     Shared(Bytes),
 }
@@ -122,7 +123,8 @@ impl Queue {
         Pin::new(stream).poll_write_vectored(cx, slices)
     }
 
-    /// What is charged to the connection itself. A frame of another's stays charged to that until all of it is written.
+    /// Bytes that are charged to the connection itself. A frame of another connection stays charged
+    /// to that one until all of it is written.
     fn own_len(&self) -> usize {
         let begun = self.forwarded.front().map_or(0, |first| {
             let start = first.end - first.length as u64;

@@ -10,7 +10,7 @@ use super::*;
 const MOMENT: Duration = Duration::from_millis(10);
 
 #[tokio::test]
-async fn a_connection_that_is_never_idle_gives_memory_back() {
+async fn a_connection_that_is_never_idle_frees_memory() {
     let outbox = Outbox::new(Rc::default(), Arc::default());
     let (mut near, mut far) = duplex(10_000);
     let mut read = vec![0; 10_000];
@@ -35,7 +35,7 @@ async fn a_connection_that_is_never_idle_gives_memory_back() {
 }
 
 #[tokio::test]
-async fn flushed_means_what_was_there_before() {
+async fn flushed_waits_only_for_earlier_frames() {
     let outbox = Outbox::new(Rc::default(), Arc::default());
     let (mut near, _far) = duplex(100);
     outbox.push_bytes(&[1; 50]);
@@ -50,7 +50,7 @@ async fn flushed_means_what_was_there_before() {
 }
 
 #[tokio::test]
-async fn what_waits_is_charged_to_where_it_came_from_until_it_is_written() {
+async fn waiting_frames_are_charged_to_their_origin_until_written() {
     let buffers = Rc::<Buffers>::default();
     let outbox = Outbox::new(buffers.clone(), Arc::default());
     let sender = buffers.account();
@@ -80,7 +80,7 @@ async fn what_waits_is_charged_to_where_it_came_from_until_it_is_written() {
 }
 
 #[tokio::test]
-async fn what_is_written_in_parts_is_charged_once() {
+async fn frames_that_are_written_in_parts_are_charged_once() {
     let buffers = Rc::<Buffers>::default();
     let outbox = Outbox::new(buffers.clone(), Arc::default());
     let sender = buffers.account();
@@ -105,7 +105,8 @@ async fn what_is_written_in_parts_is_charged_once() {
                 "{all} of {}",
                 outbox.len()
             );
-            // Others' are charged as they are put in, though the first frame is half written.
+            // Frames of other connections are charged when they are put in, although the first
+            // frame is half written.
             outbox.push_bytes(&[7; 60_000]);
         }
         while !outbox.is_empty() {

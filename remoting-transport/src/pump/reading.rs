@@ -1,4 +1,4 @@
-//! How bytes that arrive become frames.
+//! Reading: from bytes that arrive to frames.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,22 +16,25 @@ use crate::frame::{Frame, SHARE_MIN};
 use crate::handler::FrameHandler;
 use crate::outbox::Outbox;
 
-/// What is read of a connection whose handler takes nothing at the moment, so that its end is noticed.
+/// Bytes that are read ahead while the handler is not ready, so that the end of the connection is
+/// noticed.
 const READ_AHEAD: usize = 64 * 1024;
 
-/// What one read takes while so much is held that shares count: what is no whole frame yet is kept.
+/// Bytes of one read while accounts are restricted to their shares, because an incomplete frame
+/// must be kept.
 const TIGHT_READ: usize = 4 * 1024;
 
-/// Bytes of a frame that say how long it is.
+/// Bytes of a frame's length field.
 const LENGTH_FIELD: usize = 4;
 
-/// Room that is made for a frame that has begun: a peer that announces 16 MiB must send so much of them before it gets room
-/// for the rest. That is made once, for to copy what has come again and again takes long; what is not filled takes no memory.
+/// Bytes of a frame that must arrive before a buffer for all of it is allocated: a peer must send
+/// that much of 16 MiB that it announces. The whole buffer is then allocated at once, because
+/// repeated copying takes long; pages that are not filled take no memory.
 const PARTIAL_MAX: usize = 256 * 1024;
 
 impl Inbox {
-    /// Reads a little of what the handler does not take now, and puts it by, so that the end of the stream is noticed: a peer
-    /// that is gone may have left what keeps the handler from taking more.
+    /// Reads and buffers a little while the handler is not ready, so that the end of the stream is
+    /// noticed. The handler may be waiting for work of a peer that has disconnected.
     pub(super) fn read_ahead<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
@@ -50,7 +53,7 @@ impl Inbox {
             };
             self.charge();
             match read {
-                // What it said before is heard.
+                // Frames that the peer sent before are still passed on.
                 Ok(0) | Err(_) => {
                     self.has_ended = true;
                     handler.peer_ended();
@@ -60,7 +63,7 @@ impl Inbox {
         }
     }
 
-    /// Reads once and hands on what is whole; false at the end of the stream.
+    /// Reads once and passes on whole frames; false at the end of the stream.
     pub(super) fn poll_read<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,16 +79,16 @@ impl Inbox {
         let mut read = buffers.read();
         let missing = self.missing()?;
         if missing >= read.len() {
-            // A long frame is read into its own buffer, and nothing behind it.
+            // A long frame is read into its own buffer, without bytes after it.
             self.make_room(missing, read.len());
-            // The kernel may have megabytes of it.
+            // The kernel may hold megabytes of the frame.
             let mut room = (&mut self.partial).limit(read.len());
             let bytes = ready!(poll_read_buf(Pin::new(stream), cx, &mut room))?;
             self.charge();
             self.turn_read += bytes as u64;
             buffers.stamp();
             outbox.note_received(bytes);
-            self.hand_on_partial(handler)?;
+            self.pass_on_partial(handler)?;
             return Poll::Ready(Ok(bytes > 0));
         }
         let most = match handler.waits_for_turns() && buffers.ledger().is_tight() {
@@ -102,7 +105,7 @@ impl Inbox {
         Poll::Ready(Ok(!bytes.is_empty()))
     }
 
-    /// Makes room for some of what a long frame still lacks, `least` if it lacks so much.
+    /// Allocates for the missing bytes of a long frame: at least `least`, if so many are missing.
     fn make_room(&mut self, missing: usize, least: usize) {
         let (length, capacity) = (self.partial.len(), self.partial.capacity());
         if capacity - length < missing.min(least) {
@@ -114,7 +117,7 @@ impl Inbox {
         }
     }
 
-    /// Completes the frame that has begun, hands on what is whole, and puts the rest by.
+    /// Completes the buffered frame, passes on whole frames, and buffers the rest.
     fn take_in<H: FrameHandler>(&mut self, bytes: &[u8], handler: &H) -> Result<(), PumpError> {
         let mut bytes = self.pass_over(bytes);
         while !self.partial.is_empty() {
@@ -122,14 +125,14 @@ impl Inbox {
             let (completing, rest) = bytes.split_at(missing.min(bytes.len()));
             self.partial.extend_from_slice(completing);
             bytes = rest;
-            self.hand_on_partial(handler)?;
+            self.pass_on_partial(handler)?;
             if bytes.is_empty() || !may_go_on(handler) {
                 break;
             }
         }
         bytes = self.pass_over(bytes);
         let used = if self.partial.is_empty() {
-            hand_on(bytes, self.limits, handler)?
+            pass_on(bytes, self.limits, handler)?
         } else {
             0
         };
@@ -141,26 +144,26 @@ impl Inbox {
         Ok(())
     }
 
-    /// What is left of these bytes behind the frame that is passed over, if one is.
+    /// These bytes without those of a skipped frame.
     #[inline]
     fn pass_over<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        if self.passed_over == 0 {
+        if self.skipped == 0 {
             return bytes;
         }
-        let now = usize::try_from(self.passed_over).map_or(bytes.len(), |all| all.min(bytes.len()));
-        self.passed_over -= now as u64;
+        let now = usize::try_from(self.skipped).map_or(bytes.len(), |all| all.min(bytes.len()));
+        self.skipped -= now as u64;
         bytes.get(now..).unwrap_or_default()
     }
 
-    /// How many bytes the frame at the front of what has been put by still lacks, as far as is known;
-    /// none when nothing has, or when it is whole and waits for the handler.
+    /// How many bytes of the frame at the front of the buffer are missing, as far as is known; 0 if
+    /// the buffer is empty, or if the frame is whole and waits for the handler.
     pub(super) fn missing(&self) -> Result<usize, PumpError> {
         if self.partial.is_empty() {
             return Ok(0);
         }
         let length = match frame_length(&self.partial, self.limits) {
             Ok(length) => length.unwrap_or(LENGTH_FIELD),
-            // It is passed over once its header is there.
+            // It is skipped once its header has arrived.
             Err(FrameError::TooLong { .. }) => {
                 let head = head_length(&self.partial, self.limits).map_err(DecodeError::from)?;
                 head.unwrap_or(FRAME_PREFIX)
@@ -170,8 +173,8 @@ impl Inbox {
         Ok(length.saturating_sub(self.partial.len()))
     }
 
-    /// Hands on the whole frames at the front of what has been put by.
-    pub(super) fn hand_on_partial<H: FrameHandler>(
+    /// Passes on the whole frames at the front of the buffer.
+    pub(super) fn pass_on_partial<H: FrameHandler>(
         &mut self,
         handler: &H,
     ) -> Result<(), PumpError> {
@@ -179,14 +182,14 @@ impl Inbox {
             let length = match frame_length(&self.partial, self.limits) {
                 Ok(Some(length)) if length <= self.partial.len() => length,
                 Ok(_) => break,
-                Err(FrameError::TooLong { length, .. }) if handler.passes_over() => {
+                Err(FrameError::TooLong { length, .. }) if handler.skips_long_frames() => {
                     let head =
                         head_length(&self.partial, self.limits).map_err(DecodeError::from)?;
                     let Some(head) = head.and_then(|head| self.partial.get(..head)) else {
                         break;
                     };
                     handler.on_long_frame(head, length)?;
-                    self.passed_over = length;
+                    self.skipped = length;
                     let partial = self.partial.split();
                     let rest = self.pass_over(&partial);
                     self.partial.extend_from_slice(rest);
@@ -212,7 +215,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Charges what has been put by.
+    /// Charges the buffered bytes.
     #[inline]
     fn charge(&mut self) {
         self.held.resize(self.partial.len());
@@ -225,8 +228,8 @@ fn may_go_on<H: FrameHandler>(handler: &H) -> bool {
     handler.is_ready() && !handler.is_turn_over()
 }
 
-/// Hands on the whole frames at the front of `bytes`; answers how many bytes those were.
-fn hand_on<H: FrameHandler>(
+/// Passes on the whole frames at the front of `bytes`; returns their length.
+fn pass_on<H: FrameHandler>(
     bytes: &[u8],
     limits: FrameLimits,
     handler: &H,
@@ -236,9 +239,9 @@ fn hand_on<H: FrameHandler>(
         let rest = bytes.get(used..).unwrap_or_default();
         let length = match frame_length(rest, limits) {
             Ok(Some(length)) => length,
-            // Of a frame that is too long, the head is put by.
+            // The head of a frame that is too long is buffered.
             Ok(None) => break,
-            Err(FrameError::TooLong { .. }) if handler.passes_over() => break,
+            Err(FrameError::TooLong { .. }) if handler.skips_long_frames() => break,
             Err(error) => return Err(DecodeError::from(error).into()),
         };
         let Some(frame) = rest.get(..length) else {

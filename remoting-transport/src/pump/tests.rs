@@ -14,7 +14,7 @@ const LIMITS: FrameLimits = FrameLimits {
     header: 64 * 1024,
 };
 
-/// Takes so many frames at a time.
+/// A handler that takes `room` frames at a time.
 #[derive(Default)]
 struct Taker {
     frames: RefCell<Vec<Vec<u8>>>,
@@ -52,7 +52,7 @@ async fn frames_arrive_whole_however_they_are_cut() {
     for cut in [1, 3, 4, 7, 100, 4096, 65_536, 65_537, 200_000, stream.len()] {
         let (mut near, mut far) = duplex(cut);
         let taker = Taker::default();
-        // One more, for the end of the stream is only seen by who would take another.
+        // One more, because the end of the stream is noticed only while the handler is ready.
         taker.room.set(sent.len() + 1);
         let buffers = Rc::new(Buffers::default());
         let outbox = Outbox::new(buffers.clone(), Arc::default());
@@ -96,8 +96,8 @@ async fn a_handler_that_is_not_ready_gets_the_rest_later() {
 }
 
 #[tokio::test]
-async fn what_a_stream_holds_back_is_flushed() {
-    // As TLS does while the socket takes nothing: less fits through than is written.
+async fn bytes_that_a_stream_keeps_back_are_flushed() {
+    // As with TLS while the socket takes nothing: the stream accepts more than it forwards.
     let (near, mut far) = duplex(1_000);
     let mut near = BufStream::new(near);
     let buffers = Rc::new(Buffers::default());
@@ -117,8 +117,8 @@ async fn what_a_stream_holds_back_is_flushed() {
     assert!(read == sent);
 }
 
-/// A peer that has said something and is gone. What it said can be read once writing has failed and others have had
-/// their turn, as with a socket whose last bytes came after the runtime looked.
+/// A peer that has sent something and disconnected. Its bytes can be read once writing has failed
+/// and other tasks have run, as with a socket whose last bytes arrived after the runtime polled it.
 struct Gone<'a>(&'a [u8], Rc<Cell<bool>>);
 
 impl AsyncRead for Gone<'_> {
@@ -152,7 +152,7 @@ impl AsyncWrite for Gone<'_> {
 }
 
 #[tokio::test]
-async fn what_a_peer_said_before_it_went_is_heard() {
+async fn frames_sent_before_a_disconnect_are_passed_on() {
     let sent: Vec<_> = (0..20).map(|fill| frame(300, fill)).collect();
     let taker = Taker::default();
     taker.room.set(sent.len() + 1);
@@ -170,7 +170,7 @@ async fn what_a_peer_said_before_it_went_is_heard() {
 }
 
 #[tokio::test]
-async fn what_is_no_frame_ends_the_connection() {
+async fn invalid_frames_end_the_connection() {
     let (mut near, mut far) = duplex(64);
     far.write_all(&[0xff; 8]).await.unwrap();
     let taker = Taker::default();
@@ -181,7 +181,7 @@ async fn what_is_no_frame_ends_the_connection() {
     assert!(matches!(ended, Err(PumpError::Protocol(_))));
 }
 
-/// Takes nothing and waits for its turns.
+/// A handler that takes every frame and waits for its turns.
 struct Patient;
 
 impl FrameHandler for Patient {
@@ -195,7 +195,7 @@ impl FrameHandler for Patient {
 }
 
 #[tokio::test]
-async fn what_is_long_goes_in_turns_both_ways() {
+async fn long_frames_are_read_and_written_in_turns() {
     const LENGTH: usize = 10 * TURN_BYTES as usize;
     let local = tokio::task::LocalSet::new();
     local
@@ -235,7 +235,7 @@ async fn what_is_long_goes_in_turns_both_ways() {
         .await;
 }
 
-/// Answers at length, and takes no more while much waits to be written.
+/// A handler with long answers that takes no frame while much waits to be written.
 struct Answerer<'a>(&'a Outbox);
 
 impl FrameHandler for Answerer<'_> {
@@ -250,9 +250,9 @@ impl FrameHandler for Answerer<'_> {
 }
 
 #[tokio::test]
-async fn what_the_last_frames_have_answered_is_written_though_no_more_are_taken() {
+async fn answers_are_written_while_the_handler_is_not_ready() {
     let (mut near, mut far) = duplex(1 << 20);
-    // They arrive with one read, and are put by while the handler takes none.
+    // They arrive with one read, and are buffered while the handler is not ready.
     far.write_all(&frame(8, 7).repeat(100)).await.unwrap();
     let buffers = Rc::new(Buffers::default());
     let outbox = Outbox::new(buffers.clone(), Arc::default());
@@ -272,7 +272,7 @@ async fn what_the_last_frames_have_answered_is_written_though_no_more_are_taken(
     ended.unwrap();
 }
 
-/// Notes the heads of frames that are too long.
+/// A handler that records the heads of frames that are too long.
 #[derive(Default)]
 struct Passing {
     frames: RefCell<Vec<Vec<u8>>>,
@@ -285,7 +285,7 @@ impl FrameHandler for Passing {
         Ok(())
     }
 
-    fn passes_over(&self) -> bool {
+    fn skips_long_frames(&self) -> bool {
         true
     }
 
@@ -304,7 +304,7 @@ fn with_header(header: usize, body: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn frames_that_are_too_long_are_passed_over() {
+async fn frames_that_are_too_long_are_skipped() {
     let long = [
         with_header(0, 2_000_000),
         with_header(30, 1_500_000),

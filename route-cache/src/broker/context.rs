@@ -139,7 +139,7 @@ impl Context {
     /// A tick has passed: what is over its time is answered.
     pub(crate) fn tick(&self) {
         self.clock.tick();
-        self.buffers.look();
+        self.buffers.read_clock();
         self.ticks.set(self.ticks.get() + 1);
         if self.ticks.get() >= SWEEP_TICKS && self.gone.take() {
             self.ticks.set(0);

@@ -44,7 +44,7 @@ impl FrameHandler for Connection {
     }
 
     /// What one client may make a broker answer must not cost all others their connection.
-    fn passes_over(&self) -> bool {
+    fn skips_long_frames(&self) -> bool {
         true
     }
 

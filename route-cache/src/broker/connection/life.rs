@@ -1,7 +1,7 @@
 //! How a connection comes about, and ends.
 
 use remoting_codec::FrameLimits;
-use remoting_transport::{PumpError, pump, say_farewell};
+use remoting_transport::{PumpError, announce_end, pump};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
@@ -49,7 +49,7 @@ impl Connection {
             Stream::Plain(mut stream) => self.serve(&mut stream).await,
             Stream::Tls(mut stream) => {
                 let ended = self.serve(&mut *stream).await;
-                say_farewell(&mut *stream).await;
+                announce_end(&mut *stream).await;
                 ended
             }
         };
