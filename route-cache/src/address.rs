@@ -1,4 +1,4 @@
-//! Where clients come from, as far as shares and limits tell clients apart.
+//! Clients' addresses, by which shares and limits are divided.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,17 +9,18 @@ use std::sync::Arc;
 use remoting_transport::Group;
 use tokio::sync::Semaphore;
 
-/// Most look-ups of routes that the clients of one address may have under way with one worker.
+/// Most route look-ups in progress at one worker for the clients of one address.
 const LOOK_UPS_MAX: usize = 256;
 
-/// What counts as one address: an IPv4 address, or an IPv6 network of 64 bits, for one host has all of that (RFC 4291, 2.5.4).
-/// An IPv4 address that IPv6 maps is itself.
+/// The unit that counts as one address: an IPv4 address, or an IPv6 network of 64 bits, because one
+/// host may use all of it (RFC 4291, 2.5.4). An IPv4-mapped IPv6 address counts as the IPv4
+/// address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct AddressKey(IpAddr);
 
 impl From<IpAddr> for AddressKey {
     fn from(address: IpAddr) -> Self {
-        /// The bits that tell networks apart.
+        /// The bits of an address that identify its network.
         const NETWORK: u128 = u128::MAX << 64;
         Self(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
@@ -28,7 +29,7 @@ impl From<IpAddr> for AddressKey {
     }
 }
 
-/// What all clients of one address share, as one worker sees it.
+/// The state that all clients of one address share at one worker.
 #[derive(Debug)]
 pub struct Address {
     key: AddressKey,
@@ -45,26 +46,26 @@ impl Address {
         }
     }
 
-    /// The accounts of its clients.
+    /// The group of the accounts of its clients.
     #[must_use]
     pub fn holders(&self) -> &Rc<Group> {
         &self.holders
     }
 
-    /// Which it is.
+    /// The address.
     #[must_use]
     pub fn key(&self) -> AddressKey {
         self.key
     }
 
-    /// The turns of its look-ups of routes.
+    /// The permits for its route look-ups.
     #[must_use]
     pub fn look_ups(&self) -> &Arc<Semaphore> {
         &self.look_ups
     }
 }
 
-/// Something for each address, for as long as somebody holds it.
+/// A value for each address, kept while it is in use.
 #[derive(Debug)]
 pub(crate) struct ByAddress<T>(RefCell<HashMap<AddressKey, Weak<T>>>);
 
@@ -75,13 +76,13 @@ impl<T> Default for ByAddress<T> {
 }
 
 impl<T> ByAddress<T> {
-    /// That of the address, made if there is none.
+    /// The value of the address; `make` creates it if there is none.
     pub(crate) fn of(&self, key: AddressKey, make: impl FnOnce() -> T) -> Rc<T> {
         let mut all = self.0.borrow_mut();
         if let Some(known) = all.get(&key).and_then(Weak::upgrade) {
             return known;
         }
-        // What nobody holds any more goes before the table would grow.
+        // Values that are not in use any more are removed before the table would grow.
         if all.len() == all.capacity() {
             all.retain(|_, held| held.strong_count() > 0);
         }
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_addresses_does_not_grow() {
+    fn the_table_of_addresses_does_not_grow() {
         let addresses = ByAddress::default();
         let of = |address: IpAddr| addresses.of(address.into(), || ());
         let stays = of([10, 0, 0, 1].into());

@@ -1,31 +1,31 @@
-//! Time as a worker's tables need it.
+//! Time in ticks, for a worker's tables.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-/// How often a worker looks for what is over its time, and so how exact a deadline is.
+/// The interval at which a worker checks deadlines, and so their precision.
 pub const TICK: Duration = Duration::from_millis(50);
 
 /// Counts a worker's ticks: a deadline costs an addition, not a system call.
 #[derive(Debug, Default)]
 pub struct Clock(Cell<u32>);
 
-/// A moment that is to come, in ticks.
+/// A moment in the future, in ticks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Deadline(u32);
 
-/// A moment that has passed, in ticks.
+/// A moment in the past, in ticks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Moment(u32);
 
 impl Clock {
-    /// This moment.
+    /// The current moment.
     #[must_use]
     pub fn now(&self) -> Moment {
         Moment(self.0.get())
     }
 
-    /// The time since then, to a tick.
+    /// The time since then, with the precision of a tick.
     #[must_use]
     pub fn since(&self, moment: Moment) -> Duration {
         TICK * self.0.get().wrapping_sub(moment.0)
@@ -38,14 +38,14 @@ impl Clock {
         Deadline(self.0.get().wrapping_add(ticks).wrapping_add(1))
     }
 
-    /// Whether that moment has come.
+    /// Whether that moment has passed.
     #[must_use]
     pub fn is_over(&self, deadline: Deadline) -> bool {
-        // Wraps after seven years; then half the range is past and half to come.
+        // Wraps after seven years; half the range is past, half is future.
         (deadline.0.wrapping_sub(self.0.get()) as i32) <= 0
     }
 
-    /// Another tick has passed.
+    /// Counts a tick.
     pub fn tick(&self) {
         self.0.set(self.0.get().wrapping_add(1));
     }

@@ -1,4 +1,4 @@
-//! What can be set about everything upstream.
+//! Settings of everything upstream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,37 +12,38 @@ use crate::tls::UpstreamTls;
 /// Settings of connections to brokers and name servers.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
-    /// How long a connection may take to be established, TLS included. What waits for it is then answered, so this
-    /// must be well below what clients wait for an answer (3 s).
+    /// How long a connection may take to be established, TLS included. Requests that wait for it
+    /// then fail, so this must be well below the time that clients wait for an answer (3 s).
     pub connect_timeout: Duration,
-    /// Most bytes of a frame, the length field included. Brokers close a connection that brings a
+    /// Most bytes of a frame, the length field included. Brokers close a connection that carries a
     /// longer one.
     pub frame_limit: usize,
     /// Most bytes of a frame's header.
     pub header_limit: usize,
-    /// Once more than this many bytes wait to be written to a broker, further requests to it are
+    /// Most bytes that may wait to be written to a broker. Beyond that, further requests to it are
     /// refused.
     pub write_buffer_limit: usize,
-    /// An idle connection is used after this time to keep it: brokers close one that is silent for
-    /// 120 s.
+    /// An idle connection is probed after this time: brokers close one over which nothing arrives
+    /// for 120 s.
     pub keep_alive: Duration,
-    /// Most requests that may be outstanding at one broker, long polls not among them, of which there may be four times as
-    /// many. Above half of that, each client has a share.
+    /// Most requests that may be outstanding at one broker, without long polls, of which there may
+    /// be four times as many. Above half of that, each client has a share.
     pub outstanding_limit: usize,
-    /// After so many connections in a row that did not come about, requests to a broker are refused at once.
+    /// Failed attempts to connect in a row after which requests to a broker fail fast.
     pub breaker_failures: u32,
-    /// How often such a broker is asked whether it is back.
+    /// The interval at which such a broker is probed.
     pub breaker_probe: Duration,
-    /// How connections are secured; they are not unless this is set.
+    /// TLS for connections; `None` for plain connections.
     pub tls: Option<UpstreamTls>,
-    /// The process's descriptors, of which lanes have a share; without a bound unless set.
+    /// The process's descriptors, of which lanes have a share; the default has no bound.
     pub descriptors: Arc<Descriptors>,
-    /// As whom Remora asks brokers in its own name; as nobody, without. Name servers demand no signature.
+    /// The user that signs Remora's own requests to brokers; `None` sends them unsigned. Name
+    /// servers demand no signature.
     pub credentials: Option<Credentials>,
 }
 
 impl UpstreamConfig {
-    /// A request that Remora makes in its own name, signed if there is a key.
+    /// A request of Remora's own, signed if there is a key.
     #[must_use]
     pub fn signed(&self, request: RemotingCommand) -> RemotingCommand {
         match &self.credentials {
@@ -73,12 +74,12 @@ impl Default for UpstreamConfig {
 /// Settings of routes.
 #[derive(Clone, Debug)]
 pub struct RouteConfig {
-    /// A route this old is loaded anew in the background when somebody asks for it.
+    /// A route this old is loaded again in the background when a client asks for it.
     pub refresh_after: Duration,
-    /// A route this old is loaded anew before it is answered, if a name server can be reached.
+    /// A route this old is loaded again before it is answered, if a name server can be reached.
     pub expire_after: Duration,
-    /// How long "no such topic" is answered from memory; not at all with zero. A topic that is sent to comes to exist, and a
-    /// consumer in Go does not start without its route.
+    /// How long "no such topic" is answered from memory; zero turns that off. A send may create the
+    /// topic, and a Go consumer does not start without its route.
     pub negative_ttl: Duration,
     /// Most routes that are kept.
     pub capacity: u64,

@@ -1,4 +1,4 @@
-//! The key with which Remora signs what it asks in its own name.
+//! The key with which Remora signs requests of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use sha1::Sha1;
 /// The ext field beside a signature with the user's name (`SessionCredentials` in the reference).
 const ACCESS_KEY: &str = "AccessKey";
 
-/// A text that is never shown.
+/// A text that is never logged.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// That text.
+    /// A secret with that text.
     #[must_use]
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
@@ -31,10 +31,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A user of the brokers, as whom Remora asks what no client has asked: to make visible again what was handed out
-/// to a client that has gone, and to be told replies.
+/// A user of the brokers, for requests that Remora makes without a client's request: to give back
+/// messages that POP handed out to a disconnected client, and to register for replies.
 ///
-/// What a client asks is never signed with it, for the broker is to judge the client.
+/// Clients' requests are never signed with it, because the broker must judge the client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials {
     access_key: Arc<str>,
@@ -51,15 +51,16 @@ impl Credentials {
         }
     }
 
-    /// The request with who asks it, and the proof of that (`AclClientRPCHook` in the reference): the values of all
-    /// ext fields in the order of their names, and the body, under the secret key.
+    /// The request with the user's name and the signature (`AclClientRPCHook` in the reference),
+    /// which covers the values of all ext fields in the order of their names, and the body.
     #[must_use]
     pub fn sign(&self, request: RemotingCommand) -> RemotingCommand {
         let request = request.with_field(ACCESS_KEY, self.access_key.to_string());
         let mut fields: Vec<_> = request.ext_fields.iter().collect();
-        // Names of Remora's own making are ASCII, in which Java's order is that of bytes.
+        // The names of fields in Remora's own requests are ASCII, for which Java's order is that of
+        // bytes.
         fields.sort_unstable();
-        // A key of any length will do.
+        // HMAC accepts keys of any length.
         let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(self.secret_key.0.as_bytes()) else {
             return request;
         };
@@ -117,7 +118,7 @@ mod tests {
             signature("a secret", &give_back, ""),
             "kol9c8fuO+jAncukONP8RTGXdv8="
         );
-        // Upper case comes before the underscore, and that before lower case.
+        // Upper case is sorted before the underscore, and that before lower case.
         let odd = [
             ("topic", "täst"),
             ("_x", "u"),

@@ -1,30 +1,33 @@
-//! The process's descriptors, as far as clients and brokers take them.
+//! The process's file descriptors for connections to clients and brokers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a new client must find room for: its connection, and a lane to each of two brokers.
+/// Descriptors that must be free for a new client: its connection, and a lane to each of two
+/// brokers.
 const BY_CLIENT: usize = 3;
 
 /// Counts the descriptors of connections to clients and brokers, of all workers.
 ///
-/// Clients and lanes have one pool, for it is not known before how many brokers a client has to do with. A client is not let in
-/// unless there is room for lanes of its own too, so that lanes of those that are there are not refused for those that come.
-/// Connections that clients share have a reserve, which is none of the pool's.
+/// Clients and lanes have one pool, because the number of brokers that a client uses is not known
+/// in advance. A client is accepted only if there is room for its lanes too, so that new clients do
+/// not take the descriptors of present clients' lanes. Connections that clients share have a
+/// reserve beside the pool.
 #[derive(Debug)]
 pub struct Descriptors {
-    /// For clients and lanes.
+    /// Descriptors for clients and lanes.
     pool: usize,
-    /// For connections that clients share.
+    /// Descriptors for connections that clients share.
     reserve: usize,
-    /// Most clients, however few lanes there are.
+    /// Most clients, even without lanes.
     clients_limit: usize,
     clients: AtomicUsize,
     lanes: AtomicUsize,
     shared: AtomicUsize,
 }
 
-/// A descriptor that is taken until this is dropped. It must live as long as the connection's socket.
+/// A descriptor that is taken until this is dropped. It must live as long as the connection's
+/// socket.
 #[derive(Debug)]
 pub struct Permit {
     descriptors: Arc<Descriptors>,
@@ -39,7 +42,7 @@ enum Kind {
 }
 
 impl Default for Descriptors {
-    /// Without a bound.
+    /// No bound.
     fn default() -> Self {
         Self::new(usize::MAX, 0)
     }
@@ -52,7 +55,7 @@ impl Descriptors {
         Self {
             pool,
             reserve,
-            // A third of the pool is for lanes, whatever comes.
+            // A third of the pool is always for lanes.
             clients_limit: (pool - pool / 3).max(1),
             clients: AtomicUsize::new(0),
             lanes: AtomicUsize::new(0),
@@ -60,8 +63,8 @@ impl Descriptors {
         }
     }
 
-    /// A descriptor for a client's connection; none when there is no room for it and lanes of its own. A client without one is
-    /// refused.
+    /// A descriptor for a client's connection; `None` when there is no room for it and its lanes. A
+    /// client without one is refused.
     #[must_use]
     pub fn try_take_client(self: &Arc<Self>) -> Option<Permit> {
         let lanes = self.lanes.load(Ordering::Relaxed);
@@ -71,8 +74,8 @@ impl Descriptors {
         Some(self.permit(Kind::Client))
     }
 
-    /// A descriptor for a lane; none when there is no room. A lane without one must not open a socket: it waits, or its client
-    /// is refused.
+    /// A descriptor for a lane; `None` when there is no room. A lane without one must not open a
+    /// socket: it waits, or its client is refused.
     #[must_use]
     pub fn try_take(self: &Arc<Self>) -> Option<Permit> {
         let clients = self.clients.load(Ordering::Relaxed);
@@ -80,27 +83,27 @@ impl Descriptors {
         Some(self.permit(Kind::Lane))
     }
 
-    /// A descriptor for a connection that clients share. It is never refused, for all clients need it: what is beyond the reserve
-    /// is the pool's loss.
+    /// A descriptor for a connection that clients share. It is never refused, because all clients
+    /// need it: beyond the reserve it is taken from the pool.
     #[must_use]
     pub fn take(self: &Arc<Self>) -> Permit {
         self.shared.fetch_add(1, Ordering::Relaxed);
         self.permit(Kind::Shared)
     }
 
-    /// Clients' connections, now.
+    /// The current number of clients' connections.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Lanes, now.
+    /// The current number of lanes.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.lanes.load(Ordering::Relaxed)
     }
 
-    /// Connections that clients share, now.
+    /// The current number of connections that clients share.
     #[must_use]
     pub fn shared(&self) -> usize {
         self.shared.load(Ordering::Relaxed)
@@ -112,13 +115,13 @@ impl Descriptors {
         self.clients_limit
     }
 
-    /// How many clients there is room for if each has lanes to two brokers.
+    /// The number of clients that fit if each has lanes to two brokers.
     #[must_use]
     pub fn clients_with_lanes(&self) -> usize {
         self.pool / BY_CLIENT
     }
 
-    /// What clients and lanes may have together now.
+    /// The number of descriptors that clients and lanes may have together now.
     fn pool_now(&self) -> usize {
         let beyond = self.shared().saturating_sub(self.reserve);
         self.pool.saturating_sub(beyond)
@@ -132,7 +135,8 @@ impl Descriptors {
     }
 }
 
-/// One more of at most `most`. Two threads that look at the same moment may have one too many: a few are kept for that.
+/// Takes one of at most `most`. Two threads at the same moment may take one too many: a few are
+/// kept back for that.
 fn take_one(taken: &AtomicUsize, most: usize) -> Option<usize> {
     let one_more = |taken| (taken < most).then_some(taken + 1);
     taken
@@ -167,7 +171,7 @@ mod tests {
         let lanes = fill(|| descriptors.try_take());
         assert_eq!((lanes.len(), descriptors.lanes()), (10, 10));
         drop(clients);
-        // Lanes may have what clients have not.
+        // Lanes may take what clients have not taken.
         let more = fill(|| descriptors.try_take());
         assert_eq!(more.len(), 20);
         assert!(descriptors.try_take_client().is_none());

@@ -1,4 +1,4 @@
-//! Why something upstream could not be done.
+//! Errors of everything upstream.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,77 +8,79 @@ use thiserror::Error;
 
 use crate::peer::Peer;
 
-/// Why a request got no answer.
+/// The reason why a request got no answer.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// The answer is longer than a frame may be, and was passed over.
+    /// The answer is over `limits.frame_bytes`, and was skipped.
     #[error(
         "{peer} answered with {length} bytes, more than limits.frame_bytes allows: ask for less at a time"
     )]
     AnswerTooLong {
         /// The peer that answered.
         peer: Peer,
-        /// How long it was, in bytes.
+        /// The length of the answer in bytes.
         length: u64,
     },
-    /// Too much waits for this broker already. The request was not written.
-    #[error("{0} does not keep up")]
+    /// Too many bytes wait to be written to this broker. The request was not written.
+    #[error("{0} does not keep up: try again later")]
     Busy(Peer),
     /// The connection ended. The request may have been carried out.
     #[error("{0} closed the connection")]
     Closed(Peer),
-    /// No connection came about. The request was not written.
+    /// No connection could be established. The request was not written.
     #[error("{peer} cannot be reached: {reason}")]
     Connect {
         /// The peer that cannot be reached.
         peer: Peer,
-        /// What the transport says.
+        /// The error of the transport.
         reason: Rc<str>,
     },
-    /// It has left requests unanswered, and is left alone until it answers. The request was not written.
-    #[error("{0} has not answered for a while")]
+    /// The circuit is open: the broker has left requests unanswered, and gets none until it answers
+    /// a probe. The request was not written.
+    #[error("{0} does not answer: requests to it fail until it does")]
     Failing(Peer),
-    /// The broker is about to go and did not carry the request out.
-    #[error("{0} is going away")]
+    /// The broker is shutting down and did not carry out the request.
+    #[error("{0} is shutting down: try again")]
     GoingAway(Peer),
-    /// Name servers know of no such broker. The request was not written.
-    #[error("no name server knows a broker {0}")]
+    /// No such broker is registered at the name servers. The request was not written.
+    #[error("no broker {0} is registered at the name servers")]
     NoBroker(Rc<str>),
-    /// The broker has replicas only, and the request needs a master. It was not written.
+    /// The broker has only slaves, and the request needs a master. It was not written.
     #[error("{0} has no master now")]
     NoMaster(Peer),
-    /// The answer did not come in time. The request may have been carried out.
+    /// The answer did not arrive in time. The request may have been carried out.
     #[error("{0} did not answer in time")]
     Timeout(Peer),
-    /// Another client had asked the same, and has left without the answer that both would have got.
-    #[error("the first of the same requests closed the connection")]
+    /// The request was answered together with an identical one of another client, which has
+    /// disconnected before the answer.
+    #[error("the client that sent an identical request before has disconnected: try again")]
     FirstClosed,
-    /// With the longer opaque it has upstream, the frame would be over the limit of every broker.
-    #[error("the frame is as long as a frame may be")]
+    /// With a longer opaque, which it needs upstream, the frame would be over every broker's limit.
+    #[error("the frame is too long to be relayed: send less at a time")]
     TooLong,
 }
 
-/// Why there is no route.
+/// The reason why there is no route.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// A name server says that there is no such topic; with its words.
+    /// A name server answered that there is no such topic; with its remark.
     #[error("{0}")]
     NoSuchTopic(Arc<str>),
-    /// No name server has answered, and none ever has for this topic.
+    /// No name server has answered, and no route of the topic is cached.
     #[error("no route of the topic is known: {0}")]
     Unavailable(#[from] NameServerError),
 }
 
-/// Why no name server gave an answer.
+/// The reason why there is no answer of a name server.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum NameServerError {
-    /// All were tried.
+    /// None of the name servers answers; all were tried.
     #[error("no name server answers ({0})")]
     Unreachable(Arc<str>),
-    /// The answer is no answer to what was asked.
+    /// The answer does not fit the request.
     #[error("a name server's answer cannot be used: {0}")]
     Unusable(Arc<str>),
 }

@@ -6,8 +6,9 @@
 //!       └──────── BrokerTable ────────────┘  └──── Lane ──── one per client and broker
 //! ```
 //!
-//! What is shared by threads is asked rarely and answers from memory. What carries requests belongs
-//! to one worker, a thread with a runtime of its own, so that a request and its answer meet no lock.
+//! State that threads share is read rarely, and from memory. Connections that carry requests belong
+//! to one worker, a thread with a runtime of its own, so that no lock is on the path of a request
+//! and its answer.
 
 mod address;
 mod broker;

@@ -1,4 +1,4 @@
-//! What a worker counts of brokers.
+//! A worker's metrics of brokers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use remoting_transport::metrics::{Counter, Gauge, Histogram, Meter};
 
-/// What one worker knows of one broker.
+/// One worker's metrics of one broker.
 #[derive(Debug)]
 pub struct BrokerMetrics {
-    /// Of data connections.
+    /// Traffic of data connections.
     pub data: Arc<Meter>,
-    /// Of lanes.
+    /// Traffic of lanes.
     pub lane: Arc<Meter>,
-    /// From sending a request to its answer.
+    /// The time from sending a request to its answer.
     pub answered: Histogram,
     /// Data connections that are established.
     pub connections: Gauge,
@@ -21,11 +21,13 @@ pub struct BrokerMetrics {
     pub lanes: Gauge,
     /// Requests without an answer yet.
     pub outstanding: Gauge,
-    /// Connections that were lost or did not come about; each is made again when it is needed.
+    /// Connections that were lost or could not be established; each is opened again when it is
+    /// needed.
     pub reconnects: Counter,
-    /// 1 while requests to it are refused at once.
+    /// 1 while requests to it fail fast.
     pub failing: Gauge,
-    /// Requests that were refused because too many were outstanding, or too much waited to be written.
+    /// Requests that were refused because too many were outstanding, or too many bytes waited to be
+    /// written.
     pub refused: Counter,
 }
 
@@ -45,14 +47,14 @@ impl Default for BrokerMetrics {
     }
 }
 
-/// What one worker knows of all brokers.
+/// One worker's metrics of all brokers.
 #[derive(Debug, Default)]
 pub struct UpstreamMetrics {
     brokers: Mutex<HashMap<Box<str>, Arc<BrokerMetrics>>>,
 }
 
 impl UpstreamMetrics {
-    /// Those of one broker, to be kept by whoever writes them.
+    /// The metrics of one broker. Callers keep them, to avoid look-ups.
     #[must_use]
     pub fn broker(&self, name: &str) -> Arc<BrokerMetrics> {
         let mut brokers = self.brokers.lock();
@@ -64,7 +66,7 @@ impl UpstreamMetrics {
         new
     }
 
-    /// Those of all brokers that were ever spoken to, added to what other workers have.
+    /// Adds the metrics of all brokers that were ever used to those of other workers.
     pub fn collect(&self, all: &mut BTreeMap<Box<str>, Vec<Arc<BrokerMetrics>>>) {
         for (name, metrics) in &*self.brokers.lock() {
             all.entry(name.clone()).or_default().push(metrics.clone());

@@ -1,4 +1,4 @@
-//! To whom an upstream connection leads.
+//! The peer of an upstream connection.
 
 use std::fmt;
 use std::rc::Rc;

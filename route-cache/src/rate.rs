@@ -1,15 +1,16 @@
-//! Log lines that peers could make us write without end, or without end to the line.
+//! Limits for log lines that clients or brokers can cause: their number, and their length.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
-/// Most bytes of what a peer says that a log line holds: the longest name of a topic or group has 255 (`Validators`).
+/// Most bytes of a text from a client or broker in a log line: the longest name of a topic or group
+/// has 255 (`Validators`).
 pub const SHOWN_MAX: usize = 255;
 
-/// Lets a number of log lines through in a period, and counts the rest. Usually a static for each kind of line, which all
-/// workers share.
+/// Lets a number of log lines through in a period, and counts the rest. Usually a static for each
+/// kind of line, which all workers share.
 #[derive(Debug)]
 pub struct LogThrottle {
     /// Most lines in a period.
@@ -45,7 +46,8 @@ impl LogThrottle {
         }
     }
 
-    /// Whether another line may be written; with the number of lines that were held back since the last one.
+    /// Whether another line may be written; with the number of lines that were held back since the
+    /// last one.
     pub fn pass(&self) -> Option<u64> {
         self.pass_below(self.limit)
     }
@@ -75,7 +77,8 @@ impl LogThrottle {
     }
 }
 
-/// What a peer says, as a log line shows it: its first [`SHOWN_MAX`] bytes, or a little less, for no character is cut.
+/// The part of a text that a log line shows: its first [`SHOWN_MAX`] bytes, or a few less, so that
+/// no character is cut.
 #[must_use]
 pub fn shown(text: &str) -> &str {
     text.get(..text.floor_char_boundary(SHOWN_MAX))

@@ -10,15 +10,15 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-/// How connections to brokers and name servers are secured, the same for all of them. Its clones are one: what one is
-/// told, all follow.
+/// TLS for connections to brokers and name servers, the same for all of them. Clones share the
+/// setting: a replacement applies to all.
 #[derive(Clone, Debug)]
 pub struct UpstreamTls {
     current: Arc<RwLock<Arc<ClientConfig>>>,
 }
 
 impl UpstreamTls {
-    /// Connections are made like this.
+    /// A TLS setting with that configuration.
     #[must_use]
     pub fn new(config: Arc<ClientConfig>) -> Self {
         Self {
@@ -26,12 +26,13 @@ impl UpstreamTls {
         }
     }
 
-    /// From now on, new connections are made like this; those that are there stay.
+    /// Replaces the configuration for new connections; established ones are not changed.
     pub fn replace(&self, config: Arc<ClientConfig>) {
         *self.current.write() = config;
     }
 
-    /// Secures a connection to that address (`host:port`): the host is what the peer's certificate is judged by.
+    /// Makes the TLS handshake on a connection to that address (`host:port`). The host is the name
+    /// that the peer's certificate must have.
     pub(crate) async fn secure(
         &self,
         address: &str,

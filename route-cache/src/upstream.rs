@@ -1,4 +1,4 @@
-//! Everything upstream, as one worker has it.
+//! One worker's access to everything upstream.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,20 +15,20 @@ use crate::name_server::NameServers;
 use crate::routes::RouteCache;
 use remoting_transport::Buffers;
 
-/// A worker's connections to brokers, and its way to what all workers share.
+/// A worker's connections to brokers, and the state that all workers share.
 #[derive(Debug)]
 pub struct Upstream {
     context: Rc<Context>,
     table: Arc<BrokerTable>,
     routes: RouteCache,
     brokers: RefCell<HashMap<Rc<str>, Rc<Broker>>>,
-    /// The table's epoch that `brokers` agrees with.
+    /// The table's epoch for which `brokers` is current.
     epoch: Cell<u64>,
     addresses: ByAddress<Address>,
 }
 
 impl Upstream {
-    /// Without a connection yet.
+    /// A worker's upstream, without a connection yet.
     #[must_use]
     pub fn new(
         buffers: Rc<Buffers>,
@@ -48,33 +48,34 @@ impl Upstream {
         })
     }
 
-    /// Must be called once per [`crate::TICK`]: answers what is over its time, and has name servers
-    /// asked where brokers are once one was lost.
+    /// Must be called once per [`crate::TICK`]: fails requests whose deadline has passed, and loads
+    /// the brokers' addresses again after a connection was lost.
     pub fn tick(&self) {
         self.context.tick();
         if self.context.take_lost() {
             let table = self.table.clone();
             tokio::spawn(async move {
                 if let Err(error) = table.load().await {
-                    tracing::debug!(%error, "brokers kept as they were known");
+                    tracing::debug!(%error, "cannot load the list of brokers: the known ones are kept");
                 }
             });
         }
     }
 
-    /// Answers the long polls of clients that are to go ([`RelayTarget::gives_up`]).
+    /// Answers the long polls of clients that must move to other replicas
+    /// ([`RelayTarget::gives_up`]).
     ///
     /// [`RelayTarget::gives_up`]: crate::RelayTarget::gives_up
     pub fn release(&self) {
         self.context.release();
     }
 
-    /// A client has gone that had something outstanding.
+    /// Records that a client with outstanding requests has disconnected.
     pub fn note_gone(&self) {
         self.context.note_gone();
     }
 
-    /// What the clients of an address share.
+    /// The state that the clients of an address share.
     #[must_use]
     pub fn address(&self, key: AddressKey) -> Rc<Address> {
         self.addresses.of(key, || Address::new(key))
@@ -121,27 +122,27 @@ impl Upstream {
         Some(broker)
     }
 
-    /// The broker of that name; name servers are asked when it is not known.
+    /// The broker of that name; the list is loaded from name servers if it is not known.
     ///
     /// # Errors
-    /// When they do not know it either, or do not answer.
+    /// When it is not registered there either, or no name server answers.
     pub async fn broker(&self, name: &str) -> Result<Rc<Broker>, UpstreamError> {
         if let Some(broker) = self.known_broker(name) {
             return Ok(broker);
         }
         if let Err(error) = self.table.load().await {
-            tracing::debug!(broker = name, %error, "cannot look for the broker");
+            tracing::debug!(broker = name, %error, "cannot load the list of brokers");
         }
         self.known_broker(name)
             .ok_or_else(|| UpstreamError::NoBroker(name.into()))
     }
 
-    /// Every broker that is known now, ordered by name; name servers are asked when none is.
+    /// All known brokers, ordered by name; the list is loaded from name servers if none is known.
     pub async fn all_brokers(&self) -> Vec<Rc<Broker>> {
         if self.table.current().is_empty()
             && let Err(error) = self.table.load().await
         {
-            tracing::debug!(%error, "no broker is known");
+            tracing::debug!(%error, "cannot load the list of brokers");
         }
         let mut names: Vec<_> = self.table.current().keys().cloned().collect();
         names.sort_unstable();
@@ -151,13 +152,13 @@ impl Upstream {
             .collect()
     }
 
-    /// Name servers, for what is not about routes.
+    /// The name servers, for requests that are not about routes.
     #[must_use]
     pub fn name_servers(&self) -> &NameServers {
         self.table.name_servers()
     }
 
-    /// Opens a lane for the client who is `push_target`.
+    /// Opens a lane for the client behind `push_target`.
     #[must_use]
     pub fn open_lane(
         &self,

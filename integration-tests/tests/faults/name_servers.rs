@@ -91,7 +91,7 @@ async fn a_broker_that_is_not_in_the_list_is_looked_for() -> Result<()> {
         answer
             .remark
             .unwrap()
-            .contains("no name server knows a broker broker-late")
+            .contains("no broker broker-late is registered at the name servers")
     );
     world
         .name_server

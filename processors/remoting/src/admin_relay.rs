@@ -60,7 +60,7 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
         if view.is_oneway() {
             // One that waited for an answer would take the connection that all share for dead.
             return Ok(name_servers
-                .tell(request.bytes(), changes_name_servers)
+                .relay_oneway(request.bytes(), changes_name_servers)
                 .await?);
         }
         let answer = if changes_name_servers {

@@ -1,13 +1,13 @@
-//! How long to leave a broker alone after it could not be reached.
+//! Pauses between attempts to connect to a broker that cannot be reached.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// After the first failure: a broker that restarts is back within seconds, and a producer that is
-/// refused tries another meanwhile.
+/// The pause after the first failure. A broker that restarts answers again within seconds, and a
+/// producer whose request is refused tries another broker meanwhile.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// After many.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_secs(3);
 
 /// Counts failures in a row.
@@ -17,20 +17,20 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Another failure: how long to wait now. Doubles each time; half of it is left to chance, so that
-    /// the clients of a broker do not come back all at once.
+    /// Records a failure; returns the pause. It doubles each time. Half of it is random, so that
+    /// the clients of a broker do not reconnect all at the same time.
     pub(crate) fn next(&mut self) -> Duration {
         let longest = FIRST
             .saturating_mul(1 << self.failures.min(10))
             .min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         let half = longest / 2;
-        // Randomly keyed at every call: all the chance that this needs.
+        // Each `RandomState` has random keys: enough randomness for a pause.
         let chance = RandomState::new().hash_one(self.failures) % (half.as_millis() as u64 + 1);
         half + Duration::from_millis(chance)
     }
 
-    /// It worked.
+    /// Records a success.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_and_stay_bounded() {
+    fn pauses_grow_up_to_a_bound() {
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..40).map(|_| backoff.next()).collect();
         assert!(waits[0] >= FIRST / 2 && waits[0] <= FIRST);

@@ -1,4 +1,4 @@
-//! Whether a broker answers at all.
+//! The circuit breaker of a broker's address.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,25 +10,25 @@ use tracing::{info, warn};
 use crate::metrics::BrokerMetrics;
 use crate::peer::Peer;
 
-/// Whether requests to one address of a broker are refused at once, so that clients try another broker instead of waiting
-/// for this one.
+/// Whether requests to one address of a broker fail fast, so that clients try another broker
+/// instead of waiting for this one.
 ///
-/// The circuit opens when connections cannot be made, several times in a row, or when one that was made has fallen silent:
-/// what single requests meet with proves nothing. While it is open, Remora itself tries whether the broker is back
-/// ([`super::link`]); any answer, however late, closes it.
+/// The circuit opens when several attempts to connect fail in a row, or when an established
+/// connection has fallen silent; the failure of single requests proves nothing. While it is open,
+/// Remora probes the broker ([`super::link`]); any answer, however late, closes the circuit.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     peer: Peer,
     address: Arc<str>,
     metrics: Arc<BrokerMetrics>,
-    /// Connections in a row that did not come about, after which the circuit opens.
+    /// Failed attempts to connect in a row after which the circuit opens.
     limit: u32,
     failures: Cell<u32>,
     open: Cell<bool>,
     abandoned: Cell<bool>,
-    /// Somebody asks whether the broker is back.
+    /// Whether a task probes the broker.
     asked: Cell<bool>,
-    /// A connection has fallen silent.
+    /// Notified when a connection has fallen silent.
     silence: Notify,
 }
 
@@ -52,18 +52,19 @@ impl Breaker {
         })
     }
 
-    /// Where the broker is that this is about.
+    /// The broker's address.
     pub(super) fn address(&self) -> &Arc<str> {
         &self.address
     }
 
-    /// Whether requests are to be refused.
+    /// Whether requests must fail fast.
     pub(super) fn is_open(&self) -> bool {
         self.open.get()
     }
 
-    /// A connection has fallen silent. Until the broker has answered over a new one, none takes requests: what has gone silent
-    /// may be the connection, or the broker. One that took none any more says nothing about those that do.
+    /// Records that a connection has fallen silent. The cause may be the connection or the broker,
+    /// so no connection takes requests until the broker has answered over a new one. The silence of
+    /// a connection that took no requests any more (`was_used` is false) does not count.
     pub(super) fn note_silence(&self, was_used: bool) {
         if was_used {
             self.open_for("a connection has fallen silent");
@@ -71,7 +72,7 @@ impl Breaker {
         self.silence.notify_waiters();
     }
 
-    /// Waits until the connection that `is_silent` looks at has fallen silent.
+    /// Waits until `is_silent` is true; it is checked whenever a connection falls silent.
     pub(super) async fn until_silent(&self, is_silent: impl Fn() -> bool) {
         loop {
             let silence = self.silence.notified();
@@ -82,17 +83,17 @@ impl Breaker {
         }
     }
 
-    /// Whether the circuit is open and nobody asks yet whether the broker is back: the caller has to.
+    /// Whether the circuit is open and no task probes the broker yet. Then the caller must.
     pub(super) fn begin_asking(&self) -> bool {
         self.is_open() && !self.asked.replace(true)
     }
 
-    /// The caller asks no longer.
+    /// Records that the caller does not probe any more.
     pub(super) fn end_asking(&self) {
         self.asked.set(false);
     }
 
-    /// An answer has come.
+    /// Records an answer.
     pub(super) fn succeeded(&self) {
         self.failures.set(0);
         if self.open.replace(false) {
@@ -101,12 +102,12 @@ impl Breaker {
         }
     }
 
-    /// A connection has come about.
+    /// Records an established connection.
     pub(super) fn connected(&self) {
         self.failures.set(0);
     }
 
-    /// A connection did not come about; several in a row open the circuit.
+    /// Records a failed attempt to connect; several in a row open the circuit.
     pub(super) fn failed(&self) {
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
@@ -119,11 +120,11 @@ impl Breaker {
         if self.abandoned.get() || self.open.replace(true) {
             return;
         }
-        warn!(peer = %self.peer, address = %self.address, reason, "circuit opened: requests fail at once until the broker answers");
+        warn!(peer = %self.peer, address = %self.address, reason, "circuit opened: requests fail fast until the broker answers");
         self.metrics.failing.add(1);
     }
 
-    /// The broker is not there any more: whether it answers is of no interest.
+    /// Ends the probes: the broker is not registered any more.
     pub(super) fn abandon(&self) {
         self.abandoned.set(true);
         if self.open.replace(false) {

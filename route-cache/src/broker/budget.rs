@@ -1,25 +1,26 @@
-//! How much clients may have outstanding at one broker.
+//! The budget of outstanding requests at one broker.
 //!
-//! Requests and long polls have budgets of their own, for polls are idle by nature: however many there are, sends do not
-//! feel it. While less than half of a budget is used, nobody is restricted. Above that, a client may use a fair share of
-//! that half: the addresses that clients come from share it, and the clients of an address share what that has. One that has
-//! nothing outstanding is never refused. When a client goes, what it had outstanding leaves the
-//! budget at once, though the broker may still answer it.
+//! Requests and long polls have separate budgets, because polls are idle by nature: their number
+//! must not affect sends. While less than half of a budget is used, no client is restricted. Above
+//! that, a client may use a fair share of that half: the clients' addresses share the half equally,
+//! and the clients of an address share the part of the address. A client that has nothing
+//! outstanding is never refused. When a client disconnects, its outstanding requests leave the
+//! budget immediately, although the broker may still answer them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::address::{AddressKey, ByAddress};
 
-/// Long polls that may be outstanding, for each request that may.
+/// The ratio of the limits: outstanding long polls for each outstanding request.
 const POLLS_PER_REQUEST: usize = 4;
 
-/// What a client may have outstanding however many others have something, unless its address has its share already: a consumer
-/// has a poll for each queue.
+/// The number of requests that a client may always have outstanding, however many clients there
+/// are, unless its address has used up its share. A consumer has a poll for each queue.
 const LEAST_REQUESTS: usize = 16;
 const LEAST_POLLS: usize = 256;
 
-/// What a worker's clients have outstanding at one broker.
+/// The outstanding requests of a worker's clients at one broker.
 #[derive(Debug)]
 pub struct Budget {
     requests: Use,
@@ -32,19 +33,19 @@ struct Use {
     limit: usize,
     least: usize,
     used: Cell<usize>,
-    /// Addresses whose clients use some of it.
+    /// The number of addresses whose clients use the budget.
     users: Cell<usize>,
 }
 
-/// What the clients of one address use.
+/// The part of the budget that the clients of one address use.
 #[derive(Debug, Default)]
 struct Part {
     used: Cell<usize>,
-    /// How many clients those are.
+    /// The number of these clients.
     users: Cell<usize>,
 }
 
-/// What the clients of one address have outstanding at one broker.
+/// The outstanding requests of the clients of one address at one broker.
 #[derive(Debug, Default)]
 struct Parts {
     requests: Part,
@@ -80,7 +81,8 @@ impl Use {
         }
     }
 
-    /// Whether a client that has `own` outstanding, its address `part`, may have one more.
+    /// Whether a client may have one more request outstanding. It has `own`, and its address has
+    /// `part`.
     #[inline]
     fn allows(&self, own: usize, part: &Part) -> bool {
         self.used.get() < self.limit / 2 || own == 0 || self.is_within_share(own, part)
@@ -91,7 +93,8 @@ impl Use {
         let of_address = self.limit / 2 / self.users.get().max(1);
         let share = of_address / part.users.get().max(1);
         let used = part.used.get();
-        // Each next client would get its share of what earlier ones have already: that adds up, so it has an end.
+        // Each further client would get a share of what earlier clients use already. That adds up,
+        // so it is bounded.
         (own < share && used < of_address * 2) || (own < self.least && used < of_address)
     }
 
@@ -117,7 +120,7 @@ impl Use {
 }
 
 impl Budget {
-    /// Of a broker at which that many requests may be outstanding.
+    /// The budget of a broker with that limit of outstanding requests.
     pub(crate) fn new(requests: usize) -> Self {
         Self {
             requests: Use::new(requests, LEAST_REQUESTS),
@@ -126,13 +129,13 @@ impl Budget {
         }
     }
 
-    /// Requests that are outstanding, long polls not among them.
+    /// Outstanding requests without long polls.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.requests.used.get()
     }
 
-    /// Long polls that are outstanding.
+    /// Outstanding long polls.
     #[must_use]
     pub fn polls(&self) -> usize {
         self.polls.used.get()
@@ -146,11 +149,11 @@ impl Budget {
     }
 }
 
-/// Which of a client's uses a request belongs to, to be told when it ends.
+/// Identifies the budget that a request of a client is counted in, for the end of the request.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Slot(u16);
 
-/// What one client has outstanding, by broker.
+/// The outstanding requests of one client, by broker.
 #[derive(Debug)]
 pub struct Outstanding {
     address: AddressKey,
@@ -176,7 +179,7 @@ impl Own {
 }
 
 impl Outstanding {
-    /// Of a client that comes from there, and has nothing outstanding yet.
+    /// For a new client from that address, with nothing outstanding.
     #[must_use]
     pub fn new(address: AddressKey) -> Self {
         Self {
@@ -186,7 +189,7 @@ impl Outstanding {
         }
     }
 
-    /// Takes in a request to the broker of that budget; `None` when the client has its share outstanding already.
+    /// Counts a request to the broker of that budget; `None` when the client has used up its share.
     pub fn begin(&self, budget: &Rc<Budget>, is_poll: bool) -> Option<Slot> {
         let mut all = self.by_broker.borrow_mut();
         let known = all.iter().position(|own| Rc::ptr_eq(&own.budget, budget));
@@ -213,7 +216,7 @@ impl Outstanding {
         Some(Slot(at as u16))
     }
 
-    /// A request was answered, or will not be.
+    /// Records that a request was answered or failed.
     pub fn end(&self, slot: Slot, is_poll: bool) {
         if let Some(own) = self.by_broker.borrow().get(usize::from(slot.0)) {
             let part = own.address.of(is_poll);
@@ -221,7 +224,7 @@ impl Outstanding {
         }
     }
 
-    /// The client has gone: it has nothing outstanding any more.
+    /// Records that the client has disconnected: its requests do not count any more.
     pub fn close(&self) {
         self.closed.set(true);
         for own in &*self.by_broker.borrow() {
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn many_clients_of_one_address_leave_others_theirs() {
+    fn many_clients_of_one_address_leave_others_their_share() {
         let budget = Rc::new(Budget::new(65_536));
         let greedy: Vec<_> = (0..4096).map(|_| client(1)).collect();
         greedy.iter().for_each(|one| {
@@ -277,7 +280,7 @@ mod tests {
         assert!(budget.requests() <= 65_536 + 4096, "{}", budget.requests());
         let other = client(2);
         assert_eq!(fill(&other, &budget, false), 65_536 / 2 / 2);
-        // Whoever has nothing outstanding is served.
+        // A client with nothing outstanding is served.
         assert!(client(1).begin(&budget, false).is_some());
     }
 
@@ -290,14 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_had_leaves_with_it_and_once() {
+    fn a_disconnected_clients_requests_leave_the_budget_once() {
         let budget = Rc::new(Budget::new(1000));
         let (one, other) = (client(1), client(2));
         let slot = one.begin(&budget, true).unwrap();
         other.begin(&budget, true).unwrap();
         one.close();
         assert_eq!(budget.polls(), 1);
-        // The broker's answer comes later.
+        // The broker answers later.
         one.end(slot, true);
         drop(one);
         assert_eq!((budget.polls(), budget.polls.users.get()), (1, 1));

@@ -22,16 +22,16 @@ use super::pending::{Completion, Pending};
 use crate::metrics::BrokerMetrics;
 use crate::peer::Peer;
 
-/// The client that gets what a broker asks by itself.
+/// The client that receives a broker's pushes.
 pub trait PushTarget {
-    /// The broker asks for something.
+    /// Takes a push of the broker.
     fn on_push(&self, from: &Rc<Connection>, frame: Frame<'_>, view: &UpstreamView<'_>);
 }
 
 /// A connection to a broker or name server, many requests at a time.
 ///
-/// It exists from the moment that it is wanted: what is asked of it before it is established is
-/// written as soon as it is, or answered with the reason why it never was.
+/// It takes requests before it is established. They are written as soon as it is, or fail with the
+/// error of the attempt to connect.
 pub struct Connection {
     peer: Peer,
     context: Rc<Context>,
@@ -39,32 +39,32 @@ pub struct Connection {
     pending: RefCell<Pending>,
     push_target: Option<Weak<dyn PushTarget>>,
     established: Cell<bool>,
-    /// It has been established.
+    /// Notified when it is established.
     made: Notify,
-    /// It takes no further requests, and ends with the last answer.
+    /// Whether it takes no further requests and ends with the last answer.
     retired: Cell<bool>,
-    /// The peer has answered a request.
+    /// Whether the peer has answered a request.
     answered: Cell<bool>,
-    /// It has never done so, and says that it goes away.
+    /// Whether the peer has announced its shutdown without having answered a request.
     turned_away: Cell<bool>,
-    /// It is in the context's list of busy ones.
+    /// Whether it is in the context's list of busy connections.
     is_listed: Cell<bool>,
     health: Health,
-    /// Bytes that had arrived when its health was looked at.
+    /// Bytes that had arrived at the last check of its health.
     received: Cell<u64>,
-    /// What may be written until the next tick, of a connection that is paced.
+    /// Bytes that may be written until the next tick; only for a paced connection.
     credit: Option<Cell<usize>>,
-    /// Bytes that had been written then.
+    /// Bytes that had been written at the last check of its health.
     written: Cell<u64>,
     metrics: Arc<BrokerMetrics>,
-    /// What clients have outstanding at the peer.
+    /// The budget of clients' outstanding requests at the peer.
     budget: Rc<Budget>,
-    /// Of the address that it leads to; lanes have none.
+    /// The circuit breaker of its address; lanes have none.
     breaker: Option<Rc<Breaker>>,
     this: Weak<Self>,
 }
 
-/// Bytes that go over a paced connection with each tick: some 7,500 polls a second.
+/// Bytes that are written to a paced connection with each tick: some 7,500 polls a second.
 const PACE: usize = 96 * 1024;
 
 impl fmt::Debug for Connection {
@@ -96,7 +96,7 @@ impl Connection {
     ) -> Rc<Self> {
         let metrics = match peer.broker_name() {
             Some(name) => context.metrics(name),
-            // Nobody looks at those of name servers.
+            // The metrics of name servers are not published.
             None => Arc::default(),
         };
         let meter = match push_target {
@@ -127,8 +127,9 @@ impl Connection {
         })
     }
 
-    /// One over which no more than [`PACE`] goes with each tick: thousands of requests at once would hold up others' in the
-    /// broker, which reads its connections with a few threads.
+    /// A connection to which at most [`PACE`] bytes are written with each tick: thousands of
+    /// requests at once would delay other requests in the broker, which reads its connections with
+    /// a few threads.
     pub(crate) fn paced(
         peer: Peer,
         context: Rc<Context>,
@@ -138,35 +139,36 @@ impl Connection {
         Self::with_credit(peer, context, None, breaker, credit)
     }
 
-    /// What clients have outstanding at the peer.
+    /// The budget of clients' outstanding requests at the peer.
     #[must_use]
     pub fn budget(&self) -> &Rc<Budget> {
         &self.budget
     }
 
-    /// The name of the broker that it leads to; `None` for a name server.
+    /// The name of its broker; `None` for a name server.
     #[must_use]
     pub fn broker_name(&self) -> Option<&str> {
         self.peer.broker_name()
     }
 
-    /// Waits until everything that was sent so far is with the operating system.
+    /// Waits until all earlier requests were handed to the operating system.
     pub async fn flushed(&self) {
         self.outbox.flushed().await;
     }
 
-    /// Ends the connection now. What is outstanding is answered as closed.
+    /// Ends the connection now. Outstanding requests fail with
+    /// [`UpstreamError::Closed`](crate::UpstreamError::Closed).
     pub fn close(&self) {
         self.outbox.close();
     }
 
-    /// Whether it has come about; what was asked of it before may still be told that it never did.
+    /// Whether it was established.
     #[must_use]
     pub fn is_established(&self) -> bool {
         self.established.get()
     }
 
-    /// Waits until it has come about, TLS included; for ever, if it never does.
+    /// Waits until it is established, TLS included; without end if it never is.
     pub(crate) async fn established(&self) {
         let made = self.made.notified();
         if !self.established.get() {
@@ -179,22 +181,22 @@ impl Connection {
         !self.retired.get() && !self.outbox.is_closed() && !self.is_silent()
     }
 
-    /// Whether something was asked over it and nothing has been heard since.
+    /// Whether something was sent that needs an answer, and nothing has arrived since.
     pub(super) fn is_waiting(&self) -> bool {
         self.health.is_waiting()
     }
 
-    /// Whether it takes no more requests, and ends with the last answer.
+    /// Whether it takes no further requests and ends with the last answer.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.get()
     }
 
-    /// Whether it has been asked and probed, and says nothing.
+    /// Whether neither requests nor a probe were answered.
     pub(crate) fn is_silent(&self) -> bool {
         self.health.is_silent()
     }
 
-    /// No more requests, and the end once the last answer has come.
+    /// Takes no further requests, and ends once the last answer has arrived.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
         self.pending.borrow_mut().forget_abandoned();
@@ -202,7 +204,7 @@ impl Connection {
         self.close_if_done();
     }
 
-    /// Gives up what is outstanding of long polls.
+    /// Gives up the outstanding long polls.
     pub(super) fn give_up_polls(&self) {
         let given_up = self.pending.borrow_mut().remove_polls();
         self.metrics.outstanding.add(-(given_up.len() as i64));

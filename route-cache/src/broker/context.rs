@@ -1,4 +1,4 @@
-//! What all upstream connections of a worker share.
+//! The state that all upstream connections of a worker share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,37 +15,39 @@ use crate::config::UpstreamConfig;
 use crate::metrics::{BrokerMetrics, UpstreamMetrics};
 use crate::peer::Peer;
 
-/// How many ticks pass at the least between two looks for what clients have left behind.
+/// The least number of ticks between two searches for requests of disconnected clients.
 const SWEEP_TICKS: u32 = 20;
 
-/// A connection, as far as the context looks after it.
+/// A connection that the context calls with each tick.
 pub(super) trait Watched {
-    /// A tick has passed. False when there is nothing to wait for any more.
+    /// Does the work of a tick. Returns false when nothing is outstanding any more.
     fn tick(&self) -> bool;
-    /// Drops what clients have given up: polls of those that must leave, and all requests of those that have left.
+    /// Drops requests that clients have given up: polls of clients that are moved, and all requests
+    /// of disconnected clients.
     fn release(&self);
 }
 
-/// What all upstream connections of a worker share.
+/// The state that all upstream connections of a worker share.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) clock: Clock,
     pub(crate) config: UpstreamConfig,
-    /// A connection has ended, or none came about, since this was last looked at.
+    /// Whether a connection was lost or could not be established since
+    /// [`take_lost`](Self::take_lost) was called last.
     lost: Cell<bool>,
-    /// A client has gone that had something outstanding, and how many ticks have passed since that was looked after.
+    /// Whether a client with outstanding requests has disconnected since the last search.
     gone: Cell<bool>,
     ticks: Cell<u32>,
-    /// Connections that may have something outstanding. Most lanes have not, most of the time.
+    /// Connections that may have something outstanding. Most lanes rarely have.
     busy: RefCell<Vec<Weak<dyn Watched>>>,
-    /// Before each broker's address, who may make a lane.
+    /// Limits how many lanes are opened to each broker's address at the same time.
     pub(crate) gates: Arc<Gates>,
-    /// Of brokers, not of name servers.
+    /// Metrics of brokers, not of name servers.
     metrics: Arc<UpstreamMetrics>,
-    /// By peer, rung when a data connection to it has fallen silent.
+    /// By peer, notified when a data connection to it has fallen silent.
     alarms: RefCell<HashMap<Peer, Rc<Notify>>>,
-    /// What clients have outstanding, by peer.
+    /// Budgets of clients' outstanding requests, by peer.
     budgets: RefCell<HashMap<Peer, Rc<Budget>>>,
 }
 
@@ -71,28 +73,28 @@ impl Context {
         }
     }
 
-    /// Notes that a broker was lost: it may have moved.
+    /// Records that a connection to a broker was lost: the broker may have moved.
     pub(super) fn note_lost(&self) {
         self.lost.set(true);
     }
 
-    /// Whether a broker was lost since the last call.
+    /// Whether a connection was lost since the last call.
     pub(crate) fn take_lost(&self) -> bool {
         self.lost.take()
     }
 
-    /// Notes that a client has gone that had something outstanding: it is taken out of the tables soon, all of such clients at
-    /// a time, for that means to go through the tables.
+    /// Records that a client with outstanding requests has disconnected. They are removed from the
+    /// tables soon, together with those of other such clients, because the tables must be searched.
     pub(crate) fn note_gone(&self) {
         self.gone.set(true);
     }
 
-    /// Has a connection looked at with each tick from now on.
+    /// Calls that connection with each tick from now on.
     pub(super) fn watch(&self, connection: Weak<dyn Watched>) {
         self.busy.borrow_mut().push(connection);
     }
 
-    /// Answers the long polls of clients that are to go.
+    /// Answers the long polls of clients that must move to other replicas.
     pub(crate) fn release(&self) {
         let busy: Vec<_> = self
             .busy
@@ -105,38 +107,39 @@ impl Context {
         }
     }
 
-    /// The figures of a broker.
+    /// The metrics of a broker.
     pub(crate) fn metrics(&self, broker: &str) -> Arc<BrokerMetrics> {
         self.metrics.broker(broker)
     }
 
-    /// Rung when a data connection to that peer has fallen silent: other connections to it may have, too.
+    /// Notified when a data connection to that peer has fallen silent: other connections to it may
+    /// have, too.
     pub(super) fn alarm(&self, peer: &Peer) -> Rc<Notify> {
         let mut alarms = self.alarms.borrow_mut();
         if let Some(known) = alarms.get(peer) {
             return known.clone();
         }
-        // Brokers come and go.
+        // Entries of brokers that are not in use any more are dropped.
         alarms.retain(|_, alarm| Rc::strong_count(alarm) > 1);
         let new = Rc::<Notify>::default();
         alarms.insert(peer.clone(), new.clone());
         new
     }
 
-    /// What clients have outstanding at that peer.
+    /// The budget of clients' outstanding requests at that peer.
     pub(super) fn budget(&self, peer: &Peer) -> Rc<Budget> {
         let mut budgets = self.budgets.borrow_mut();
         if let Some(known) = budgets.get(peer) {
             return known.clone();
         }
-        // Brokers come and go.
+        // Entries of brokers that are not in use any more are dropped.
         budgets.retain(|_, budget| Rc::strong_count(budget) > 1);
         let new = Rc::new(Budget::new(self.config.outstanding_limit));
         budgets.insert(peer.clone(), new.clone());
         new
     }
 
-    /// A tick has passed: what is over its time is answered.
+    /// Does the work of a tick: requests whose deadline has passed fail.
     pub(crate) fn tick(&self) {
         self.clock.tick();
         self.buffers.read_clock();
@@ -145,7 +148,7 @@ impl Context {
             self.ticks.set(0);
             self.release();
         }
-        // What is answered may open connections, so the list is not held meanwhile.
+        // Failing a request may open a connection, so the list is not borrowed meanwhile.
         let mut busy = self.busy.take();
         busy.retain(|connection| connection.upgrade().is_some_and(|it| it.tick()));
         let mut now = self.busy.borrow_mut();

@@ -1,55 +1,55 @@
-//! Whether a connection is answered, judged by that connection alone.
+//! The health of a connection, judged by that connection alone.
 //!
-//! What clients asked and was not answered proves nothing: brokers leave some requests unanswered by design. So a
-//! connection over which something was asked and nothing at all has been heard for a while is asked something that every
-//! peer answers. Only when that, too, brings nothing is the connection silent: dead somewhere on its way, or its peer stands
-//! still.
+//! A client's request without an answer proves nothing: brokers leave some requests unanswered by
+//! design. So if something was sent and nothing at all has arrived for a while, the connection is
+//! probed with a request that every peer answers. Only when the probe is not answered either, the
+//! connection counts as silent: it is broken, or its peer hangs.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment, TICK};
 
-/// How long a connection may say nothing after something was asked, before it is probed.
+/// How long a connection may be without an answer before it is probed.
 const SUSPICION: Duration = Duration::from_millis(1000);
 
-/// How often a silent connection is probed that has long polls outstanding: a long poll without an answer proves nothing, and
-/// nothing else may be asked.
+/// The interval of probes of a quiet connection that has only long polls outstanding: these may
+/// rightly be without an answer.
 const POLLS_PROBED: Duration = Duration::from_secs(3);
 
-/// How long it may say nothing after the probe.
+/// How long the answer to a probe may take.
 const PROBE_TIME: Duration = Duration::from_millis(1500);
 
-/// A silent connection is ended after this: a peer that merely stands still may wake up before.
+/// A silent connection is closed after this time: a peer that only hangs may recover before.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 
-/// What is known of a connection's health.
+/// The health of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// When something was first asked since something was heard.
+    /// When the first request was sent since something arrived.
     asked: Cell<Option<Moment>>,
-    /// When it was probed.
+    /// When the probe was sent.
     probed: Cell<Option<Moment>>,
     silent: Cell<bool>,
-    /// Ticks since something was heard.
+    /// Ticks since something arrived.
     quiet: Cell<u32>,
 }
 
-/// What is to be done about a connection.
+/// The action to take for a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Treatment {
-    /// Nothing.
+    /// No action.
     Leave,
-    /// Ask it something that is answered at once.
+    /// Send a probe.
     Probe,
-    /// It has just been found to be silent.
+    /// It has just been found silent: requests must use another connection.
     Replace,
-    /// It has been silent for long.
+    /// It has been silent for too long: close it.
     End,
 }
 
 impl Health {
-    /// Something was asked.
+    /// Records that a request was sent.
     #[inline]
     pub(crate) fn asked(&self, clock: &Clock) {
         if self.asked.get().is_none() {
@@ -57,7 +57,7 @@ impl Health {
         }
     }
 
-    /// Something was heard. True when the connection had been found silent.
+    /// Records that something arrived. Returns true when the connection had been found silent.
     #[inline]
     pub(crate) fn heard(&self) -> bool {
         self.asked.set(None);
@@ -66,7 +66,7 @@ impl Health {
         self.silent.replace(false)
     }
 
-    /// What was asked is still on its way: the peer is given its time from now on.
+    /// Restarts the peer's time: the request is still being written.
     pub(crate) fn postpone(&self, clock: &Clock) {
         if !self.silent.get() && self.asked.get().is_some() {
             self.asked.set(Some(clock.now()));
@@ -74,18 +74,18 @@ impl Health {
         }
     }
 
-    /// Whether something was asked and nothing heard since.
+    /// Whether a request was sent and nothing has arrived since.
     pub(crate) fn is_waiting(&self) -> bool {
         self.asked.get().is_some()
     }
 
-    /// Whether it has been probed in vain.
+    /// Whether a probe was not answered.
     pub(crate) fn is_silent(&self) -> bool {
         self.silent.get()
     }
 
-    /// To be called with each tick of the clock while something is outstanding.
-    pub(crate) fn look(&self, clock: &Clock) -> Treatment {
+    /// Must be called with each tick of the clock while something is outstanding.
+    pub(crate) fn check(&self, clock: &Clock) -> Treatment {
         let Some(asked) = self.asked.get() else {
             self.quiet.set(self.quiet.get() + 1);
             if TICK * self.quiet.get() < POLLS_PROBED {
@@ -115,17 +115,17 @@ impl Health {
 mod tests {
     use super::*;
 
-    /// What is done in so many ticks, and after which.
+    /// The actions within that number of ticks, each with its tick.
     fn treat(health: &Health, clock: &Clock, ticks: u32) -> Vec<(u32, Treatment)> {
         let treated = (1..=ticks).map(|tick| {
             clock.tick();
-            (tick, health.look(clock))
+            (tick, health.check(clock))
         });
         treated.filter(|(_, it)| *it != Treatment::Leave).collect()
     }
 
     #[test]
-    fn silence_is_noticed_probed_and_ended() {
+    fn silent_connections_are_probed_replaced_and_closed() {
         let (health, clock) = (Health::default(), Clock::default());
         let per_second = (Duration::from_secs(1).as_millis() / TICK.as_millis()) as u32;
         health.asked(&clock);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_alone_are_no_reason_to_believe_in_a_connection() {
+    fn connections_with_polls_only_are_probed_too() {
         let (health, clock) = (Health::default(), Clock::default());
         let per_second = (Duration::from_secs(1).as_millis() / TICK.as_millis()) as u32;
         for _ in 0..10 {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_on_its_way_is_given_time() {
+    fn requests_that_are_still_being_written_get_time() {
         let (health, clock) = (Health::default(), Clock::default());
         health.asked(&clock);
         let per_second = (Duration::from_secs(1).as_millis() / TICK.as_millis()) as u32;
@@ -165,13 +165,13 @@ mod tests {
         let replaced = (per_second * 5 / 2, Treatment::Replace);
         let treated = treat(&health, &clock, 3 * per_second);
         assert_eq!(treated, [(per_second, Treatment::Probe), replaced]);
-        // Once it is silent, only what is heard counts.
+        // Once it is silent, only bytes that arrive count.
         health.postpone(&clock);
         assert!(health.is_silent());
     }
 
     #[test]
-    fn anything_that_is_heard_is_a_sign_of_life() {
+    fn any_arriving_bytes_show_that_a_connection_is_alive() {
         let (health, clock) = (Health::default(), Clock::default());
         for _ in 0..100 {
             health.asked(&clock);

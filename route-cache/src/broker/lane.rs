@@ -1,7 +1,8 @@
 //! The connection that belongs to one client and one broker.
 //!
-//! A lane has no keep-alive of its own: it is there because its client sends heartbeats, every 30 s, and each is asked of
-//! the broker, so that a lane that has fallen silent is noticed by what it does not answer.
+//! A lane has no keep-alive of its own: its client sends heartbeats every 30 s, and each is sent to
+//! the broker as a request. A lane that has fallen silent is noticed by a heartbeat without an
+//! answer.
 
 mod life;
 
@@ -20,20 +21,20 @@ use tracing::debug;
 use super::connection::{Connection, PushTarget};
 use super::context::Context;
 use super::probe::probe;
-use super::registration::{Frame, Heard, Registration, Verdict};
+use super::registration::{Frame, Registration, Sent, Verdict};
 use crate::error::UpstreamError;
 use crate::peer::Peer;
 
-/// How long a broker that has left a heartbeat unanswered may take for anything at all. A heartbeat may wait there for
-/// others; what it is asked then does not wait with them.
+/// How long a broker that has left a heartbeat unanswered may take for the answer to a probe.
+/// Heartbeats may wait for one another at the broker; probes do not wait with them.
 const PROBE_LIMIT: Duration = Duration::from_millis(2500);
 
-/// An upstream connection for what a broker ties to a connection: who a client is and which groups
-/// it has, what the broker tells it, and the pulls of broadcast consumers. To the broker it looks like
-/// the client's own connection, and it ends with it.
+/// An upstream connection for the state that a broker keeps by connection: the client's id and
+/// groups, pushes to the client, and the pulls of broadcast consumers. To the broker it looks like
+/// the client's own connection, and it ends with that.
 ///
-/// While its client is there, a lane that ends is made again: connect, say the registration, and
-/// only then count as registered.
+/// While its client is connected, a lane that ends is opened again: it connects, sends the
+/// registration, and only then counts as registered.
 pub struct Lane {
     broker: Rc<str>,
     address: Arc<str>,
@@ -42,34 +43,36 @@ pub struct Lane {
     push_target: Weak<dyn PushTarget>,
     connection: RefCell<Option<Rc<Connection>>>,
     state: RefCell<State>,
-    /// The state has changed.
+    /// Notified when the state has changed.
     changed: Notify,
     closed: Cell<bool>,
-    /// Its connection was closed to be made anew: nothing is wrong with the broker.
+    /// Whether its connection was closed on purpose, to be opened again: that is no failure of the
+    /// broker.
     renewed: Cell<bool>,
-    /// What was said over the connection, and what the broker thinks of it.
-    heard: RefCell<Heard>,
-    /// Held while something is said: a broker serves what comes at the same time in any order.
-    speaking: tokio::sync::Mutex<()>,
-    /// The connection has left a heartbeat unanswered, and is being probed.
+    /// The frames that were sent over the connection, and the broker's answers.
+    sent: RefCell<Sent>,
+    /// Held while frames are sent: a broker serves simultaneous requests in any order.
+    sending: tokio::sync::Mutex<()>,
+    /// Whether the connection is being probed, after a heartbeat without an answer.
     suspect: Cell<bool>,
 }
 
-/// How long a broker that answers nobody may keep its lanes: as long as it keeps clients that say nothing.
+/// How long a broker that answers no request at all keeps its lanes: as long as a broker keeps
+/// clients that send nothing.
 const STANDSTILL_MAX: Duration = Duration::from_secs(120);
 
-/// An answer that has not come in time and may still come.
+/// An answer that is late and may still arrive.
 type LateAnswer = Pin<Box<dyn Future<Output = Result<Bytes, UpstreamError>>>>;
 
 #[derive(Debug, Clone)]
 enum State {
-    /// Connecting, or saying the registration.
+    /// Connecting, or sending the registration.
     Joining,
-    /// The broker knows the client.
+    /// The broker has registered the client.
     Registered,
-    /// The latest attempt has failed, and another follows; or it takes long, and may still come about.
+    /// The latest attempt has failed, and another follows; or it takes long, and may still succeed.
     Failed(UpstreamError),
-    /// The broker refuses the client, under each of its ids.
+    /// The broker refuses the client, with each of its ids.
     Refused,
 }
 
@@ -84,7 +87,7 @@ impl fmt::Debug for Lane {
 }
 
 impl Lane {
-    /// Opens a lane to that address of that broker, for the client who is `push_target`.
+    /// Opens a lane to that address of that broker, for the client behind `push_target`.
     pub(crate) fn open(
         broker: Rc<str>,
         address: Arc<str>,
@@ -103,8 +106,8 @@ impl Lane {
             changed: Notify::new(),
             closed: Cell::new(false),
             renewed: Cell::new(false),
-            heard: RefCell::default(),
-            speaking: tokio::sync::Mutex::default(),
+            sent: RefCell::default(),
+            sending: tokio::sync::Mutex::default(),
             suspect: Cell::new(false),
         });
         tokio::task::spawn_local(lane.clone().run());
@@ -121,13 +124,13 @@ impl Lane {
         Peer::Broker(self.broker.clone())
     }
 
-    /// The address that the lane leads to.
+    /// The broker's address.
     #[must_use]
     pub fn address(&self) -> &Arc<str> {
         &self.address
     }
 
-    /// The connection, if the broker knows the client on it.
+    /// The connection, if the broker has registered the client on it.
     #[must_use]
     pub fn registered(&self) -> Option<Rc<Connection>> {
         match &*self.state.borrow() {
@@ -136,20 +139,21 @@ impl Lane {
         }
     }
 
-    /// Whether the broker has taken the latest heartbeat of that key.
+    /// Whether the broker has accepted the latest heartbeat of that key.
     #[must_use]
     pub fn has_taken(&self, key: usize) -> bool {
         self.verdict(key, None)
             .is_ok_and(|verdict| verdict.is_success())
     }
 
-    /// Whether it is being made.
+    /// Whether it is being opened.
     #[must_use]
     pub fn is_joining(&self) -> bool {
         matches!(*self.state.borrow(), State::Joining)
     }
 
-    /// Waits until the broker knows the client or that has failed, for `time` at the most.
+    /// Waits until the broker has registered the client or the attempt has failed, for `time` at
+    /// most.
     pub async fn settled(&self, time: Duration) {
         let settled = async {
             loop {
@@ -163,7 +167,8 @@ impl Lane {
         let _ = timeout(time, settled).await;
     }
 
-    /// Waits until the broker knows the client, for `time` at the most; not for one that it has refused.
+    /// Waits until the broker has registered the client, for `time` at most; `None` immediately if
+    /// it has refused the client.
     pub async fn wait_registered(&self, time: Duration) -> Option<Rc<Connection>> {
         let registered = async {
             loop {
@@ -180,10 +185,11 @@ impl Lane {
         timeout(time, registered).await.ok()?
     }
 
-    /// Says the heartbeat of that key of the registration, and whatever else is new in it, and waits for the broker's word;
-    /// on a lane that is being made, for the word on the one that is said first there.
+    /// Sends the heartbeat of that key and all other new frames of the registration, and waits for
+    /// the broker's answer. On a lane that is being opened, it waits for the answer to the
+    /// heartbeat that is sent first.
     ///
-    /// One that is not answered leads to a probe of the connection, and if nothing at all is heard, to a new one.
+    /// If there is no answer, the connection is probed; if nothing at all arrives, it is replaced.
     ///
     /// # Errors
     /// When the broker cannot be reached now, or does not answer within `time`.
@@ -196,10 +202,10 @@ impl Lane {
         let deadline = begun + time;
         let late = |_| UpstreamError::Timeout(self.peer());
         if matches!(*self.state.borrow(), State::Refused) {
-            self.heard.borrow_mut().forget(key);
+            self.sent.borrow_mut().forget(key);
             self.enter(State::Joining);
         }
-        // What is said first on a new connection may have been said before this.
+        // The first heartbeat on a new connection may have been sent before this call.
         let mut since = Some(begun);
         loop {
             let changed = self.changed.notified();
@@ -211,7 +217,7 @@ impl Lane {
             }
             timeout_at(deadline, changed).await.map_err(late)?;
         }
-        let _turn = timeout_at(deadline, self.speaking.lock())
+        let _turn = timeout_at(deadline, self.sending.lock())
             .await
             .map_err(late)?;
         if let Ok(verdict) = self.verdict(key, since) {
@@ -220,7 +226,7 @@ impl Lane {
         let closed = || UpstreamError::Closed(self.peer());
         let connection = self.registered().ok_or_else(closed)?;
         let heartbeat = self.registration.heartbeat(key).ok_or_else(closed)?;
-        let mut frames = self.heard.borrow_mut().take_unsaid(&self.registration);
+        let mut frames = self.sent.borrow_mut().take_unsent(&self.registration);
         if !frames.iter().any(|new| new.version == heartbeat.version) {
             frames.push(heartbeat);
         }
@@ -228,7 +234,8 @@ impl Lane {
         self.verdict(key, Some(begun))
     }
 
-    /// Says what is new in the registration, if the broker knows the client; else the lane begins with saying it.
+    /// Sends the new frames of the registration, if the broker has registered the client; otherwise
+    /// the lane sends them when it is opened.
     ///
     /// # Errors
     /// When the broker does not answer within `time`.
@@ -237,25 +244,25 @@ impl Lane {
         if self.registered().is_none() {
             return Ok(());
         }
-        let _turn = timeout_at(deadline, self.speaking.lock())
+        let _turn = timeout_at(deadline, self.sending.lock())
             .await
             .map_err(|_| UpstreamError::Timeout(self.peer()))?;
         let Some(connection) = self.registered() else {
             return Ok(());
         };
-        let frames = self.heard.borrow_mut().take_unsaid(&self.registration);
+        let frames = self.sent.borrow_mut().take_unsent(&self.registration);
         self.say_all(&connection, frames, deadline).await
     }
 
-    /// The broker's word on the latest heartbeat of that key, if that was said at that moment or later. One that refuses all
-    /// ids refuses this one too.
+    /// The broker's answer to the latest heartbeat of that key, if that was sent at that moment or
+    /// later. A broker that refuses all ids refuses this one too.
     fn verdict(&self, key: usize, since: Option<Instant>) -> Result<Verdict, UpstreamError> {
-        let heard = self.heard.borrow();
+        let sent = self.sent.borrow();
         let heartbeat = self.registration.heartbeat(key);
-        let verdict = heartbeat.and_then(|heartbeat| heard.verdict(&heartbeat, since));
+        let verdict = heartbeat.and_then(|heartbeat| sent.verdict(&heartbeat, since));
         let refused = || {
             let refused = matches!(*self.state.borrow(), State::Refused);
-            heard.refusal().filter(|_| refused)
+            sent.refusal().filter(|_| refused)
         };
         let verdict = verdict.or_else(refused).cloned();
         verdict.ok_or_else(|| UpstreamError::Closed(self.peer()))
@@ -269,12 +276,16 @@ impl Lane {
     ) -> Result<(), UpstreamError> {
         for frame in frames {
             let asked = Instant::now();
-            match self.say(connection, frame.bytes.clone(), deadline).await {
+            match self
+                .send_frame(connection, frame.bytes.clone(), deadline)
+                .await
+            {
                 Ok(answer) => self.judge(&frame, asked, &answer),
                 Err(error) => {
-                    // What was sent is not sent again before it is due, or the lane is made again.
+                    // A frame without an answer is sent again when the next heartbeat is due, or
+                    // when the lane is opened again.
                     if !matches!(error, UpstreamError::Timeout(_)) {
-                        self.heard.borrow_mut().take_back(&frame);
+                        self.sent.borrow_mut().take_back(&frame);
                     }
                     return Err(error);
                 }
@@ -283,8 +294,9 @@ impl Lane {
         Ok(())
     }
 
-    /// Says one frame to a broker that knows the client. Without an answer by then, the connection is suspect.
-    async fn say(
+    /// Sends one frame to a broker that has registered the client. Without an answer in time, the
+    /// connection is probed.
+    async fn send_frame(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
         frame: Bytes,
@@ -305,8 +317,8 @@ impl Lane {
         }
     }
 
-    /// Another connection to the broker has fallen silent: whether this one has is not left to the next heartbeat to find out,
-    /// which may be half a minute away.
+    /// Probes the connection because another connection to the broker has fallen silent: the next
+    /// heartbeat may be half a minute away.
     fn suspect(self: &Rc<Self>, connection: &Rc<Connection>) {
         if connection.is_established() && !self.suspect.replace(true) {
             let nothing: LateAnswer = Box::pin(std::future::pending());
@@ -315,25 +327,25 @@ impl Lane {
         }
     }
 
-    /// Ends a connection over which nothing is heard any more: a late answer, or one to something else, is a sign of life. The
-    /// lane is made again then.
+    /// Closes a connection over which nothing arrives any more, not even a late answer or the
+    /// answer to the probe. The lane is then opened again.
     async fn judge_silence(self: Rc<Self>, connection: Rc<Connection>, late: LateAnswer) {
         let probe = connection.call(probe(&self.context.config), PROBE_LIMIT);
         let is_silent = tokio::select! {
             Ok(_) = late => false,
-            // One that could not be asked proves nothing.
+            // A probe that could not be sent proves nothing.
             answer = probe => matches!(answer, Err(UpstreamError::Timeout(_))),
         };
         let is_silent = is_silent && self.stays_silent(&connection).await;
         self.suspect.set(false);
         if is_silent {
-            debug!(broker = %self.broker, address = %self.address, "a lane fell silent, and is made again");
+            debug!(broker = %self.broker, address = %self.address, "lane silent: reconnecting");
             connection.close();
         }
     }
 
-    /// Whether a connection stays silent once the broker answers others. One that stands still for a while keeps its clients, as
-    /// it keeps those that are connected directly.
+    /// Whether a connection stays silent once the broker answers over others. A broker that hangs
+    /// for a while keeps its clients, as it keeps those that are connected directly.
     async fn stays_silent(&self, connection: &Connection) -> bool {
         const PAUSE: Duration = Duration::from_millis(250);
         let begun = Instant::now();
@@ -342,7 +354,7 @@ impl Lane {
             tokio::time::sleep(PAUSE).await;
         }
         if begun.elapsed() > PAUSE {
-            // What has come meanwhile is read by then.
+            // Bytes that arrived meanwhile are read by then.
             tokio::time::sleep(PAUSE).await;
         }
         connection.is_waiting()
@@ -350,12 +362,12 @@ impl Lane {
 
     fn judge(&self, frame: &Frame, asked: Instant, answer: &[u8]) {
         if let (true, Ok(verdict)) = (frame.is_heartbeat, Verdict::read(answer)) {
-            self.heard.borrow_mut().judge(frame, asked, verdict);
+            self.sent.borrow_mut().judge(frame, asked, verdict);
         }
     }
 
-    /// Makes the lane anew: closes first, then connects and says the registration as it is now. For a
-    /// client that was registered under another id before it said its own.
+    /// Opens the lane again: closes the connection, then connects and sends the current
+    /// registration. For a client that was registered under another id before it sent its own.
     pub fn renew(&self) {
         if let Some(connection) = self.connection.borrow().clone() {
             self.renewed.set(true);
@@ -364,7 +376,7 @@ impl Lane {
         }
     }
 
-    /// Ends the lane: at once, for that is how a broker learns that the client has gone.
+    /// Closes the lane immediately: by that the broker learns that the client has disconnected.
     pub fn close(&self) {
         self.closed.set(true);
         if let Some(connection) = self.connection.take() {

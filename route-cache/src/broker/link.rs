@@ -18,25 +18,25 @@ use crate::error::UpstreamError;
 use crate::metrics::BrokerMetrics;
 use crate::peer::Peer;
 
-/// A link that nobody has used for so long lets its connection go.
+/// A link that was not used for this time closes its connection.
 const UNUSED_MAX: Duration = Duration::from_secs(600);
 
-/// How long a connection that has been silent may take to say something once its broker answers over another.
+/// How long a silent connection stays open for an answer once its broker answers over another.
 const LAST_CHANCE: Duration = Duration::from_millis(500);
 
-/// How long what is to follow other requests waits for them to be written.
+/// How long a request that must follow others waits until they are written.
 const FLUSH_TIME: Duration = Duration::from_millis(200);
 
-/// What a request is, as far as the choice of a connection goes. One class always uses the same
+/// The class of a request, by which its data connection is chosen. One class always uses the same
 /// connection, so that a client's requests of one class reach a broker in their order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
-    /// Sends, offsets, locks and what else is answered briefly and at once.
+    /// Sends, offsets, locks, and other requests with a short and fast answer.
     Request,
-    /// Pulls: answered with much, or after long.
+    /// Pulls and POPs, whose answers are large or late.
     Pull,
-    /// Large requests, those of clients that have many outstanding, and those whose answers may be large, so that others' do
-    /// not wait behind them.
+    /// Large requests, requests of clients that have many outstanding, and requests whose answers
+    /// may be large, so that other requests do not wait behind them.
     Bulk,
     /// Pulls of clients that have many outstanding, for the same reason.
     Crowd,
@@ -52,7 +52,7 @@ pub struct Broker {
     pulls: Link,
     bulk: Link,
     crowd: Link,
-    /// To replicas, where a master has consumers read on.
+    /// Links to slaves, to which a master refers consumers.
     replicas: RefCell<Vec<(Arc<str>, Link)>>,
     context: Rc<Context>,
 }
@@ -77,21 +77,21 @@ impl Broker {
         })
     }
 
-    /// Its name.
+    /// The broker's name.
     #[must_use]
     pub fn name(&self) -> &Rc<str> {
         &self.name
     }
 
-    /// Where it is now.
+    /// Its current addresses.
     pub fn addresses(&self) -> Ref<'_, BrokerAddresses> {
         self.addresses.borrow()
     }
 
-    /// The connection for requests of that class; one is begun if there is none.
+    /// The connection for requests of that class; opened if there is none.
     ///
     /// # Errors
-    /// When `needs_master` and there is none, and while the broker is left alone after it could not be
+    /// When `needs_master` and there is none, and during the pause after the broker could not be
     /// reached.
     pub fn connection(
         &self,
@@ -114,7 +114,7 @@ impl Broker {
         }
     }
 
-    /// The connection for pulls from the replica with that id, if there is one.
+    /// The connection for pulls from the slave with that id, if there is one.
     #[must_use]
     pub fn replica(&self, id: i64) -> Option<(Arc<str>, Rc<Connection>)> {
         let address = self.addresses.borrow().replica(id)?.clone();
@@ -128,8 +128,9 @@ impl Broker {
         Some((address, connection))
     }
 
-    /// Waits until the requests that were made so far are with the operating system; not long, for a
-    /// broker that does not take them will not take what is to follow them either.
+    /// Waits until all earlier requests were handed to the operating system. The time is short,
+    /// because a broker that does not read them will not read the request that must follow them
+    /// either.
     pub async fn requests_flushed(&self) {
         for link in [&self.requests, &self.bulk] {
             let current = link.current.borrow().clone();
@@ -139,13 +140,13 @@ impl Broker {
         }
     }
 
-    /// Takes over where the broker is now. Connections to where it no longer is are given up with
-    /// their next use.
+    /// Sets the broker's addresses. A connection to an address that it no longer has is replaced
+    /// with its next use.
     pub(crate) fn relocate(&self, addresses: BrokerAddresses) {
         *self.addresses.borrow_mut() = addresses;
     }
 
-    /// No name server knows the broker any more.
+    /// The broker is not registered at any name server any more.
     pub(crate) fn retire(&self) {
         self.requests.retire();
         self.pulls.retire();
@@ -157,21 +158,21 @@ impl Broker {
     }
 }
 
-/// One connection, made anew as often as it is needed.
+/// One connection, which is opened again whenever it is needed.
 #[derive(Debug)]
 struct Link {
     peer: Peer,
     context: Rc<Context>,
     current: RefCell<Option<(Arc<str>, Rc<Connection>)>>,
-    /// Set while the broker is left alone: until when, and what was wrong.
-    trouble: Rc<RefCell<Trouble>>,
+    /// The pause after failed attempts to connect.
+    pause: Rc<RefCell<Pause>>,
     used: Rc<Cell<bool>>,
     breaker: RefCell<Option<Rc<Breaker>>>,
     is_paced: bool,
 }
 
 #[derive(Debug, Default)]
-struct Trouble {
+struct Pause {
     backoff: Backoff,
     until: Option<Instant>,
 }
@@ -182,14 +183,14 @@ impl Link {
             peer,
             context,
             current: RefCell::default(),
-            trouble: Rc::default(),
+            pause: Rc::default(),
             used: Rc::default(),
             breaker: RefCell::default(),
             is_paced: false,
         }
     }
 
-    /// One whose requests are written a few at a time.
+    /// A link whose connection is paced.
     fn paced(peer: Peer, context: Rc<Context>) -> Self {
         Self {
             is_paced: true,
@@ -211,7 +212,7 @@ impl Link {
             connection.retire();
         }
         *current = None;
-        let until = self.trouble.borrow().until;
+        let until = self.pause.borrow().until;
         if until.is_some_and(|until| Instant::now() < until) {
             return Err(UpstreamError::Connect {
                 peer: self.peer.clone(),
@@ -228,7 +229,7 @@ impl Link {
         Ok(connection)
     }
 
-    /// What is known of whether that address answers.
+    /// The circuit breaker of that address.
     fn breaker(&self, address: &Arc<str>) -> Rc<Breaker> {
         let mut known = self.breaker.borrow_mut();
         if let Some(breaker) = &*known
@@ -263,7 +264,7 @@ impl Link {
     }
 
     fn spawn(&self, connection: Rc<Connection>, address: Arc<str>, breaker: Rc<Breaker>) {
-        let trouble = self.trouble.clone();
+        let pause = self.pause.clone();
         let used = self.used.clone();
         let context = self.context.clone();
         let peer = self.peer.clone();
@@ -285,12 +286,12 @@ impl Link {
                 never = watched => never,
             };
             {
-                let mut trouble = trouble.borrow_mut();
+                let mut pause = pause.borrow_mut();
                 if established {
-                    trouble.backoff.reset();
-                    trouble.until = None;
+                    pause.backoff.reset();
+                    pause.until = None;
                 } else {
-                    trouble.until = Some(Instant::now() + trouble.backoff.next());
+                    pause.until = Some(Instant::now() + pause.backoff.next());
                 }
             }
             if established {
@@ -304,7 +305,7 @@ impl Link {
     }
 }
 
-/// While the circuit is open, asks the broker something over a new connection again and again, until that is answered.
+/// While the circuit is open, probes the broker over new connections until it answers.
 async fn try_again(peer: Peer, context: Rc<Context>, breaker: Rc<Breaker>) {
     let period = context.config.breaker_probe;
     let mut pause = Duration::ZERO;
@@ -325,21 +326,22 @@ async fn try_again(peer: Peer, context: Rc<Context>, breaker: Rc<Breaker>) {
     breaker.end_asking();
 }
 
-/// Ends a connection that stays silent though its broker answers over another: the broker is there, and that connection leads
-/// nowhere.
+/// Closes a connection that stays silent although its broker answers over another: then it is the
+/// connection that is broken.
 async fn end_if_silent(silent: &Connection, breaker: &Breaker) {
     while breaker.is_open() {
         tokio::time::sleep(LAST_CHANCE).await;
     }
     tokio::time::sleep(LAST_CHANCE).await;
     if silent.is_silent() {
-        // Of long polls nothing is lost: their clients are to ask again at once.
+        // Long polls lose nothing: their clients are answered to poll again immediately.
         silent.give_up_polls();
         silent.close();
     }
 }
 
-/// Says something before the broker finds a connection idle, until that is no longer worth it.
+/// Sends a request before the broker closes the connection as idle, until it was unused for
+/// [`UNUSED_MAX`].
 async fn keep(connection: &Connection, used: &Cell<bool>, context: &Context) -> Infallible {
     let period = context.config.keep_alive;
     let mut unused = Duration::ZERO;
@@ -354,7 +356,7 @@ async fn keep(connection: &Connection, used: &Cell<bool>, context: &Context) -> 
             connection.retire();
             std::future::pending::<()>().await;
         }
-        // Whatever the answer is, the connection was used.
+        // Only the use of the connection matters, not the answer.
         let _ = timeout(period, connection.call(probe(&context.config), period)).await;
     }
 }

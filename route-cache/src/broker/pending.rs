@@ -1,4 +1,4 @@
-//! What is outstanding on one upstream connection.
+//! The outstanding requests of one upstream connection.
 
 use std::rc::Rc;
 
@@ -12,34 +12,35 @@ use super::target::{Origin, Outcome, RelayTarget};
 use crate::clock::{Clock, Deadline};
 use crate::error::UpstreamError;
 
-/// Bits of an opaque that say which slot it is; the rest count the slot's uses, as a second check.
+/// Bits of an opaque that are the slot's index; the other bits count the slot's uses, as a second
+/// check.
 const INDEX_BITS: u32 = 20;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
-/// Together the bits stay below the sign: opaques are positive.
+/// Together the bits do not reach the sign bit: opaques are positive.
 const USES_MAX: u32 = (1 << (31 - INDEX_BITS)) - 1;
 
 /// Most requests that may be outstanding on one connection.
 const OUTSTANDING_MAX: usize = 1 << INDEX_BITS;
 
-/// Most slots that are looked at for what is over its time in one tick.
-const LOOK_MAX: usize = 32 * 1024;
+/// Most slots that are checked for their deadline in one tick.
+const SCAN_MAX: usize = 32 * 1024;
 
-/// What happens with an answer.
+/// How a request is completed by its answer.
 pub(crate) enum Completion {
-    /// Somebody in this process waits for it.
+    /// A task of this process waits for it.
     Call(oneshot::Sender<Result<Bytes, UpstreamError>>),
-    /// The connection is probed.
+    /// It answers a probe, and is dropped.
     Probe,
     /// It is relayed.
     Relay(Rc<dyn RelayTarget>, Origin),
-    /// It comes too late to be relayed.
+    /// It arrives too late to be relayed.
     Late(Rc<dyn RelayTarget>, Origin),
 }
 
 impl Completion {
     pub(crate) fn answer(self, frame: Frame<'_>, view: &UpstreamView<'_>) {
         match self {
-            // Whoever asked may have stopped waiting.
+            // The calling task may have stopped waiting.
             Self::Call(caller) => drop(caller.send(Ok(frame.to_owned()))),
             Self::Relay(target, origin) => {
                 target.on_outcome(origin, Outcome::Answered { frame, view });
@@ -49,8 +50,8 @@ impl Completion {
         }
     }
 
-    /// Whether the broker itself is the author of the answer. What is asked of a client through its broker is answered in
-    /// the client's words (`AdminBrokerProcessor.callConsumer` in the reference).
+    /// Whether the broker itself is the author of the answer. A request to a client through its
+    /// broker is answered by that client (`AdminBrokerProcessor.callConsumer` in the reference).
     pub(crate) fn is_of_broker(&self) -> bool {
         match self {
             Self::Relay(_, origin) => !matches!(
@@ -81,19 +82,19 @@ impl Completion {
     }
 }
 
-/// The table from upstream opaque to what happens with its answer.
+/// The pending table: from upstream opaque to the completion of its request.
 ///
-/// A slot whose request is over its time is not used again before its late answer has come: a busy
-/// connection would come round to the same opaque within a fraction of a second, and the answer would
-/// go to another client.
+/// A slot whose request has timed out is not used again before its late answer has arrived: a busy
+/// connection would reuse the opaque within a fraction of a second, and the answer would reach
+/// another client.
 #[derive(Default)]
 pub(crate) struct Pending {
     slots: Vec<Entry>,
-    /// Slots that are free, the last freed first: busy connections keep using the same few.
+    /// Free slots, the last freed first: a connection keeps using the same few.
     free: Vec<u32>,
     abandoned: usize,
-    /// Where the next look for what is over its time begins.
-    next_look: usize,
+    /// The slot at which the next check of deadlines starts.
+    next_scan: usize,
 }
 
 #[derive(Default)]
@@ -104,16 +105,17 @@ struct Entry {
 
 #[derive(Default)]
 enum State {
-    /// Over its time, and its answer may still come; to whom that matters.
+    /// Timed out or given up, and its answer may still arrive; with the target of a late answer, if
+    /// one is wanted.
     Abandoned(Option<(Rc<dyn RelayTarget>, Origin)>),
     #[default]
     Free,
-    /// Until when, and since when.
+    /// The deadline, and the time when the request was sent.
     Waiting(Deadline, Instant, Completion),
 }
 
 impl Pending {
-    /// Takes a request in; the answer is its opaque upstream, never 0. `None` when the table is full.
+    /// Adds a request; returns its upstream opaque, never 0. `None` when the table is full.
     pub(crate) fn insert(
         &mut self,
         deadline: Deadline,
@@ -134,8 +136,8 @@ impl Pending {
         Some(UpstreamOpaque(((slot.uses << INDEX_BITS) | index) as i32))
     }
 
-    /// Takes out whom an answer is for, and since when it was waited for, unless that was given up; nobody, if it was never
-    /// asked for.
+    /// Removes the request of an answer; returns its completion and the time when it was sent,
+    /// unless it was given up. `None` if no request has that opaque.
     pub(crate) fn remove(
         &mut self,
         opaque: UpstreamOpaque,
@@ -159,15 +161,16 @@ impl Pending {
         completion
     }
 
-    /// Takes out what is over its time. Of a very large table, each call looks at a part only.
+    /// Removes requests whose deadline has passed. Each call checks only a part of a very large
+    /// table.
     pub(crate) fn remove_expired(&mut self, clock: &Clock) -> Vec<Completion> {
-        let from = self.next_look;
-        let to = from.saturating_add(LOOK_MAX).min(self.slots.len());
-        self.next_look = if to < self.slots.len() { to } else { 0 };
+        let from = self.next_scan;
+        let to = from.saturating_add(SCAN_MAX).min(self.slots.len());
+        self.next_scan = if to < self.slots.len() { to } else { 0 };
         self.abandon(from, to, |deadline, _| clock.is_over(deadline))
     }
 
-    /// Takes out what its clients give up; if that is a hand-out, its late answer is still wanted.
+    /// Removes requests that their clients give up; the late answer to a POP is still wanted.
     pub(crate) fn remove_given_up(&mut self) -> Vec<Completion> {
         let gives_up = |_, completion: &Completion| match completion {
             Completion::Relay(target, origin) => target.gives_up(origin),
@@ -176,14 +179,15 @@ impl Pending {
         self.abandon(0, self.slots.len(), gives_up)
     }
 
-    /// Takes out long polls.
+    /// Removes long polls.
     pub(crate) fn remove_polls(&mut self) -> Vec<Completion> {
         self.abandon(0, self.slots.len(), |_, completion| {
             completion.is_long_poll()
         })
     }
 
-    /// Takes out what `is_over` says of the slots in that range. They stay reserved for their late answers.
+    /// Removes the requests in that range of slots for which `is_over` is true. The slots stay
+    /// reserved for the late answers.
     fn abandon(
         &mut self,
         from: usize,
@@ -214,7 +218,8 @@ impl Pending {
         over
     }
 
-    /// The table takes no more requests: slots that are reserved for late answers which nobody wants are of no use.
+    /// Frees the slots that are reserved for unwanted late answers, when the table takes no more
+    /// requests.
     pub(crate) fn forget_abandoned(&mut self) {
         for (index, slot) in (0_u32..).zip(&mut self.slots) {
             if matches!(slot.state, State::Abandoned(None)) {
@@ -233,10 +238,10 @@ impl Pending {
         self.slots.shrink_to_fit();
         self.free
             .retain(|index| (*index as usize) < self.slots.len());
-        self.next_look = 0;
+        self.next_scan = 0;
     }
 
-    /// Takes out everything; the connection has ended.
+    /// Removes all requests; the connection has ended.
     pub(crate) fn remove_all(&mut self) -> Vec<Completion> {
         self.free.clear();
         self.abandoned = 0;
@@ -249,22 +254,22 @@ impl Pending {
             .collect()
     }
 
-    /// How many requests are outstanding.
+    /// The number of outstanding requests.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len() - self.abandoned
     }
 
-    /// Whether no answer is to come any more, not even a late one.
+    /// Whether no answer is expected any more, not even a late one.
     pub(crate) fn is_done(&self) -> bool {
         self.slots.len() == self.free.len()
     }
 
-    /// How many requests are over their time and still without an answer.
+    /// The number of requests that have timed out and are still without an answer.
     pub(crate) fn abandoned(&self) -> usize {
         self.abandoned
     }
 
-    /// Gives memory back after a peak.
+    /// Frees memory after a peak.
     fn shrink(&mut self) {
         const KEEP: usize = 4096;
         if self.slots.len() > KEEP && self.free.len() == self.slots.len() {

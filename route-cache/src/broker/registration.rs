@@ -1,4 +1,4 @@
-//! What a client says of itself, and how much of it a broker has heard.
+//! A client's registration, and how much of it was sent to a broker.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -7,23 +7,23 @@ use bytes::Bytes;
 use remoting_codec::{CommandView, DecodeError, ResponseCode, Version};
 use tokio::time::Instant;
 
-/// Most unregistrations of one key that are said again on a new lane. Each makes a heartbeat that it came after
-/// true again; a client that has sent so many since its last heartbeat will send one soon.
+/// Most unregistrations of one key that are sent again on a new lane. Each corrects the heartbeat
+/// before it. A client that has sent that many since its last heartbeat will send a heartbeat soon.
 const UNREGISTERED_MAX: usize = 64;
 
-/// What a client has said of itself, in the frames in which it said it: by key, which is one client id of the connection,
-/// its latest heartbeat, and what it has unregistered since. All of its lanes share it, and each says what is new in it,
-/// and begins by saying all of it.
+/// A client's registration, as frames that the client sent. For each key, which is one client id of
+/// the connection, it has the latest heartbeat and the unregistrations since. All lanes of the
+/// client share it. A lane sends all of it when it is opened, and later only new frames.
 #[derive(Debug, Default)]
 pub struct Registration {
     entries: RefCell<Vec<Entry>>,
-    /// The newest entry's.
+    /// The version of the newest frame.
     version: Cell<u64>,
     /// Bytes of all frames.
     bytes: Cell<usize>,
 }
 
-/// What is said under one key.
+/// The frames of one key.
 #[derive(Debug)]
 struct Entry {
     key: usize,
@@ -35,16 +35,15 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) key: usize,
-    /// Grows from frame to frame, in the order in which the client said them.
+    /// Grows from frame to frame, in the order in which the client sent them.
     pub(crate) version: u64,
     pub(crate) is_heartbeat: bool,
     pub(crate) bytes: Bytes,
 }
 
 impl Registration {
-    /// From now on, this heartbeat is said under that key, and nothing that was said under it before. It must be one that
-    /// wants an answer.
-    pub fn say(&self, key: usize, heartbeat: Bytes) {
+    /// Replaces all frames of that key by this heartbeat, which must not be one-way.
+    pub fn set_heartbeat(&self, key: usize, heartbeat: Bytes) {
         let new = Entry {
             key,
             heartbeat: self.next(key, true, heartbeat),
@@ -60,8 +59,8 @@ impl Registration {
         }
     }
 
-    /// From now on, this unregistration is said behind the heartbeat of that key.
-    pub fn unsay(&self, key: usize, unregistration: Bytes) {
+    /// Adds an unregistration after the heartbeat of that key.
+    pub fn add_unregistration(&self, key: usize, unregistration: Bytes) {
         let mut entries = self.entries.borrow_mut();
         let Some(entry) = entries.iter_mut().find(|entry| entry.key == key) else {
             return;
@@ -75,19 +74,19 @@ impl Registration {
         entry.unregistered.push_back(frame);
     }
 
-    /// Nothing is to be said any more.
+    /// Removes all frames.
     pub fn clear(&self) {
         self.entries.borrow_mut().clear();
         self.bytes.set(0);
     }
 
-    /// How many bytes are kept to be said.
+    /// The number of bytes of all frames.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// The newest frame's version.
+    /// The version of the newest frame.
     pub(crate) fn version(&self) -> u64 {
         self.version.get()
     }
@@ -99,7 +98,8 @@ impl Registration {
         Some(entry.heartbeat.clone())
     }
 
-    /// The frames that are newer than that: by client id, each heartbeat before what was unregistered since.
+    /// The frames that are newer than that version, grouped by key, each heartbeat before the
+    /// unregistrations since.
     fn newer(&self, than: u64) -> Vec<Frame> {
         let entries = self.entries.borrow();
         let frames = entries
@@ -131,14 +131,14 @@ impl Entry {
     }
 }
 
-/// What a broker has answered to a heartbeat.
+/// The broker's answer to a heartbeat.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// Its response code.
     pub code: i32,
-    /// The broker's version, from which a client takes what the broker can do.
+    /// The broker's version, by which a client decides which features to use.
     pub version: Version,
-    /// What it adds in words.
+    /// The remark of the answer.
     pub remark: Box<str>,
 }
 
@@ -152,42 +152,42 @@ impl Verdict {
         })
     }
 
-    /// Whether the broker has taken the heartbeat.
+    /// Whether the broker has accepted the heartbeat.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.code == ResponseCode::SUCCESS.0
     }
 }
 
-/// What one lane has said of a registration.
+/// The part of a registration that one lane has sent, with the broker's answers.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
-    /// Everything up to this version, except for what was refused.
+pub(crate) struct Sent {
+    /// All frames up to this version were sent, except those with refused keys.
     version: u64,
-    /// By key, the broker's latest word.
+    /// The broker's latest answer, by key.
     verdicts: Vec<Judged>,
 }
 
 #[derive(Debug)]
 struct Judged {
     key: usize,
-    /// The heartbeat's.
+    /// The version of the heartbeat.
     version: u64,
-    /// When it was said.
+    /// When it was sent.
     asked: Instant,
     verdict: Verdict,
 }
 
-impl Heard {
-    /// A new connection, over which nothing was said. What the broker refused, it would refuse again: that is not said
-    /// before the client says it again.
-    pub(crate) fn begin_again(&mut self) {
+impl Sent {
+    /// Restarts for a new connection. A heartbeat that the broker refused is not sent again before
+    /// the client sends a new one.
+    pub(crate) fn restart(&mut self) {
         self.version = 0;
         self.verdicts.retain(|known| !known.verdict.is_success());
     }
 
-    /// What is to be said now; it counts as said.
-    pub(crate) fn take_unsaid(&mut self, registration: &Registration) -> Vec<Frame> {
+    /// The frames to send now; they count as sent.
+    pub(crate) fn take_unsent(&mut self, registration: &Registration) -> Vec<Frame> {
         let mut frames = registration.newer(self.version);
         self.version = registration.version();
         frames.retain(|frame| {
@@ -197,20 +197,20 @@ impl Heard {
         frames
     }
 
-    /// Whether there is anything to be said.
-    pub(crate) fn has_unsaid(&self, registration: &Registration) -> bool {
+    /// Whether there are frames to send.
+    pub(crate) fn has_unsent(&self, registration: &Registration) -> bool {
         registration.newer(self.version).iter().any(|frame| {
             let heartbeat = registration.heartbeat(frame.key);
             !heartbeat.is_some_and(|heartbeat| self.has_refused(&heartbeat))
         })
     }
 
-    /// That could not be said, nor what is newer.
+    /// Records that this frame and newer ones could not be sent.
     pub(crate) fn take_back(&mut self, frame: &Frame) {
         self.version = self.version.min(frame.version.saturating_sub(1));
     }
 
-    /// The broker has answered to what was said at that moment.
+    /// Records the broker's answer to a heartbeat that was sent at that moment.
     pub(crate) fn judge(&mut self, frame: &Frame, asked: Instant, verdict: Verdict) {
         self.verdicts.retain(|known| known.key != frame.key);
         self.verdicts.push(Judged {
@@ -221,7 +221,7 @@ impl Heard {
         });
     }
 
-    /// The broker's word on that heartbeat; if a moment is given, only if it was said then or later.
+    /// The broker's answer to that heartbeat; with `since`, only if it was sent then or later.
     pub(crate) fn verdict(&self, frame: &Frame, since: Option<Instant>) -> Option<&Verdict> {
         let mut verdicts = self.verdicts.iter();
         let known = verdicts.find(|known| known.key == frame.key)?;
@@ -229,17 +229,17 @@ impl Heard {
         (known.version == frame.version && is_recent).then_some(&known.verdict)
     }
 
-    /// What the broker thought of that key is to be asked again.
+    /// Forgets the broker's answer for that key, so that the heartbeat is sent again.
     pub(crate) fn forget(&mut self, key: usize) {
         self.verdicts.retain(|known| known.key != key);
     }
 
-    /// Whether the broker has taken any heartbeat.
+    /// Whether the broker has accepted any heartbeat.
     pub(crate) fn is_known(&self) -> bool {
         self.verdicts.iter().any(|known| known.verdict.is_success())
     }
 
-    /// A refusal, of whichever key.
+    /// A refusal of any key.
     pub(crate) fn refusal(&self) -> Option<&Verdict> {
         let mut verdicts = self.verdicts.iter().map(|known| &known.verdict);
         verdicts.find(|verdict| !verdict.is_success())
@@ -266,67 +266,68 @@ mod tests {
         }
     }
 
-    /// What a lane says now, as frames that are told apart by their first byte; answered with that code.
-    fn say(heard: &mut Heard, registration: &Registration, code: ResponseCode) -> Vec<u8> {
-        let frames = heard.take_unsaid(registration);
+    /// Sends what is new, and answers each heartbeat with that code. Returns the first byte of each
+    /// frame sent.
+    fn send(sent: &mut Sent, registration: &Registration, code: ResponseCode) -> Vec<u8> {
+        let frames = sent.take_unsent(registration);
         for frame in frames.iter().filter(|frame| frame.is_heartbeat) {
-            heard.judge(frame, Instant::now(), verdict(code));
+            sent.judge(frame, Instant::now(), verdict(code));
         }
         frames.iter().map(|frame| frame.bytes[0]).collect()
     }
 
     #[test]
-    fn only_what_is_new_is_said_until_the_lane_is_made_again() {
-        let (registration, mut heard) = (Registration::default(), Heard::default());
+    fn only_new_frames_are_sent_until_the_lane_is_opened_again() {
+        let (registration, mut sent) = (Registration::default(), Sent::default());
         for key in 0..3 {
-            registration.say(key, Bytes::from(vec![key as u8; 100]));
+            registration.set_heartbeat(key, Bytes::from(vec![key as u8; 100]));
         }
         let ok = ResponseCode::SUCCESS;
-        assert_eq!(say(&mut heard, &registration, ok), [0, 1, 2]);
-        assert!(say(&mut heard, &registration, ok).is_empty());
-        registration.unsay(0, Bytes::from_static(&[10]));
-        registration.say(1, Bytes::from_static(&[11]));
-        registration.unsay(1, Bytes::from_static(&[12]));
-        assert_eq!(say(&mut heard, &registration, ok), [10, 11, 12]);
+        assert_eq!(send(&mut sent, &registration, ok), [0, 1, 2]);
+        assert!(send(&mut sent, &registration, ok).is_empty());
+        registration.add_unregistration(0, Bytes::from_static(&[10]));
+        registration.set_heartbeat(1, Bytes::from_static(&[11]));
+        registration.add_unregistration(1, Bytes::from_static(&[12]));
+        assert_eq!(send(&mut sent, &registration, ok), [10, 11, 12]);
         assert_eq!(registration.bytes(), 203);
-        heard.begin_again();
-        assert_eq!(say(&mut heard, &registration, ok), [0, 10, 11, 12, 2]);
-        // A heartbeat stands for itself.
-        registration.say(1, Bytes::from_static(&[13]));
+        sent.restart();
+        assert_eq!(send(&mut sent, &registration, ok), [0, 10, 11, 12, 2]);
+        // A heartbeat replaces the earlier frames of its key.
+        registration.set_heartbeat(1, Bytes::from_static(&[13]));
         assert_eq!(registration.bytes(), 202);
-        assert_eq!(say(&mut heard, &registration, ok), [13]);
+        assert_eq!(send(&mut sent, &registration, ok), [13]);
     }
 
     #[test]
-    fn what_was_refused_is_not_said_again_unasked() {
-        let (registration, mut heard) = (Registration::default(), Heard::default());
-        registration.say(0, Bytes::from_static(&[0]));
+    fn a_refused_heartbeat_is_sent_again_only_after_a_new_one() {
+        let (registration, mut sent) = (Registration::default(), Sent::default());
+        registration.set_heartbeat(0, Bytes::from_static(&[0]));
         let (ok, no) = (ResponseCode::SUCCESS, ResponseCode::NO_PERMISSION);
-        assert_eq!(say(&mut heard, &registration, ok), [0]);
-        registration.say(1, Bytes::from_static(&[1]));
-        registration.unsay(1, Bytes::from_static(&[2]));
-        assert_eq!(say(&mut heard, &registration, no), [1, 2]);
-        heard.begin_again();
-        assert!(!heard.is_known() && heard.has_unsaid(&registration));
-        assert_eq!(say(&mut heard, &registration, ok), [0]);
-        assert!(heard.is_known());
-        // The client says it again.
-        heard.begin_again();
-        heard.forget(1);
-        assert_eq!(say(&mut heard, &registration, ok), [0, 1, 2]);
-        heard.begin_again();
-        registration.say(1, Bytes::from_static(&[3]));
-        assert_eq!(say(&mut heard, &registration, ok), [0, 3]);
+        assert_eq!(send(&mut sent, &registration, ok), [0]);
+        registration.set_heartbeat(1, Bytes::from_static(&[1]));
+        registration.add_unregistration(1, Bytes::from_static(&[2]));
+        assert_eq!(send(&mut sent, &registration, no), [1, 2]);
+        sent.restart();
+        assert!(!sent.is_known() && sent.has_unsent(&registration));
+        assert_eq!(send(&mut sent, &registration, ok), [0]);
+        assert!(sent.is_known());
+        // The client sends it again.
+        sent.restart();
+        sent.forget(1);
+        assert_eq!(send(&mut sent, &registration, ok), [0, 1, 2]);
+        sent.restart();
+        registration.set_heartbeat(1, Bytes::from_static(&[3]));
+        assert_eq!(send(&mut sent, &registration, ok), [0, 3]);
     }
 
     #[test]
-    fn what_could_not_be_sent_is_said_with_the_next() {
-        let (registration, mut heard) = (Registration::default(), Heard::default());
-        registration.say(0, Bytes::from_static(&[0]));
-        registration.say(1, Bytes::from_static(&[1]));
-        let frames = heard.take_unsaid(&registration);
-        heard.take_back(&frames[1]);
-        let again = heard.take_unsaid(&registration);
+    fn frames_that_could_not_be_sent_are_sent_with_the_next() {
+        let (registration, mut sent) = (Registration::default(), Sent::default());
+        registration.set_heartbeat(0, Bytes::from_static(&[0]));
+        registration.set_heartbeat(1, Bytes::from_static(&[1]));
+        let frames = sent.take_unsent(&registration);
+        sent.take_back(&frames[1]);
+        let again = sent.take_unsent(&registration);
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].key, 1);
     }
@@ -334,11 +335,11 @@ mod tests {
     #[test]
     fn unregistrations_are_bounded_and_counted() {
         let registration = Registration::default();
-        registration.unsay(0, Bytes::from_static(&[1]));
+        registration.add_unregistration(0, Bytes::from_static(&[1]));
         assert_eq!(registration.bytes(), 0);
-        registration.say(0, Bytes::from_static(&[0]));
+        registration.set_heartbeat(0, Bytes::from_static(&[0]));
         for _ in 0..3 * UNREGISTERED_MAX {
-            registration.unsay(0, Bytes::from_static(&[1]));
+            registration.add_unregistration(0, Bytes::from_static(&[1]));
         }
         assert_eq!(registration.bytes(), 1 + UNREGISTERED_MAX);
         registration.clear();

@@ -1,4 +1,4 @@
-//! Making upstream connections.
+//! Opening upstream connections.
 
 use std::time::Duration;
 
@@ -14,17 +14,18 @@ use crate::config::UpstreamConfig;
 use crate::error::UpstreamError;
 use crate::peer::Peer;
 
-/// How long what was sent may stay unacknowledged by the other host before the kernel gives a connection up. On its way
-/// there may be a table that has forgotten the connection, and drops what belongs to it.
+/// How long sent bytes may stay unacknowledged by the other host before the kernel gives up a
+/// connection. A NAT or firewall on the path may have forgotten the connection and drop its
+/// packets.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(8);
 
-/// How long a connection is idle before the kernel asks the other host whether it still knows it; and how often it asks, how
-/// many times. Lanes are idle for most of their lives; what has lost one is noticed within 10 s.
+/// How long a connection is idle before the kernel sends keep-alive probes, followed by their
+/// interval and number. Lanes are idle most of the time; the loss of one is noticed within 10 s.
 const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(4);
 const KEEP_ALIVE_PAUSE: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_COUNT: u32 = 2;
 
-/// What an established connection is made of.
+/// An established connection.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -45,10 +46,10 @@ pub(super) async fn connect(
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         if let Err(error) = notice_death(&stream) {
-            debug!(%peer, %error, "the kernel does not watch the connection");
+            debug!(%peer, %error, "cannot set keep-alive and user timeout");
         }
         match &config.tls {
-            // In a box, for it takes more room than all else that a connection needs.
+            // Boxed, because it is larger than all other state of a connection.
             Some(tls) => Box::pin(tls.secure(address, stream)).await.map(Stream::Tls),
             None => Ok(Stream::Plain(stream)),
         }
@@ -59,7 +60,7 @@ pub(super) async fn connect(
         .map_err(|error| failed(format!("{address}: {error}")))
 }
 
-/// Has the kernel notice when the other host is gone, or no longer knows the connection.
+/// Makes the kernel notice when the other host is unreachable, or no longer knows the connection.
 fn notice_death(stream: &TcpStream) -> rustix::io::Result<()> {
     set_tcp_user_timeout(stream, UNACKNOWLEDGED_MAX.as_millis() as u32)?;
     set_socket_keepalive(stream, true)?;

@@ -1,4 +1,4 @@
-//! Which brokers there are, and where.
+//! The known brokers and their addresses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use super::gates::Gates;
 use crate::error::NameServerError;
 use crate::name_server::NameServers;
 
-/// At the least between two loads of the list.
+/// The least time between two loads of the list.
 const LOAD_PAUSE: Duration = Duration::from_millis(500);
 
 /// The broker id of a master (`MixAll.MASTER_ID`).
 pub(crate) const MASTER: i64 = 0;
 
-/// Where one broker name is: its master and its replicas.
+/// The addresses of one broker name: its master and its slaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BrokerAddresses {
     by_id: BTreeMap<i64, Arc<str>>,
@@ -34,25 +34,25 @@ impl BrokerAddresses {
         }
     }
 
-    /// Where its master is, if it has one now.
+    /// The master's address, if there is a master now.
     #[must_use]
     pub fn master(&self) -> Option<&Arc<str>> {
         self.by_id.get(&MASTER)
     }
 
-    /// Where to read: at the master, or at the first replica while there is none.
+    /// The address to read from: the master's, or the first slave's while there is no master.
     #[must_use]
     pub fn readable(&self) -> Option<&Arc<str>> {
         self.by_id.values().next()
     }
 
-    /// Where the replica with that id is, if there is one.
+    /// The address of the slave with that id, if there is one.
     #[must_use]
     pub fn replica(&self, id: i64) -> Option<&Arc<str>> {
         self.by_id.get(&id).filter(|_| id != MASTER)
     }
 
-    /// These, and whatever ids another has beside them.
+    /// These addresses, and those of `other` for further broker ids.
     fn or(mut self, other: &Self) -> Self {
         for (id, at) in &other.by_id {
             self.by_id.entry(*id).or_insert_with(|| at.clone());
@@ -75,27 +75,28 @@ impl BrokerAddresses {
 /// Brokers by name, as of one moment.
 pub(crate) type Brokers = HashMap<Arc<str>, BrokerAddresses>;
 
-/// All brokers that the name servers know, by name, for all workers.
+/// All brokers that are registered at the name servers, by name, for all workers.
 ///
-/// A request names its broker and not where that is. The list is loaded whole, at intervals and when
-/// a name turns up that is not in it, and mended by every route that is loaded; a broker that name
-/// servers have stopped to mention is forgotten with the next load of the list. Nothing is forgotten while no
-/// name server answers, nor of what one says that may have been started just now: brokers have yet to tell it of themselves.
+/// A request has the name of its broker, not the address. The whole list is loaded at intervals and
+/// when an unknown name is used, and every loaded route updates it. A broker that is not registered
+/// any more is removed with the next load of the list. No broker is removed while no name server
+/// answers, nor after the answer of a name server that may have just started: not all brokers have
+/// registered at it yet.
 #[derive(Debug)]
 pub struct BrokerTable {
     brokers: RwLock<Arc<Brokers>>,
-    /// Grows with every change, so that a worker sees in one load that nothing has changed.
+    /// Grows with every change, so that a worker detects by one load whether anything has changed.
     epoch: AtomicU64,
-    /// When that was; nothing before the first.
+    /// The time of the latest change; `None` before the first.
     changed: Mutex<Option<Instant>>,
-    /// Held while the list is loaded; when that was begun last.
+    /// Locked while the list is loaded; the time when the last load started.
     loading: tokio::sync::Mutex<Option<Instant>>,
     name_servers: NameServers,
     gates: Arc<Gates>,
 }
 
 impl BrokerTable {
-    /// An empty table, to be filled from these name servers.
+    /// An empty table, which is filled from these name servers.
     #[must_use]
     pub fn new(name_servers: NameServers) -> Self {
         Self {
@@ -108,15 +109,16 @@ impl BrokerTable {
         }
     }
 
-    /// Before each broker's address, who may make a lane.
+    /// Limits how many lanes are opened to each broker's address at the same time.
     pub(crate) fn gates(&self) -> &Arc<Gates> {
         &self.gates
     }
 
-    /// Loads the list, unless that was done a moment ago or is being done: then waits for that.
+    /// Loads the list, unless it was loaded less than half a second ago. Waits for a load that is
+    /// in progress.
     ///
     /// # Errors
-    /// When no name server gives it; the table stays as it is.
+    /// When no name server returns it; the table stays unchanged.
     pub async fn load(&self) -> Result<(), NameServerError> {
         let asked = Instant::now();
         let mut begun = self.loading.lock().await;
@@ -146,7 +148,7 @@ impl BrokerTable {
         Ok(())
     }
 
-    /// Takes in what a route says of its brokers.
+    /// Adds the brokers of a route.
     pub(crate) fn merge(&self, mentioned: &[BrokerData]) {
         let current = self.current();
         let news: Vec<_> = mentioned
@@ -177,7 +179,7 @@ impl BrokerTable {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Whether a broker has come, gone or moved since then.
+    /// Whether a broker was added, removed or moved since then.
     pub(crate) fn has_changed_since(&self, moment: Instant) -> bool {
         self.changed.lock().is_some_and(|changed| changed > moment)
     }

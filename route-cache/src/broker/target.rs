@@ -7,14 +7,16 @@ use tokio::time::Instant;
 use super::budget::Slot;
 use crate::error::UpstreamError;
 
-/// The sender of a relayed request. One that stands before another forwards all outcomes that it does not use up itself, so
-/// nothing here has a default.
+/// The sender of a relayed request. An implementation that wraps another must forward all outcomes
+/// that it does not handle itself, so no method has a default.
 pub trait RelayTarget {
-    /// How the request ended. A [late](Outcome::Late) answer may follow on a failure or on having been given up.
+    /// Takes the outcome of the request. A [late](Outcome::Late) answer may follow a failure or a
+    /// request that was given up.
     fn on_outcome(&self, origin: Origin, outcome: Outcome<'_>);
-    /// Whether the request does not need its answer any more: the client has left, or must leave and this is a long poll.
+    /// Whether the request does not need its answer any more: the client has left, or must leave
+    /// and this is a long poll.
     fn gives_up(&self, origin: &Origin) -> bool;
-    /// Whether a [late](Outcome::Late) answer is of any use.
+    /// Whether [late](Outcome::Late) answers must be passed on.
     fn wants_late(&self) -> bool;
 }
 
@@ -24,46 +26,48 @@ pub enum Outcome<'a> {
     Answered {
         /// The answer.
         frame: Frame<'a>,
-        /// The same.
+        /// The same frame, decoded.
         view: &'a UpstreamView<'a>,
     },
     /// No answer will be relayed.
     Failed(UpstreamError),
-    /// The request [was given up](RelayTarget::gives_up), or is a long poll of a connection that has ended.
+    /// The request [was given up](RelayTarget::gives_up), or is a long poll of a connection that
+    /// has ended.
     GivenUp,
-    /// The broker answered after the request had failed or was given up; only if that [is wanted](RelayTarget::wants_late).
+    /// The broker answered after the request had failed or was given up; only if that [is
+    /// wanted](RelayTarget::wants_late).
     Late {
         /// The answer.
         frame: Frame<'a>,
-        /// The same.
+        /// The same frame, decoded.
         view: &'a UpstreamView<'a>,
     },
 }
 
-/// What must be known of a relayed request to answer it.
+/// The part of a relayed request that is needed to answer it.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The opaque that its sender gave it.
     pub opaque: Opaque,
-    /// What it asks for.
+    /// The request code.
     pub code: RequestCode,
-    /// How its sender writes headers.
+    /// The serialization that its sender uses.
     pub serialize_type: SerializeType,
-    /// What whoever relayed it wants back with the answer.
+    /// The sender's notes on the request.
     pub ticket: Ticket,
 }
 
-/// What whoever relays a request wants back with its answer.
+/// The notes of a request's sender, returned with the answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     /// When the request was read.
     pub begun: Instant,
     /// The offset that a pull asks for; 0 otherwise.
     pub offset: i64,
-    /// What the request is counted as.
+    /// The metrics labels of the request, packed by its sender.
     pub tag: u64,
-    /// Which of its client's uses it belongs to.
+    /// The budget in which it is counted.
     pub slot: Slot,
-    /// Whether it went over the connection for large requests.
+    /// Whether it was sent over the connection for large requests.
     pub is_bulk: bool,
 }

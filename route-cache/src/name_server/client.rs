@@ -1,4 +1,4 @@
-//! The client that all workers share.
+//! The client of the name servers, which all workers share.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,42 +22,43 @@ use crate::peer::Peer;
 /// How long one name server may take to answer before the next is asked.
 const ANSWER_TIME: Duration = Duration::from_millis(1500);
 
-/// How long after a connection to a name server had to be made anew what it does not mention is not believed to be gone: it
-/// may have started just now, and brokers tell it of themselves every 30 s (`BrokerConfig.registerNameServerPeriod`, at most
-/// 60 s), each at its own time.
+/// How long, after a connection to a name server was opened again, absence from its answers is no
+/// proof: it may have just started, and brokers register at it every 30 s
+/// (`BrokerConfig.registerNameServerPeriod`, at most 60 s), each at its own time.
 const SETTLING: Duration = Duration::from_secs(70);
 
-/// Questions that may wait for the client's thread; beyond that, whoever asks waits.
+/// Requests that may be queued for the client's thread; beyond that, callers wait.
 const QUEUE: usize = 1024;
 type Reply = oneshot::Sender<Result<Bytes, NameServerError>>;
 
-/// Who is asked.
+/// The name servers that get a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Whom {
-    /// Every name server, for each must know.
+enum Recipient {
+    /// All, because the request changes the state of each.
     All,
-    /// One that answers.
+    /// One that answers; the next if it does not.
     Any,
 }
 
-/// Who asks.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum By {
-    /// A client, perhaps what no name server answers: that proves nothing.
+enum Source {
+    /// A client. It may be a request that no name server answers, so a missing answer proves
+    /// nothing.
     Client,
-    /// Remora, what every name server answers.
+    /// Remora. Every name server answers these requests.
     Remora,
 }
 
 #[derive(Debug)]
 enum Question {
-    Ask(Bytes, Whom, By, Reply),
+    Call(Bytes, Recipient, Source, Reply),
     /// A one-way request.
-    Tell(Bytes, Whom),
+    Oneway(Bytes, Recipient),
 }
 
-/// Asks name servers, from any thread. All know the same, so one is asked, and another when it does
-/// not answer.
+/// Sends requests to name servers, from any thread. All have the same contents, so one gets the
+/// request, and another if it does not answer.
 #[derive(Clone, Debug)]
 pub struct NameServers {
     questions: mpsc::Sender<Question>,
@@ -66,7 +67,8 @@ pub struct NameServers {
 }
 
 impl NameServers {
-    /// Asks, and gets the answer whatever its code is. The request's opaque is replaced.
+    /// Sends a request and returns the answer, whatever its code is. The request's opaque is
+    /// replaced.
     ///
     /// # Errors
     /// When none of them answers.
@@ -74,53 +76,66 @@ impl NameServers {
         &self,
         request: &RemotingCommand,
     ) -> Result<RemotingCommand, NameServerError> {
-        let frame = self.ask(request.to_bytes(), Whom::Any, By::Remora).await?;
+        let frame = self
+            .ask(request.to_bytes(), Recipient::Any, Source::Remora)
+            .await?;
         Ok(RemotingCommand::decode(&frame)?)
     }
 
-    /// Asks with a client's whole frame, and gets the answer as one. The request's opaque is replaced.
+    /// Sends a client's whole frame and returns the answer as a frame. The request's opaque is
+    /// replaced.
     ///
     /// # Errors
     /// When none of them answers.
     pub async fn call_frame(&self, request: Bytes) -> Result<Bytes, NameServerError> {
-        self.ask(request, Whom::Any, By::Client).await
+        self.ask(request, Recipient::Any, Source::Client).await
     }
 
-    /// The same, of every name server: what changes something must reach each, for they do not tell
-    /// one another. The answer is one that says what went wrong, if there is such a one.
+    /// The same to every name server: a change must reach each, because they do not inform one
+    /// another. Returns an error answer, if there is one.
     ///
     /// # Errors
     /// When one of them does not answer.
     pub async fn call_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
-        self.ask(request, Whom::All, By::Client).await
+        self.ask(request, Recipient::All, Source::Client).await
     }
 
-    /// Passes a client's one-way request on, to every name server if it changes something. Whether it arrives is not known.
+    /// Relays a client's one-way request, to every name server if `all`. Whether it arrives is not
+    /// known.
     ///
     /// # Errors
-    /// When nobody takes it.
-    pub async fn tell(&self, request: Bytes, all: bool) -> Result<(), NameServerError> {
-        let whom = if all { Whom::All } else { Whom::Any };
-        let told = self.questions.send(Question::Tell(request, whom)).await;
-        told.map_err(|_| gone())
+    /// When the client's thread has stopped.
+    pub async fn relay_oneway(&self, request: Bytes, all: bool) -> Result<(), NameServerError> {
+        let recipient = if all { Recipient::All } else { Recipient::Any };
+        let sent = self
+            .questions
+            .send(Question::Oneway(request, recipient))
+            .await;
+        sent.map_err(|_| gone())
     }
 
-    async fn ask(&self, request: Bytes, whom: Whom, by: By) -> Result<Bytes, NameServerError> {
+    async fn ask(
+        &self,
+        request: Bytes,
+        recipient: Recipient,
+        source: Source,
+    ) -> Result<Bytes, NameServerError> {
         let (reply, answer) = oneshot::channel();
         self.questions
-            .send(Question::Ask(request, whom, by, reply))
+            .send(Question::Call(request, recipient, source, reply))
             .await
             .map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
-    /// Whether the one that has answered last knows everything: it has not been started a moment ago, as far as can be told.
+    /// Whether no name server is suspected to have just started, and so to lack brokers that have
+    /// not registered yet.
     #[must_use]
     pub fn are_settled(&self) -> bool {
         self.settled.load(Ordering::Relaxed)
     }
 
-    /// Whether one of them has ever answered.
+    /// Whether a name server has ever answered.
     #[must_use]
     pub fn have_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
@@ -131,15 +146,15 @@ fn gone() -> NameServerError {
     NameServerError::Unreachable("the client has stopped".into())
 }
 
-/// The half of the client that has the connections; it runs on one thread.
+/// The half of the client that owns the connections; it runs on one thread.
 #[derive(Debug)]
 pub struct NameServerClient {
     questions: mpsc::Receiver<Question>,
     servers: Rc<Servers>,
 }
 
-/// A client of name servers at these addresses (`host:port`): what asks, and what must be run for
-/// that.
+/// A client of name servers at these addresses (`host:port`): the handle for callers, and the half
+/// that must be run.
 #[must_use]
 pub fn name_servers(
     addresses: Vec<String>,
@@ -150,7 +165,7 @@ pub fn name_servers(
     let servers = addresses.into_iter().map(|address| Server {
         address: address.into(),
         connection: RefCell::default(),
-        made_anew: Cell::default(),
+        reopened: Cell::default(),
     });
     let settled = Arc::new(AtomicBool::new(true));
     let client = NameServerClient {
@@ -178,7 +193,7 @@ pub fn name_servers(
 }
 
 impl NameServerClient {
-    /// Answers questions until nobody can ask any more.
+    /// Serves requests until all handles are dropped.
     pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(TICK);
         loop {
@@ -198,12 +213,12 @@ impl NameServerClient {
 #[derive(Debug)]
 struct Servers {
     all: Vec<Server>,
-    /// Who answered last: asked first.
+    /// The index of the name server that answered last; it is tried first.
     current: Cell<usize>,
     context: Rc<Context>,
     answered: Arc<AtomicBool>,
     settled: Arc<AtomicBool>,
-    /// Whether the last question was answered: that none answers is said once.
+    /// Whether the last request was answered: a failure is logged once.
     reachable: Cell<bool>,
 }
 
@@ -211,41 +226,45 @@ struct Servers {
 struct Server {
     address: Rc<str>,
     connection: RefCell<Option<Rc<Connection>>>,
-    /// When a connection had to be made that was not the first.
-    made_anew: Cell<Option<Instant>>,
+    /// When a connection was opened again last.
+    reopened: Cell<Option<Instant>>,
 }
 
 impl Servers {
-    /// Answers a question, in a task.
+    /// Serves a request, in a task.
     fn serve(self: Rc<Self>, question: Question) {
         match question {
-            Question::Ask(request, whom, by, reply) => {
+            Question::Call(request, recipient, source, reply) => {
                 tokio::task::spawn_local(async move {
-                    let answer = match whom {
-                        Whom::All => self.ask_all(request).await,
-                        Whom::Any => self.ask(request, by).await,
+                    let answer = match recipient {
+                        Recipient::All => self.ask_all(request).await,
+                        Recipient::Any => self.ask(request, source).await,
                     };
-                    // The one that asked may have gone.
+                    // The caller may have stopped waiting.
                     let _ = reply.send(answer);
                 });
             }
-            Question::Tell(request, whom) => {
-                let (first, count) = match whom {
-                    Whom::All => (0, self.all.len()),
-                    Whom::Any => (self.current.get(), 1),
+            Question::Oneway(request, recipient) => {
+                let (first, count) = match recipient {
+                    Recipient::All => (0, self.all.len()),
+                    Recipient::Any => (self.current.get(), 1),
                 };
                 let servers = self.all.iter().skip(first).take(count);
                 for server in servers {
-                    // Nobody waits for what comes of it.
-                    let _ = server.connection(&self.context).tell(&request);
+                    // The caller does not wait for the result.
+                    let _ = server.connection(&self.context).send_oneway(&request);
                 }
             }
         }
     }
 
-    async fn ask(self: &Rc<Self>, request: Bytes, by: By) -> Result<Bytes, NameServerError> {
+    async fn ask(
+        self: &Rc<Self>,
+        request: Bytes,
+        source: Source,
+    ) -> Result<Bytes, NameServerError> {
         let first = self.current.get();
-        let mut trouble: Option<UpstreamError> = None;
+        let mut last_error: Option<UpstreamError> = None;
         for nth in 0..self.all.len() {
             let index = (first + nth) % self.all.len();
             let Some(server) = self.all.get(index) else {
@@ -263,53 +282,55 @@ impl Servers {
                     return Ok(answer);
                 }
                 Err(error) => {
-                    // What a client asks may be left unanswered by design; the connection is probed for that.
-                    if by != By::Client || !matches!(error, UpstreamError::Timeout(_)) {
-                        // One that is silent may be gone for good: the next question finds out.
+                    // A client's request may be left unanswered by design; then the connection is
+                    // probed.
+                    if source != Source::Client || !matches!(error, UpstreamError::Timeout(_)) {
+                        // A silent connection may be broken: the next request opens another.
                         connection.close();
                     }
-                    trouble = Some(error);
+                    last_error = Some(error);
                 }
             }
         }
-        let trouble = trouble.map_or_else(|| "none is configured".to_owned(), |e| e.to_string());
+        let last_error =
+            last_error.map_or_else(|| "none is configured".to_owned(), |e| e.to_string());
         if self.reachable.replace(false) {
             warn!(
-                error = trouble,
+                error = last_error,
                 "no name server answers: known routes are kept"
             );
         }
-        Err(NameServerError::Unreachable(trouble.into()))
+        Err(NameServerError::Unreachable(last_error.into()))
     }
 
     async fn ask_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
         let unreachable =
             |error: &dyn std::fmt::Display| NameServerError::Unreachable(error.to_string().into());
-        let mut telling = JoinSet::new();
+        let mut calls = JoinSet::new();
         for server in &self.all {
             let (connection, request) = (server.connection(&self.context), request.clone());
-            telling.spawn_local(async move { connection.call(request, ANSWER_TIME).await });
+            calls.spawn_local(async move { connection.call(request, ANSWER_TIME).await });
         }
-        let mut said = None;
+        let mut accepted = None;
         let mut refused = None;
-        for answer in telling.join_all().await {
+        for answer in calls.join_all().await {
             let answer = answer.map_err(|error| unreachable(&error))?;
             if CommandView::decode(&answer)?.is_success() {
-                said = Some(answer);
+                accepted = Some(answer);
             } else {
                 refused = Some(answer);
             }
         }
         refused
-            .or(said)
+            .or(accepted)
             .ok_or_else(|| unreachable(&"none is configured"))
     }
 }
 
 impl Server {
     fn is_settled(&self) -> bool {
-        let made_anew = self.made_anew.get();
-        made_anew.is_none_or(|since| since.elapsed() > SETTLING)
+        let reopened = self.reopened.get();
+        reopened.is_none_or(|since| since.elapsed() > SETTLING)
     }
 
     fn connection(&self, context: &Rc<Context>) -> Rc<Connection> {
@@ -320,7 +341,7 @@ impl Server {
             return connection.clone();
         }
         if current.is_some() {
-            self.made_anew.set(Some(Instant::now()));
+            self.reopened.set(Some(Instant::now()));
         }
         let peer = Peer::NameServer(self.address.clone());
         let connection = Connection::new(peer, context.clone(), None, None);

@@ -1,4 +1,4 @@
-//! Questions to name servers.
+//! Requests to name servers.
 
 mod client;
 

@@ -1,4 +1,4 @@
-//! The routes of all topics that clients ask for.
+//! The route cache: the routes of all topics that clients use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,11 +19,12 @@ use crate::config::RouteConfig;
 use crate::error::{NameServerError, RouteError};
 use crate::name_server::NameServers;
 
-/// A route that was loaded before some broker came, went or moved is too old, unless it is younger than this: name servers
-/// that disagree would have each route loaded whenever it is asked for.
+/// A route that was loaded before some broker was added, removed or moved is too old, unless it is
+/// younger than this. Without that pause, name servers that disagree would cause a load for each
+/// request of a route.
 const CHANGE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a route that is known, and old, is held back for a newer one.
+/// How long the answer with a known, old route waits for a newer one.
 const STALE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// The same where the topic was changed through this proxy since the route was loaded.
@@ -32,20 +33,21 @@ const CHANGED_PATIENCE: Duration = Duration::from_millis(1500);
 /// Longest name of a topic (`TopicValidator` allows 127, retry and dead letter topics are longer).
 const TOPIC_MAX: usize = 255;
 
-/// Most topics of which it is kept that they do not exist, where that is wanted at all.
+/// Most topics that are remembered as absent, if `negative_ttl` is set.
 const MISSING_MAX: u64 = 1024;
 
 /// Routes by topic, for all workers.
 ///
-/// A route is loaded once, however many ask for it at the same time. It is loaded anew in the background before it is too old,
-/// so that nobody waits for a name server whose topics are in use; and it is kept for as long as no name server answers, for a
-/// stale route still leads to brokers and none leads nowhere.
+/// A route is loaded once, however many clients ask for it at the same time. It is loaded again in
+/// the background before it is too old, so that clients do not wait for a name server while a topic
+/// is in use. It is kept while no name server answers, because a stale route is better than none.
 ///
-/// That a topic does not exist is not kept: whoever asks next asks a name server. Such look-ups are bounded and take turns.
+/// By default, the absence of a topic is not cached: each request for its route asks a name server.
+/// Such look-ups are bounded and take turns.
 #[derive(Clone, Debug)]
 pub struct RouteCache {
     topics: Cache<Arc<str>, Arc<Topic>>,
-    /// Topics that do not exist, with the name server's words and when it was asked.
+    /// Topics that do not exist, with the name server's remark and the time of the request.
     missing: Cache<Arc<str>, (Arc<str>, Instant)>,
     flights: Arc<Flights>,
     shared: Arc<Shared>,
@@ -57,11 +59,11 @@ struct Shared {
     brokers: Arc<BrokerTable>,
     name_servers: NameServers,
     stats: Stats,
-    /// What was loaded before may have been changed through this proxy.
+    /// Routes loaded before this time may have been changed through this proxy.
     changed: Mutex<Option<Instant>>,
 }
 
-/// How the cache does.
+/// The counters of the cache.
 #[derive(Debug, Default)]
 struct Stats {
     hits: AtomicU64,
@@ -70,38 +72,39 @@ struct Stats {
     errors: AtomicU64,
 }
 
-/// How the cache has done.
+/// Statistics of the cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteStats {
-    /// Topics whose routes are kept.
+    /// The number of cached routes.
     pub topics: u64,
-    /// How old the oldest is.
+    /// The age of the oldest.
     pub oldest: Duration,
-    /// Answered from memory.
+    /// Requests answered from memory.
     pub hits: u64,
-    /// A name server was asked first.
+    /// Requests for which a name server was asked first.
     pub misses: u64,
-    /// Answered although too old, for no name server has answered in time.
+    /// Requests answered with a stale route, because no name server answered in time.
     pub stale: u64,
     /// Loads that have failed.
     pub errors: u64,
 }
 
-/// How a route that is known may be used.
+/// How a known route may be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    /// As it is.
+    /// Immediately.
     Fresh,
-    /// As it is, and it is loaded anew meanwhile.
+    /// Immediately; it is loaded again in the background.
     Aging,
-    /// If none newer comes in a moment.
+    /// If no newer one is loaded within [`STALE_PATIENCE`].
     Expired,
-    /// If no name server answers: it was changed through this proxy.
+    /// If no name server answers: the topic was changed through this proxy.
     Changed,
 }
 
 impl RouteCache {
-    /// An empty cache, filled from these name servers; brokers that routes name go to `brokers`.
+    /// An empty cache, filled from these name servers; the brokers of its routes are added to
+    /// `brokers`.
     #[must_use]
     pub fn new(config: RouteConfig, brokers: Arc<BrokerTable>, name_servers: NameServers) -> Self {
         Self {
@@ -118,7 +121,8 @@ impl RouteCache {
         }
     }
 
-    /// The topic's route if it can be given at once; it may be loaded anew in the background. To be called on a runtime.
+    /// The topic's route if it may be used immediately; it may be loaded again in the background.
+    /// Must be called on a runtime.
     #[must_use]
     pub fn cached(&self, topic: &str) -> Option<Arc<TopicRoute>> {
         let known = self.topics.get(topic)?;
@@ -134,7 +138,8 @@ impl RouteCache {
     /// The topic's route.
     ///
     /// # Errors
-    /// When there is no such topic, or no name server answers and none has for this topic, or too many look-ups wait.
+    /// When there is no such topic, when no name server answers and no route is cached, or when too
+    /// many look-ups wait.
     pub async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
         let stats = &self.shared.stats;
         let Some(known) = self.topics.get(topic) else {
@@ -169,7 +174,7 @@ impl RouteCache {
         Ok(known.route.clone())
     }
 
-    /// The topic was changed through this proxy: its route is loaded anew before it is given to anybody.
+    /// The topic was changed through this proxy: its route is loaded again before it is used.
     pub fn changed(&self, topic: &str) {
         let now = Instant::now();
         self.flights.outdate(topic);
@@ -186,7 +191,7 @@ impl RouteCache {
         self.missing.invalidate_all();
     }
 
-    /// How the cache has done.
+    /// Statistics of the cache.
     #[must_use]
     pub fn stats(&self) -> RouteStats {
         let Stats {
@@ -223,11 +228,11 @@ impl RouteCache {
         }
     }
 
-    /// Looks an unknown topic up.
+    /// Looks up an unknown topic.
     async fn look_up(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
         if topic.len() > TOPIC_MAX {
             return Err(RouteError::NoSuchTopic(
-                "no topic has so long a name".into(),
+                "the name of a topic has at most 255 bytes".into(),
             ));
         }
         let stats = &self.shared.stats;
@@ -241,7 +246,8 @@ impl RouteCache {
         let begun = Instant::now();
         let flight = self.fly(topic, None)?;
         let outcome = match flight.outcome().await {
-            // The topic may have come to exist between the name server's answer to another and this question.
+            // The topic may have been created after the name server's answer to the earlier
+            // look-up.
             Err(RouteError::NoSuchTopic(_)) if flight.begun < begun => {
                 self.fly(topic, None)?.outcome().await
             }
@@ -252,13 +258,13 @@ impl RouteCache {
 
     fn reload_later(&self, topic: &str, known: &Arc<Topic>) {
         if !known.has_failed_lately() {
-            // Where too many look-ups wait, the route ages on.
+            // If too many look-ups wait, the route is loaded later.
             let _ = self.fly(topic, Some(known));
         }
     }
 
-    /// The look-up of that topic, begun if none is under way. It has a task of its own: the one that asked may not be able to
-    /// wait for it.
+    /// The look-up of that topic, started if none is in progress. It has a task of its own, because
+    /// the caller may not be able to wait for it.
     fn fly(&self, topic: &str, known: Option<&Arc<Topic>>) -> Result<Arc<Flight>, RouteError> {
         let (flight, duty) = self.flights.board(topic)?;
         if let Some(duty) = duty {
@@ -269,10 +275,10 @@ impl RouteCache {
         Ok(flight)
     }
 
-    /// Makes a look-up, and keeps what it finds.
+    /// Makes a look-up, and caches the result.
     async fn load(&self, topic: Arc<str>, known: Option<Arc<Topic>>, duty: Duty) {
         let turn = match known {
-            // Topics that exist are as many as there are, and whoever asks for them does not wait.
+            // Known topics are limited in number, and requests for them do not wait.
             Some(_) => None,
             None => self.flights.turns().acquire().await.ok(),
         };
@@ -297,7 +303,7 @@ impl RouteCache {
             }
             Err(error) => {
                 if let Some(known) = known {
-                    debug!(%topic, %error, "route kept");
+                    debug!(%topic, %error, "cannot refresh the route: the known one is kept");
                     *known.failed.lock() = Some(Instant::now());
                 }
             }
@@ -318,9 +324,13 @@ impl Shared {
         })?;
         let remark = answer.remark.as_deref().unwrap_or_default();
         let known = known.map(|known| &known.route);
-        // What a name server that was started just now has not been told of yet is not gone.
+        // A topic that is missing at a name server that has just started may still exist.
         let doubted = known.filter(|_| !self.name_servers.are_settled());
-        let unsettled = || NameServerError::Unusable("it may not know everything yet".into());
+        let unsettled = || {
+            NameServerError::Unusable(
+                "the name server may have just started, and lack topics".into(),
+            )
+        };
         if answer.response_code() == ResponseCode::TOPIC_NOT_EXIST {
             if doubted.is_some() {
                 return Err(unsettled().into());
@@ -337,7 +347,7 @@ impl Shared {
         if doubted.is_some_and(|known| !route.has_brokers_of(known)) {
             return Err(unsettled().into());
         }
-        // The same route stays the same, with what it has encoded.
+        // An unchanged route is kept, together with its encoded forms.
         let same = known.filter(|known| known.data() == route.data());
         Ok(Arc::new(Topic {
             route: same.cloned().unwrap_or_else(|| Arc::new(route)),

@@ -1,4 +1,4 @@
-//! Look-ups that are under way: one per topic, shared by all who ask meanwhile.
+//! Look-ups in progress: one per topic, shared by all requests for it meanwhile.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,17 +11,18 @@ use tokio::time::Instant;
 use super::topic::Topic;
 use crate::error::{NameServerError, RouteError};
 
-/// Most look-ups of unknown topics that name servers are asked at a time, over all clients. Further ones take their turns in
-/// the order in which they came.
+/// Most concurrent look-ups of unknown topics at name servers, for all clients. Further ones wait
+/// in order of arrival.
 const UNKNOWN_MAX: usize = 256;
 
-/// Most look-ups that may be under way or wait for their turn. Clients have shares of their own far below this.
+/// Most look-ups that may be in progress or wait. The share of a client's address is far below
+/// this.
 const FLIGHTS_MAX: usize = 16_384;
 
-/// What a look-up found.
+/// The result of a look-up.
 pub(super) type Outcome = Result<Arc<Topic>, RouteError>;
 
-/// The look-ups under way, by topic.
+/// The look-ups in progress, by topic.
 #[derive(Debug)]
 pub(super) struct Flights {
     by_topic: Mutex<HashMap<Arc<str>, Arc<Flight>>>,
@@ -31,24 +32,24 @@ pub(super) struct Flights {
 /// One look-up.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// The name server has not been asked before this.
+    /// The name server was not asked before this time.
     pub(super) begun: Instant,
-    /// The topic was changed meanwhile: what is found may be older than the change.
+    /// Whether the topic was changed meanwhile: the result may be older than the change.
     outdated: AtomicBool,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
 impl Flight {
-    /// Waits for what is found.
+    /// Waits for the result.
     pub(super) async fn outcome(&self) -> Outcome {
         let mut outcome = self.outcome.subscribe();
-        // The sender is in `self`, so it cannot have gone.
+        // The sender is in `self`, so it is not dropped.
         let found = outcome.wait_for(Option::is_some).await;
         let found = found.ok().and_then(|found| found.clone());
         found.unwrap_or_else(|| Err(ended()))
     }
 
-    /// Whether what is found may be older than a change that is known of.
+    /// Whether the result may be older than a known change.
     pub(super) fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Acquire)
     }
@@ -58,7 +59,8 @@ fn ended() -> RouteError {
     NameServerError::Unreachable("the look-up has ended".into()).into()
 }
 
-/// The duty to end a look-up, by whatever happens to its task.
+/// The duty to end a look-up: dropping it ends the look-up with an error, so no waiter is
+/// forgotten.
 #[derive(Debug)]
 pub(super) struct Duty {
     flights: Arc<Flights>,
@@ -107,10 +109,10 @@ impl Flights {
         }
     }
 
-    /// The look-up of that topic; with the duty to make it, if none is under way.
+    /// The look-up of that topic; with the duty to make it, if none is in progress.
     ///
     /// # Errors
-    /// When too many are.
+    /// When too many are in progress.
     pub(super) fn board(
         self: &Arc<Self>,
         topic: &str,
@@ -120,7 +122,10 @@ impl Flights {
             return Ok((flight.clone(), None));
         }
         if by_topic.len() >= FLIGHTS_MAX {
-            return Err(NameServerError::Unreachable("too many look-ups wait".into()).into());
+            return Err(NameServerError::Unreachable(
+                "too many look-ups are waiting: try again later".into(),
+            )
+            .into());
         }
         let topic: Arc<str> = topic.into();
         let flight = Arc::new(Flight {
@@ -137,7 +142,7 @@ impl Flights {
         Ok((flight, Some(duty)))
     }
 
-    /// Nobody else is to be given what the present look-up of that topic finds.
+    /// Marks the look-up of that topic as outdated: later requests do not use its result.
     pub(super) fn outdate(&self, topic: &str) {
         if let Some(flight) = self.by_topic.lock().remove(topic) {
             flight.outdated.store(true, Ordering::Release);
@@ -151,7 +156,7 @@ impl Flights {
         }
     }
 
-    /// The turns of look-ups of unknown topics.
+    /// The permits for look-ups of unknown topics.
     pub(super) fn turns(&self) -> &Semaphore {
         &self.turns
     }

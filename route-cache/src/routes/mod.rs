@@ -1,4 +1,4 @@
-//! Where topics live.
+//! Routes: the brokers and queues of topics.
 
 mod advertised;
 mod cache;

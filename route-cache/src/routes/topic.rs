@@ -1,4 +1,4 @@
-//! A route with what is known of its age.
+//! A cached route with its age.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio::time::Instant;
 
 use super::topic_route::TopicRoute;
 
-/// How long a route is answered as it was known after it could not be loaded anew.
+/// How long a known route is used without another attempt after a load has failed.
 const RELOAD_PAUSE: Duration = Duration::from_secs(2);
 
 /// A topic whose route is known.
 #[derive(Debug)]
 pub(super) struct Topic {
     pub(super) route: Arc<TopicRoute>,
-    /// No name server was asked for it before this.
+    /// No name server was asked for it before this time.
     pub(super) asked: Instant,
-    /// When it was changed through this proxy, if it was since.
+    /// When the topic was changed through this proxy, if it was changed after the load.
     pub(super) changed: Mutex<Option<Instant>>,
-    /// When it could not be loaded anew, last.
+    /// When the last attempt to load it again failed.
     pub(super) failed: Mutex<Option<Instant>>,
 }
 
 impl Topic {
-    /// Whether an attempt to load it anew has failed a moment ago.
+    /// Whether an attempt to load it again has failed less than [`RELOAD_PAUSE`] ago.
     pub(super) fn has_failed_lately(&self) -> bool {
         let failed = *self.failed.lock();
         failed.is_some_and(|failed| failed.elapsed() < RELOAD_PAUSE)

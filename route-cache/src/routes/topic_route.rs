@@ -16,15 +16,15 @@ const ENCODED_MAX: usize = 8;
 /// The bit of a queue's permissions with which it takes messages (`PermName`).
 const WRITE: i32 = 2;
 
-/// Where one topic lives, as of one moment. Never changes.
+/// A topic's route as of one moment. It never changes.
 #[derive(Debug)]
 pub struct TopicRoute {
     data: TopicRouteData,
-    /// What clients are told, by the addresses that they are told.
+    /// The encoded answers to clients, by advertised addresses.
     encoded: Mutex<Vec<Encoded>>,
 }
 
-/// A route as some clients get it.
+/// A route as encoded for some clients.
 #[derive(Debug)]
 struct Encoded {
     advertised: Arc<Advertised>,
@@ -34,8 +34,8 @@ struct Encoded {
 }
 
 impl TopicRoute {
-    /// Keeps the name server's order: Go counts queues in it, and a sharding key must end at the same
-    /// queue whether its producer is connected directly or not.
+    /// Keeps the name server's order: Go counts queues in it, and a sharding key must end at the
+    /// same queue whether its producer is connected directly or not.
     pub(super) fn new(data: TopicRouteData) -> Self {
         Self {
             data,
@@ -58,9 +58,9 @@ impl TopicRoute {
         })
     }
 
-    /// The brokers that can take a message for the queue of that number as well as `broker` can: each has such a queue to
-    /// write to, and a master. They come in the route's order, from that broker on. None can where producers take their
-    /// queues from a fixed order.
+    /// The brokers that can take a message for the queue of that number instead of `broker`: each
+    /// has such a queue to write to, and a master. They are in the route's order, starting after
+    /// that broker. There are none if producers take their queues from a fixed order.
     #[must_use]
     pub fn others_with_queue(&self, broker: &str, queue: i32) -> Vec<&str> {
         if self.data.order_topic_conf.is_some() {
@@ -85,9 +85,9 @@ impl TopicRoute {
             .collect()
     }
 
-    /// The broker that has a logical queue of a static topic now, of those with that mock name
-    /// (`ClientMetadata.topicRouteData2EndpointsForStaticTopic` in the reference): the one whose mapping
-    /// is the newest.
+    /// The broker that has a logical queue of a static topic now, among those with that mock name
+    /// (`ClientMetadata.topicRouteData2EndpointsForStaticTopic` in the reference): the one whose
+    /// mapping is the newest.
     #[must_use]
     pub fn broker_of_logical_queue(&self, mock_name: &str, queue: i32) -> Option<&str> {
         let queue = queue.to_string();
@@ -108,8 +108,8 @@ impl TopicRoute {
         &self.data
     }
 
-    /// The answer to a client. `own` is whether brokers are to be at their own listeners; `zone` is that of a client that wants
-    /// brokers of its own zone only.
+    /// The answer to a client. `own` advertises brokers at their own listeners; `zone` is the
+    /// client's zone if it asks for the brokers of its zone only.
     #[must_use]
     pub fn encoded(&self, advertised: &Arc<Advertised>, own: bool, zone: Option<&str>) -> Bytes {
         let zone = zone.map(str::to_lowercase);
@@ -124,7 +124,7 @@ impl TopicRoute {
         }
         let data = self.advertise(advertised, own, zone.as_deref());
         let body = Bytes::from(data.encode());
-        // A name that a client has made up displaces nothing.
+        // A zone that does not exist displaces no encoded route.
         if zone.as_deref().is_none_or(|zone| self.has_zone(zone)) {
             if encoded.len() == ENCODED_MAX {
                 encoded.remove(0);
@@ -144,11 +144,12 @@ impl TopicRoute {
         brokers.any(|broker| is_in_zone(broker, zone))
     }
 
-    /// The route with every broker where clients reach it. A broker that has a master shows its id 0;
-    /// one that has replicas only shows a replica's, so that producers pass it by and consumers read on.
+    /// The route with every broker's advertised address. A broker with a master has the id 0; a
+    /// broker with slaves only has a slave's id, so that producers skip it and consumers continue
+    /// to read.
     ///
-    /// In a zone it has the brokers of that zone and those without a master, and nothing if there are none: as a name server
-    /// does it (`ZoneRouteRPCHook.filterByZoneName`).
+    /// With `zone` it has the brokers of that zone and those without a master, and is empty if
+    /// there are none, as from a name server (`ZoneRouteRPCHook.filterByZoneName`).
     fn advertise(&self, advertised: &Advertised, own: bool, zone: Option<&str>) -> TopicRouteData {
         let mut data = self.data.clone();
         if let Some(zone) = zone {
@@ -179,13 +180,13 @@ impl TopicRoute {
     }
 }
 
-/// Whether a broker says that it is in that zone. The name's case means nothing.
+/// Whether a broker is in that zone. Names are compared without regard to case.
 fn is_in_zone(broker: &BrokerData, zone: &str) -> bool {
     let own = broker.rest.get("zoneName").and_then(Value::as_str);
     own.is_some_and(|own| own.to_lowercase() == zone.to_lowercase())
 }
 
-/// Prefix of the names that stand for whichever broker has a logical queue
+/// Prefix of the mock names that represent the broker that has a logical queue
 /// (`MixAll.LOGICAL_QUEUE_MOCK_BROKER_PREFIX`).
 pub const MOCK_PREFIX: &str = "__syslo__";
 
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_see_one_address_and_know_what_a_broker_is_good_for() {
+    fn clients_see_one_address_and_whether_a_broker_has_a_master() {
         let body = br#"{"brokerDatas":[
             {"brokerAddrs":{"1":"10.0.0.3:10911","2":"10.0.0.4:10911"},"brokerName":"broker-b","cluster":"c"},
             {"brokerAddrs":{"0":"10.0.0.1:10911","1":"10.0.0.2:10911"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],
@@ -216,14 +217,14 @@ mod tests {
             brokers: [own].into(),
         });
         let encoded = route.encoded(&advertised, false, None);
-        let told = r#"{"brokerDatas":[{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"},{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
-        assert_eq!(std::str::from_utf8(&encoded).unwrap(), told);
-        let own = told.replace(
+        let expected = r#"{"brokerDatas":[{"brokerAddrs":{"1":"mq.example.com:8080"},"brokerName":"broker-b","cluster":"c"},{"brokerAddrs":{"0":"mq.example.com:8080"},"brokerName":"broker-a","cluster":"c","zoneName":"z"}],"filterServerTable":{},"orderTopicConf":"broker-a:4","queueDatas":[]}"#;
+        assert_eq!(std::str::from_utf8(&encoded).unwrap(), expected);
+        let own = expected.replace(
             r#"{"1":"mq.example.com:8080"}"#,
             r#"{"1":"mq.example.com:10920"}"#,
         );
         assert_eq!(route.encoded(&advertised, true, None), own);
-        assert_eq!(route.encoded(&advertised, false, None), told);
+        assert_eq!(route.encoded(&advertised, false, None), expected);
     }
 
     #[test]
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn others_take_a_message_if_they_have_such_a_queue_and_may() {
+    fn other_brokers_with_a_writable_queue_take_a_message() {
         let broker = |name: &str, id: u8| {
             format!(
                 r#"{{"brokerAddrs":{{"{id}":"10.0.0.1:1"}},"brokerName":"{name}","cluster":"c"}}"#
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logical_queue_is_where_the_newest_mapping_says() {
+    fn the_newest_mapping_gives_the_broker_of_a_logical_queue() {
         let body = br#"{"brokerDatas":[],"queueDatas":[],"topicQueueMappingByBroker":{
             "broker-a":{"bname":"broker-a","currIdMap":{0:0,1:1},"epoch":1,"scope":"__global__","totalQueues":2},
             "broker-b":{"bname":"broker-b","currIdMap":{1:0},"epoch":2,"scope":"__global__","totalQueues":2}}}"#;

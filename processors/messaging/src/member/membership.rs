@@ -124,7 +124,7 @@ impl Membership {
                 lane.renew();
             }
         }
-        self.registration.say(key, frame);
+        self.registration.set_heartbeat(key, frame);
         Ok(declared)
     }
 
@@ -170,7 +170,7 @@ impl Membership {
         self.stand_in.push(group.into());
         let body = Heartbeat::of_producer(client_id, group);
         let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
-        self.registration.say(key, heartbeat.to_bytes());
+        self.registration.set_heartbeat(key, heartbeat.to_bytes());
         true
     }
 
@@ -232,7 +232,7 @@ impl Membership {
         taken |= consumer.is_some_and(|group| heartbeat.remove_consumer(group));
         if taken {
             client.has_unregistered = true;
-            self.registration.unsay(key, frame);
+            self.registration.add_unregistration(key, frame);
         }
         taken
     }

@@ -1,4 +1,4 @@
-//! What arrives over a connection.
+//! Frames that arrive over a connection: answers and pushes.
 
 use std::cell::Cell;
 use std::rc::Weak;
@@ -22,7 +22,8 @@ impl Connection {
         }
     }
 
-    /// Takes out what an answer is for, and since when it was awaited, unless that was given up.
+    /// Removes the completion of an answer's request and the time when the request was sent; `None`
+    /// if the request was given up.
     #[inline]
     fn take_pending(&self, opaque: UpstreamOpaque) -> Option<(Option<Instant>, Completion)> {
         let removed = self.pending.borrow_mut().remove(opaque);
@@ -34,7 +35,7 @@ impl Connection {
 }
 
 impl FrameHandler for Connection {
-    /// A lane is one client's; what many share goes first.
+    /// A lane belongs to one client; connections that many share are served first.
     fn waits_for_turns(&self) -> bool {
         self.push_target.is_some()
     }
@@ -43,7 +44,7 @@ impl FrameHandler for Connection {
         self.credit.as_ref()
     }
 
-    /// What one client may make a broker answer must not cost all others their connection.
+    /// One client's request for a long answer must not cost all others the connection.
     fn skips_long_frames(&self) -> bool {
         true
     }
@@ -54,7 +55,7 @@ impl FrameHandler for Connection {
         if view.is_response()
             && let Some((sent, completion)) = self.take_pending(view.opaque())
         {
-            debug!(peer = %self.peer, length, "an answer is longer than a frame may be");
+            debug!(peer = %self.peer, length, "answer over limits.frame_bytes skipped");
             if sent.is_some() {
                 completion.fail(UpstreamError::AnswerTooLong {
                     peer: self.peer.clone(),
@@ -82,7 +83,7 @@ impl FrameHandler for Connection {
             return Ok(());
         };
         if let Some(sent) = sent {
-            // How long a poll takes says nothing of the broker.
+            // The duration of a poll is not that of the broker's work.
             if !completion.is_long_poll() {
                 let waited = self.context.buffers.now().saturating_duration_since(sent);
                 self.metrics.answered.observe_duration(waited);

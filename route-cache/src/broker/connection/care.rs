@@ -1,4 +1,4 @@
-//! What is done for a connection with each tick: deadlines, health, pace.
+//! The work for a connection with each tick: deadlines, health, pace.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ use crate::broker::pending::Completion;
 use crate::broker::probe::probe;
 use crate::error::UpstreamError;
 
-/// Requests that their peer has left unanswered, after which a connection takes no more: what nobody will answer is not
-/// kept for ever. What is under way on it ends as usual.
+/// The number of unanswered requests after which a connection takes no more, because their slots
+/// are reserved for late answers. Requests in progress on it end as usual.
 const ABANDONED_MAX: usize = 10_000;
 
 impl Connection {
     fn treat(&self) {
-        // A long answer may take long to arrive: each part of it is a sign of life.
+        // A long answer may take long to arrive: each part of it shows that the connection is
+        // alive.
         let received = self.outbox.bytes_received();
         if self.received.replace(received) != received
             && self.outbox.has_partial()
@@ -28,17 +29,19 @@ impl Connection {
         {
             breaker.succeeded();
         }
-        // Behind a long request the probe waits, too. More of it is taken only as the peer's end takes what was before.
+        // A probe waits behind a long request. Progress of writing shows that the peer's host
+        // reads.
         let written = self.outbox.bytes_written();
         if self.written.replace(written) != written && !self.outbox.is_empty() {
             self.health.postpone(&self.context.clock);
         }
-        match self.health.look(&self.context.clock) {
+        match self.health.check(&self.context.clock) {
             Treatment::Leave => {}
             Treatment::Probe => {
                 let frame = probe(&self.context.config);
                 let deadline = self.context.clock.after(Duration::ZERO);
-                // Whatever comes back is a sign of life, and of no other interest.
+                // Any answer to the probe shows that the connection is alive; its contents do not
+                // matter.
                 if let Ok(opaque) = self.insert(deadline, Completion::Probe)
                     && let Ok(view) = CommandView::decode(&frame)
                 {
@@ -46,14 +49,14 @@ impl Connection {
                 }
             }
             Treatment::Replace => {
-                debug!(peer = %self.peer, "a connection says nothing, not even to a probe");
+                debug!(peer = %self.peer, "connection silent: a probe was not answered");
                 if let Some(breaker) = &self.breaker {
                     breaker.note_silence(!self.is_retired());
                     self.context.alarm(&self.peer).notify_waiters();
                 }
             }
             Treatment::End => {
-                debug!(peer = %self.peer, "a connection that has been silent for long ends");
+                debug!(peer = %self.peer, "silent connection closed");
                 self.metrics.reconnects.add(1);
                 self.give_up_polls();
                 self.outbox.close();
@@ -61,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// Answers what is over its time.
+    /// Fails requests whose deadline has passed.
     fn expire(&self) {
         let expired = self
             .pending
@@ -80,7 +83,7 @@ impl Connection {
 }
 
 impl Watched for Connection {
-    /// Answers what is over its time, and looks after the connection's health.
+    /// Fails requests whose deadline has passed, and checks the connection's health.
     fn tick(&self) -> bool {
         if let Some(credit) = &self.credit
             && credit.replace(PACE) == 0
@@ -88,13 +91,15 @@ impl Watched for Connection {
             self.outbox.wake();
         }
         self.expire();
-        // A lane looks after itself: what is said there may wait at a busy broker for half a minute.
+        // A lane checks its health itself, because a heartbeat may wait at a busy broker for half a
+        // minute.
         if self.push_target.is_none() && self.established.get() && !self.outbox.is_closed() {
             self.treat();
         }
         let is_busy = !self.outbox.is_closed() && self.health.is_waiting();
         let is_busy = is_busy || !self.pending.borrow().is_done();
-        // Only a tick gives a paced connection credit: also for what is left to write before it ends.
+        // Only a tick gives a paced connection credit, which it also needs for the bytes left to
+        // write before it ends.
         let is_busy = is_busy || (self.credit.is_some() && !self.outbox.is_empty());
         self.is_listed.set(is_busy);
         is_busy

@@ -1,4 +1,4 @@
-//! How a connection comes about, and ends.
+//! The life of a connection: connecting, running, ending.
 
 use remoting_codec::FrameLimits;
 use remoting_transport::{PumpError, announce_end, pump};
@@ -12,11 +12,12 @@ use crate::descriptors::Permit;
 use crate::error::UpstreamError;
 
 impl Connection {
-    /// Connects and runs the connection until it ends. `false` when it was never established, or was
-    /// of no use: a peer that goes away may take connections for a while, and serve none.
+    /// Connects and runs the connection until it ends. `false` when it was never established, or
+    /// never served a request: a peer that is shutting down may accept connections for a while and
+    /// serve none.
     pub(crate) async fn run(&self, address: &str) -> bool {
-        // Nobody's request waits for a lane, and one of many that connect at once may have to ask again: a lost
-        // SYN is repeated after 1 s.
+        // No request waits for a lane, so it gets more time: if many lanes connect at the same
+        // time, a SYN may be lost, and is repeated after 1 s.
         let attempts = if self.push_target.is_some() { 3 } else { 1 };
         let _permit = match self.descriptor() {
             Ok(permit) => permit,
@@ -59,16 +60,19 @@ impl Connection {
         }
         match ended {
             Ok(()) => debug!(peer = %self.peer, address, "connection closed"),
-            Err(PumpError::Io(error)) => debug!(peer = %self.peer, address, %error, "lost"),
+            Err(PumpError::Io(error)) => {
+                debug!(peer = %self.peer, address, %error, "connection lost")
+            }
             Err(PumpError::Protocol(error)) => {
-                tracing::warn!(peer = %self.peer, address, %error, "sent what cannot be read");
+                tracing::warn!(peer = %self.peer, address, %error, "unreadable frame, connection closed");
             }
         }
         self.end(&UpstreamError::Closed(self.peer.clone()));
         !self.turned_away.get()
     }
 
-    /// A descriptor for the socket. Lanes share what there is with clients; what all clients need has a reserve.
+    /// A descriptor for the socket. Lanes share one pool with clients; shared connections have a
+    /// reserve.
     fn descriptor(&self) -> Result<Permit, UpstreamError> {
         let descriptors = &self.context.config.descriptors;
         if self.push_target.is_none() {
@@ -99,7 +103,7 @@ impl Connection {
     }
 
     fn end(&self, error: &UpstreamError) {
-        // A connection that we have closed ourselves says nothing about its broker.
+        // A connection that Remora has closed itself is no sign of a lost broker.
         if !self.outbox.is_closed() {
             self.context.note_lost();
         }

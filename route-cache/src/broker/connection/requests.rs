@@ -1,4 +1,4 @@
-//! What is sent over a connection.
+//! Sending requests and responses over a connection.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,15 +14,16 @@ use crate::broker::target::{Origin, RelayTarget, Ticket};
 use crate::clock::Deadline;
 use crate::error::UpstreamError;
 
-/// A request up to this length is taken for a client that has nothing waiting here, though much of others' waits.
+/// A request up to this length of a client that has nothing waiting here is accepted, even if many
+/// bytes of other clients wait.
 const SMALL: usize = 16 * 1024;
 
 impl Connection {
-    /// Sends a request of the client with that account on for `target`, which gets the answer and `ticket`, or why there is
-    /// none.
+    /// Relays a request of the client with that account. `target` gets the answer with `ticket`, or
+    /// the error.
     ///
     /// # Errors
-    /// When the request cannot be taken; then `target` hears nothing.
+    /// When the request cannot be accepted; then `target` is not called.
     pub fn relay(
         &self,
         frame: &Frame<'_>,
@@ -45,10 +46,10 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends on a request that nobody awaits an answer to.
+    /// Relays a one-way request.
     ///
     /// # Errors
-    /// When the request cannot be taken.
+    /// When the request cannot be accepted.
     pub fn relay_oneway(
         &self,
         frame: &Frame<'_>,
@@ -59,16 +60,16 @@ impl Connection {
         // Brokers do not answer: the opaque only has to be one that no pending request has.
         self.outbox
             .push_forwarded(frame, view, UpstreamOpaque(0), from);
-        // Where nothing else is asked, a probe finds out whether what is sent arrives anywhere.
+        // If there are no other requests, only a probe shows whether one-way requests arrive.
         self.watch();
         Ok(())
     }
 
-    /// Sends a request of Remora's own, or of nobody who is charged for it, that nobody awaits an answer to.
+    /// Sends a one-way request that is not charged to a client.
     ///
     /// # Errors
-    /// When the request cannot be taken.
-    pub(crate) fn tell(&self, request: &Bytes) -> Result<(), UpstreamError> {
+    /// When the request cannot be accepted.
+    pub(crate) fn send_oneway(&self, request: &Bytes) -> Result<(), UpstreamError> {
         let view = CommandView::decode(request).map_err(|_| UpstreamError::TooLong)?;
         self.admit(view.longest(), 0)?;
         self.outbox
@@ -77,7 +78,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends a client's response to what the broker asked.
+    /// Sends a client's response to a push of the broker.
     pub fn respond(
         &self,
         frame: &Frame<'_>,
@@ -90,8 +91,8 @@ impl Connection {
         }
     }
 
-    /// Asks something and waits for the answer, a whole frame. The request's opaque is replaced, and one that wanted no
-    /// answer wants one now.
+    /// Sends a request and waits for the answer, a whole frame. The request's opaque is replaced; a
+    /// one-way request is sent as one that is answered.
     ///
     /// # Errors
     /// When there is no answer within `time`.
@@ -109,7 +110,8 @@ impl Connection {
             .unwrap_or_else(|_| Err(UpstreamError::Closed(self.peer.clone())))
     }
 
-    /// Takes a request of that length, of a client of which so many bytes wait in other outboxes already.
+    /// Checks whether a request of that length may be written. `waiting` is the number of the
+    /// client's bytes that wait in other outboxes.
     fn admit(&self, length: usize, waiting: usize) -> Result<(), UpstreamError> {
         // The opaque has ten digits at most, and the client's had at least one.
         if length + 10 > self.context.config.frame_limit {
@@ -117,7 +119,8 @@ impl Connection {
         }
         let limit = self.context.config.write_buffer_limit;
         let len = self.outbox.len();
-        // What others have waiting here does not count for a client that has nothing, within reason.
+        // For a client that has nothing waiting, other clients' bytes count only from twice the
+        // limit on.
         if len > limit && (waiting > 0 || length > SMALL || len > limit.saturating_mul(2)) {
             self.metrics.refused.add(1);
             return Err(UpstreamError::Busy(self.peer.clone()));
@@ -141,7 +144,7 @@ impl Connection {
         Ok(opaque)
     }
 
-    /// Something was asked or sent: has the connection looked after with each tick.
+    /// Something was sent: the context checks the connection with each tick.
     fn watch(&self) {
         self.health.asked(&self.context.clock);
         if !self.is_listed.replace(true) {
@@ -150,7 +153,7 @@ impl Connection {
     }
 }
 
-/// The request as one that is answered.
+/// The request without the one-way flag.
 fn wants_answer(request: Bytes) -> Result<Bytes, DecodeError> {
     if !CommandView::decode(&request)?.is_oneway() {
         return Ok(request);

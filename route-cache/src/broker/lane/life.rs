@@ -1,4 +1,4 @@
-//! How a lane comes about, and comes about again.
+//! The life of a lane: connecting, registering, reconnecting.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -12,25 +12,26 @@ use crate::broker::backoff::Backoff;
 use crate::broker::connection::Connection;
 use crate::error::UpstreamError;
 
-/// How long a lane that is being made stays open without an answer. A broker lists a client when it gets round to the
-/// heartbeat, whether or not the connection is still there, and keeps one that is not for 120 s: the members of a group
-/// then leave that one's queues to it (seen with 5.5.0, where a heartbeat waited 3 s for a thread). Heartbeats wait there for
-/// 31 s at most (`BrokerConfig.waitTimeMillsInHeartbeatQueue`).
+/// How long a lane that is being opened stays open without an answer. A broker registers a client
+/// when it processes the heartbeat, even if the connection is closed by then, and keeps such a
+/// client for 120 s: the other members of a group then leave queues to it (seen with 5.5.0, where a
+/// heartbeat waited 3 s for a thread). Heartbeats wait at a broker for 31 s at most
+/// (`BrokerConfig.waitTimeMillsInHeartbeatQueue`).
 const JOIN_LIMIT: Duration = Duration::from_secs(35);
 
-/// How long a lane keeps its turn at the gate once it is connected, unless the broker answers before: so long a broker may
-/// take to accept a connection that its operating system has made.
+/// How long a lane keeps its permit once it is connected, unless the broker answers before: the
+/// time that a broker may take to accept a connection that its operating system has established.
 const ACCEPT_LIMIT: Duration = Duration::from_millis(250);
 
-/// A lane that lasts as long is made again at once; one that keeps ending is made again after longer and longer pauses, for a
-/// client may be able to have a broker end it.
+/// A lane that lasted at least this long is opened again immediately. One that ends sooner is
+/// opened again after growing pauses, because a client may be able to make a broker close it.
 const LASTING: Duration = Duration::from_secs(30);
 
-/// So many bytes a second a lane that keeps ending may say again.
+/// Bytes per second that a lane that keeps ending may send again.
 const AGAIN_RATE: usize = 1024 * 1024;
 
-/// The longest pause before a broker that refused the client is asked again, when the client speaks again. Below what
-/// a client waits for the answer.
+/// The longest pause before the lane to a broker that refused the client is tried again, once the
+/// client sends a new heartbeat. It is shorter than a client waits for the answer.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 impl Lane {
@@ -38,8 +39,8 @@ impl Lane {
         let mut backoff = Backoff::default();
         loop {
             let begun = Instant::now();
-            self.heard.borrow_mut().begin_again();
-            let (established, joined) = match self.has_something_to_say() {
+            self.sent.borrow_mut().restart();
+            let (established, joined) = match self.has_frames_to_send() {
                 true => match self.connect().await {
                     Some(ended) => ended,
                     None => return,
@@ -73,7 +74,8 @@ impl Lane {
             let refused = matches!(*self.state.borrow(), State::Refused);
             let wait = async {
                 if refused {
-                    // A broker that refused the client is asked again when the client speaks again.
+                    // A broker that refused the client is tried again when the client sends a new
+                    // heartbeat.
                     tokio::join!(
                         tokio::time::sleep(pause.min(REFUSED_PAUSE)),
                         self.asked_again()
@@ -90,16 +92,19 @@ impl Lane {
         }
     }
 
-    /// Connects, says the registration, and stays until the connection ends: whether it was established, and whether the
-    /// broker took the client. `None` when the client has gone before its turn came.
+    /// Connects, sends the registration, and runs until the connection ends. Returns whether it was
+    /// established, and whether the broker accepted the client. `None` when the client has
+    /// disconnected before there was a permit.
     async fn connect(self: &Rc<Self>) -> Option<(bool, bool)> {
         let gate = self.context.gates.at(&self.address);
-        // A lane whose client has gone does not wait for its turn: clients may come and go faster than turns.
+        // A lane whose client has disconnected does not wait for a permit: clients may reconnect
+        // faster than permits are returned.
         let turn = tokio::select! {
             biased;
             () = self.closed() => return None,
             turn = async {
-                // Thousands of clients may come at once, and to connect takes long beside a request.
+                // Thousands of clients may connect at the same time, and connecting takes long
+                // compared to a request.
                 self.context.buffers.turn().await;
                 gate.acquire().await
             } => turn,
@@ -114,7 +119,7 @@ impl Lane {
                 connection.established().await;
                 tokio::time::sleep(ACCEPT_LIMIT).await;
             };
-            // Whether and when a broker answers a heartbeat is not for other clients to wait for.
+            // Other clients must not wait for the broker's answer to this heartbeat.
             tokio::select! {
                 joined = join.as_mut() => return joined,
                 () = accepted => drop(turn),
@@ -136,10 +141,10 @@ impl Lane {
         Some(ended)
     }
 
-    /// Whether there is anything that the broker has not refused.
-    fn has_something_to_say(&self) -> bool {
-        let heard = self.heard.borrow();
-        heard.refusal().is_none() || heard.has_unsaid(&self.registration)
+    /// Whether there are frames that the broker has not refused.
+    fn has_frames_to_send(&self) -> bool {
+        let sent = self.sent.borrow();
+        sent.refusal().is_none() || sent.has_unsent(&self.registration)
     }
 
     async fn asked_again(&self) {
@@ -154,19 +159,20 @@ impl Lane {
         }
     }
 
-    /// Says the registration on a new connection, and what has changed in it meanwhile: whoever waits for the lane waits for
-    /// what the client says now. False when the broker takes nothing of it.
+    /// Sends the registration on a new connection, and its changes meanwhile, because tasks that
+    /// wait for the lane wait for the current registration. Returns false when the broker accepts
+    /// none of it.
     async fn join(&self, connection: &Connection) -> bool {
         let deadline = Instant::now() + JOIN_LIMIT;
         loop {
-            let frames = self.heard.borrow_mut().take_unsaid(&self.registration);
+            let frames = self.sent.borrow_mut().take_unsent(&self.registration);
             if frames.is_empty() {
                 break;
             }
             for frame in frames {
                 let asked = Instant::now();
                 let bytes = frame.bytes.clone();
-                match self.say_first(connection, bytes, deadline).await {
+                match self.send_first(connection, bytes, deadline).await {
                     Ok(answer) => self.judge(&frame, asked, &answer),
                     Err(error) => {
                         self.fail(error);
@@ -176,7 +182,7 @@ impl Lane {
                 }
             }
         }
-        let known = self.heard.borrow().is_known();
+        let known = self.sent.borrow().is_known();
         if known {
             self.enter(State::Registered);
         } else {
@@ -186,9 +192,9 @@ impl Lane {
         known
     }
 
-    /// Says one frame on a new connection. When that takes long, whoever asks is told that the lane has failed, but it does
-    /// not end before the deadline.
-    async fn say_first(
+    /// Sends one frame on a new connection. When the answer takes long, the lane's state becomes
+    /// failed, but the connection is not closed before the deadline.
+    async fn send_first(
         &self,
         connection: &Connection,
         frame: Bytes,

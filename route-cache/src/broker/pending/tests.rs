@@ -9,7 +9,7 @@ fn call() -> (Completion, oneshot::Receiver<Result<Bytes, UpstreamError>>) {
 }
 
 #[test]
-fn a_late_answer_finds_nobody() {
+fn a_late_answer_reaches_no_other_request() {
     let clock = Clock::default();
     let mut pending = Pending::default();
     let deadline = clock.after(Duration::ZERO);
@@ -17,7 +17,7 @@ fn a_late_answer_finds_nobody() {
     clock.tick();
     assert_eq!(pending.remove_expired(&clock).len(), 1);
     assert_eq!((pending.len(), pending.abandoned()), (0, 1));
-    // However often others come and go, none gets the late one's opaque.
+    // However many requests follow, none gets the opaque of the late one.
     for _ in 0..10_000 {
         let opaque = pending.insert(deadline, Instant::now(), call().0).unwrap();
         assert_ne!(opaque, late);
@@ -29,7 +29,7 @@ fn a_late_answer_finds_nobody() {
 }
 
 #[test]
-fn a_table_that_takes_no_more_keeps_what_is_awaited_only() {
+fn a_closed_table_keeps_only_requests_with_a_wanted_answer() {
     let clock = Clock::default();
     let mut pending = Pending::default();
     let awaited = pending
@@ -52,22 +52,22 @@ fn a_table_that_takes_no_more_keeps_what_is_awaited_only() {
 }
 
 #[test]
-fn a_large_table_is_looked_through_in_parts() {
+fn a_large_table_is_checked_in_parts() {
     let clock = Clock::default();
     let mut pending = Pending::default();
     let deadline = clock.after(Duration::ZERO);
-    for _ in 0..2 * LOOK_MAX + 5 {
+    for _ in 0..2 * SCAN_MAX + 5 {
         pending.insert(deadline, Instant::now(), call().0).unwrap();
     }
     clock.tick();
     let parts: Vec<_> = (0..4)
         .map(|_| pending.remove_expired(&clock).len())
         .collect();
-    assert_eq!(parts, [LOOK_MAX, LOOK_MAX, 5, 0]);
+    assert_eq!(parts, [SCAN_MAX, SCAN_MAX, 5, 0]);
 }
 
 #[test]
-fn what_nobody_asked_for_is_not_found() {
+fn an_answer_without_a_request_is_not_found() {
     let mut pending = Pending::default();
     pending.insert(
         Clock::default().after(Duration::ZERO),
