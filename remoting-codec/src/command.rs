@@ -93,7 +93,7 @@ impl RemotingCommand {
         self
     }
 
-    /// With the fields of a typed header behind those that it has.
+    /// With the fields of a typed header, after those that are there already.
     #[must_use]
     pub fn with_header<'a>(mut self, header: &impl Header<'a>) -> Self {
         header.visit(&mut |name, value| {

@@ -18,7 +18,7 @@ pub enum FrameError {
         /// Bytes of the whole frame.
         frame: usize,
     },
-    /// The header is over its limit, or would be with a longer opaque in it.
+    /// The header is over its limit, or would be with a longer opaque.
     #[error("header of {0} bytes, over the limit")]
     HeaderTooLong(usize),
     /// The announced length, its own four bytes included, is over the limit.
@@ -96,11 +96,11 @@ impl FieldError {
     }
 }
 
-/// A body that must be read and cannot be.
+/// A body that cannot be read.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{what} body cannot be read: {reason}")]
 pub struct BodyError {
-    /// Which body.
+    /// The kind of body.
     pub what: &'static str,
     /// The JSON reader's error.
     pub reason: String,
@@ -123,9 +123,9 @@ pub enum MessageError {
     /// A part of the message to write has more bytes than its length field can hold.
     #[error("message {what} of more than {limit} bytes")]
     TooLong {
-        /// Which part.
+        /// The part, in words.
         what: &'static str,
-        /// Most bytes that it may have.
+        /// Most bytes that the part may have.
         limit: usize,
     },
     /// The topic is not text.
@@ -139,7 +139,7 @@ pub enum MessageError {
     Truncated,
 }
 
-/// A property that cannot be written, or would not be read as it was written.
+/// A property that cannot be written, or would be read differently.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum PropertyError {

@@ -1,4 +1,4 @@
-//! What is declared of an ext field.
+//! The declaration of an ext field.
 
 use crate::header::first_bytes;
 
@@ -9,7 +9,7 @@ pub enum FieldKind {
     Int,
     /// A 64 bit number.
     Long,
-    /// Anything.
+    /// Any text.
     Text,
 }
 

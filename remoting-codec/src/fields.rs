@@ -9,18 +9,18 @@ use crate::header::value::ExtValue;
 /// Most fields that one request code may declare.
 pub const MAX_FIELDS: usize = 16;
 
-/// The values of declared fields, each at the place where it was declared.
+/// The values of declared fields, each at the index of its declaration.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
     values: [Option<ExtValue<'a>>; MAX_FIELDS],
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the fields that `specs` declares, and leaves all others alone. Of more than
-    /// [`MAX_FIELDS`], the rest are not read.
+    /// Reads the fields that `specs` declares, and ignores all others. Declarations beyond
+    /// [`MAX_FIELDS`] are not read.
     ///
     /// # Errors
-    /// Names the first field that is required and has no value, or that is not of its kind. The
+    /// Names the first field that is required and has no value, or that is not of its type. The
     /// reference checks neither: a missing field fails later, deep in the broker.
     pub fn read(
         ext_fields: ExtFields<'a>,
@@ -62,15 +62,15 @@ impl<'a> Fields<'a> {
         });
     }
 
-    /// The value of the field that was declared at that place.
+    /// The value of the field with that index in the declaration.
     #[must_use]
     pub fn value(&self, declared: usize) -> Option<ExtValue<'a>> {
         self.values.get(declared).copied().flatten()
     }
 }
 
-/// The values of as many declared fields as the caller takes, each at its place and unchecked, in
-/// one pass.
+/// The values of `N` declared fields, each at the index of its declaration, read in one pass and
+/// not checked.
 #[inline]
 #[must_use]
 pub fn values<'a, const N: usize>(

@@ -31,7 +31,7 @@ pub(crate) const MAX_REWRITTEN: usize = 1024 * 1024;
 pub struct FrameLimits {
     /// Most bytes of a frame, its length field included.
     pub frame: usize,
-    /// Most bytes of its header.
+    /// Most bytes of a header.
     pub header: usize,
 }
 
@@ -70,7 +70,7 @@ impl SerializeType {
     /// The type that a frame's type byte names.
     ///
     /// # Errors
-    /// For any byte but 0 and 1.
+    /// For any byte other than 0 and 1.
     pub fn from_byte(byte: u8) -> Result<Self, FrameError> {
         match byte {
             0 => Ok(Self::Json),

@@ -14,7 +14,8 @@ macro_rules! request_codes {
         impl RequestCode {
             $(pub const $name: Self = Self($code);)*
 
-            /// The code's name in the reference; `None` for a code that it does not have.
+            /// The code's name in the reference; `None` for a code that the reference does not
+            /// have.
             #[must_use]
             pub fn name(self) -> Option<&'static str> {
                 match self.0 {

@@ -21,7 +21,7 @@ macro_rules! response_codes {
 }
 
 response_codes! {
-    /// Done.
+    /// The request was carried out.
     0 SUCCESS
     /// An error without a code of its own; the remark describes it.
     1 SYSTEM_ERROR

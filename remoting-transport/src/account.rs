@@ -87,7 +87,7 @@ impl Account {
         self.set(self.held.get() + bytes);
     }
 
-    /// Takes a charge back.
+    /// Removes a charge.
     #[inline]
     pub fn take(&self, bytes: usize) {
         self.set(self.held.get().saturating_sub(bytes));
@@ -128,7 +128,7 @@ impl Account {
         self.add(bytes);
     }
 
-    /// These bytes were written to the other connection, or never will be.
+    /// Removes the charge: the bytes were written to the other connection, or never will be.
     pub(crate) fn forwarded_all(&self, bytes: usize) {
         let forwarded = self.forwarded.get().saturating_sub(bytes);
         self.forwarded.set(forwarded);

@@ -99,7 +99,7 @@ impl Buffers {
         .await;
     }
 
-    /// The read buffer, for as long as one read and its frames take.
+    /// The read buffer, borrowed for one read and its frames.
     pub(crate) fn read(&self) -> RefMut<'_, Box<[u8]>> {
         self.read.borrow_mut()
     }

@@ -120,7 +120,7 @@ impl Histogram {
     }
 }
 
-/// A histogram as of one moment; those of several workers add up.
+/// The values of a histogram at one moment; those of several workers can be added.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
     /// For each bound, the number of values up to it and above the previous one; then the number

@@ -101,7 +101,7 @@ impl<O> Outbox<O> {
         self.received.get()
     }
 
-    /// Puts in a whole frame as it is.
+    /// Puts in a whole frame, unchanged.
     pub fn push_bytes(&self, frame: &[u8]) {
         self.append(|out| out.extend_from_slice(frame));
     }

@@ -93,7 +93,7 @@ mod tests {
         signed.field(SIGNATURE).unwrap().to_owned()
     }
 
-    /// What `AclClientRPCHook` of 5.5.0 computes.
+    /// Computed by `AclClientRPCHook` of 5.5.0.
     #[test]
     fn signatures_are_those_of_the_reference() {
         let body = r#"{"clientID":"c"}"#;

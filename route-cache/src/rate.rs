@@ -55,7 +55,7 @@ impl LogThrottle {
     /// The same, with a limit that may change.
     pub fn pass_below(&self, limit: u64) -> Option<u64> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        // Counts from 1: 0 is no time.
+        // Starts at 1, because 0 stands for no time.
         let now = START.elapsed().as_millis() as u64 + 1;
         let started = self.started.load(Ordering::Relaxed);
         let is_over = started == 0 || now.saturating_sub(started) >= self.period;

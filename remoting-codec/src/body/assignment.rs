@@ -19,7 +19,7 @@ impl AssignmentQuery {
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("assignment query", body)
     }

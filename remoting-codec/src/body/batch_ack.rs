@@ -9,7 +9,7 @@ use crate::error::BodyError;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchAck {
-    /// The broker.
+    /// The name of the broker that the messages were popped from.
     pub broker_name: String,
 }
 
@@ -17,7 +17,7 @@ impl BatchAck {
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("batch ack", body)
     }

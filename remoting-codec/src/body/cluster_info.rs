@@ -24,7 +24,7 @@ impl ClusterInfo {
     /// Reads the body, which name servers write with bare numbers as keys.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("cluster info", body)
     }

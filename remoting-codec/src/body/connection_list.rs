@@ -25,7 +25,7 @@ impl ConnectionList {
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("connection list", body)
     }

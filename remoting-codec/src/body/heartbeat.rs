@@ -57,7 +57,7 @@ struct ProducerData<'a> {
 pub struct ConsumerData {
     /// Its name.
     pub group_name: Box<str>,
-    /// Whether its members share the messages.
+    /// How its members divide the messages.
     #[serde(default)]
     pub message_model: MessageModel,
     /// How messages reach the application.
@@ -91,7 +91,7 @@ pub struct SubscriptionData {
 pub enum MessageModel {
     /// Every member gets every message, and keeps its own offsets.
     Broadcasting,
-    /// Each message goes to one member.
+    /// Each message is consumed by one member.
     #[default]
     Clustering,
 }
@@ -211,7 +211,7 @@ impl Heartbeat {
     /// Reads the body. That takes about 10 ns a byte: workers leave long bodies to another thread.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         let written: Written = read("heartbeat", body)?;
         let mut consumers = written.consumer_data_set;
@@ -293,7 +293,7 @@ mod tests {
             assert_eq!(heartbeat.topics.len(), 0);
             assert!(heartbeat.producer_groups.is_empty());
         }
-        // As C++ writes it.
+        // As the C++ client writes it.
         let body = r#"{"clientID":"c","consumerDataSet":[{"consumeFromWhere":0,"consumeType":1,"groupName":"g","messageModel":1,"subscriptionDataSet":[{"subString":"*","subVersion":"1700000000000","topic":"T"}]}]}"#;
         let heartbeat = Heartbeat::decode(body.as_bytes()).unwrap();
         assert_eq!(heartbeat.topics.iter().collect::<Vec<_>>(), ["T"]);

@@ -39,7 +39,7 @@ impl LockBatch {
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("lock batch", body)
     }
@@ -63,7 +63,7 @@ impl LockBatchResponse {
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("lock batch response", body)
     }

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Names {
     text: String,
-    /// Where each name ends in the text.
+    /// The end of each name in the text.
     ends: Vec<u32>,
 }
 
@@ -50,7 +50,7 @@ impl Names {
         self.ends.is_empty()
     }
 
-    /// All of them, in order.
+    /// All names, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).filter_map(|at| self.get(at))
     }

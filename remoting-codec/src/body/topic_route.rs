@@ -23,13 +23,13 @@ pub struct TopicRouteData {
     /// From the time when brokers had filter servers; clients expect an object.
     #[serde(default)]
     pub filter_server_table: BTreeMap<String, Value>,
-    /// `broker-a:4;broker-b:4`: producers then take their queues from here.
+    /// `broker-a:4;broker-b:4`: if present, producers take their queues from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_topic_conf: Option<String>,
     /// Its queues, by broker.
     #[serde(default)]
     pub queue_datas: Vec<QueueData>,
-    /// Static topics: which broker has which logical queue.
+    /// For static topics: the broker of each logical queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_queue_mapping_by_broker: Option<BTreeMap<String, Value>>,
 }
@@ -41,7 +41,7 @@ pub struct BrokerData {
     /// `host:port` by broker id; 0 is the master.
     #[serde(default)]
     pub broker_addrs: BTreeMap<i64, String>,
-    /// The name that requests carry.
+    /// The broker's name, by which requests identify it.
     pub broker_name: String,
     /// The cluster that it belongs to.
     #[serde(default)]
@@ -72,10 +72,10 @@ pub struct QueueData {
 }
 
 impl TopicRouteData {
-    /// Reads the body, in either spelling.
+    /// Reads the body, with or without quotes around numeric keys.
     ///
     /// # Errors
-    /// When it is not such a body.
+    /// When the body is not JSON of this form.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         read("topic route", body)
     }

@@ -1,4 +1,4 @@
-//! How a command's header is written.
+//! Writing a command's header.
 
 use super::RemotingCommand;
 use crate::header::binary::encode_ext_fields;

@@ -96,7 +96,7 @@ pub(crate) fn decode_answer(header: &[u8], head: &mut Head) -> Option<()> {
     (has_room && flag & crate::flag::FLAG_RESPONSE != 0 && start <= rest.len()).then_some(())
 }
 
-/// The 32 bit number with which these bytes end, and what is before it.
+/// The 32 bit number at the end of these bytes, and the bytes before it.
 #[inline]
 fn int_behind(bytes: &[u8]) -> Option<(&[u8], i32)> {
     let mut rest = bytes;

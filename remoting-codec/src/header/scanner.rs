@@ -27,7 +27,7 @@ fn stops(word: u64) -> u64 {
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The bits of all bytes that strings had, and of some behind them.
+    /// The bitwise or of all bytes of strings, and of some bytes after them.
     seen: u64,
     /// The header was rewritten by this crate: keys may have escapes.
     rewritten: bool,

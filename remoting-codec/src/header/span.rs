@@ -1,4 +1,4 @@
-//! Where something is in a header.
+//! Ranges of a header's bytes.
 
 /// A range of a header's bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -28,8 +28,8 @@ pub(crate) fn unescape(raw: &str) -> String {
     out
 }
 
-/// The character of a `\u` escape whose four digits are at the front of `rest`, and what follows.
-/// Half a surrogate pair becomes U+FFFD.
+/// The character of a `\u` escape whose four digits are at the front of `rest`, and the text after
+/// it. Half a surrogate pair becomes U+FFFD.
 fn unescape_unicode(rest: &str) -> (char, &str) {
     fn unit(rest: &str) -> Option<(u32, &str)> {
         let (digits, after) = rest.split_at_checked(4)?;

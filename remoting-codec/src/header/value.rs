@@ -7,8 +7,8 @@ use memchr::memmem::Finder;
 
 use super::text;
 
-/// The value of an ext field. All are text on the wire; C++ sends bare JSON numbers, whose literal
-/// text counts.
+/// The value of an ext field. Values are text on the wire; C++ sends some as JSON numbers, whose
+/// literal text is the value.
 #[derive(Clone, Copy)]
 pub struct ExtValue<'a> {
     raw: &'a [u8],

@@ -49,7 +49,7 @@ impl<'a> BatchMessage<'a> {
         Ok(message)
     }
 
-    /// Writes the message behind those before it.
+    /// Appends the message.
     ///
     /// # Errors
     /// When a part is longer than its length field can hold. Nothing is written then.
@@ -84,7 +84,7 @@ pub struct BatchMessages<'a> {
 }
 
 impl<'a> BatchMessages<'a> {
-    /// Of the body of a batch; an empty one has none.
+    /// The messages of a batch's body; an empty body has none.
     #[must_use]
     pub fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_batch_of_javas_is_read_and_written() {
-        // What `MessageDecoder.encodeMessages` of 5.3.3 has written.
+        // Written by `MessageDecoder.encodeMessages` of 5.3.3.
         let java = b"\0\0\0\x32\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02hi\
             \0\x1aKEYS\x01k\x02WAIT\x01true\x02TAGS\x01tag\x02";
         let two = java.repeat(2);

@@ -7,7 +7,7 @@
 //! - [`Properties`], [`PropertiesBuf`] and the names in [`property`].
 //! - [`SysFlag`]: a message's properties that brokers need, in bits.
 //! - [`OffsetMessageId`], [`UniqueId`]: the two ids that a message has.
-//! - [`Receipt`], [`PopOffsets`]: what a consumer acknowledges a popped message with.
+//! - [`Receipt`], [`PopOffsets`]: by which a consumer acknowledges a popped message.
 //!
 //! Nothing here compresses, decompresses or reads a clock. Integers are big-endian; times are in
 //! milliseconds since 1970 unless documented otherwise.

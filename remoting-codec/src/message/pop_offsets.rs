@@ -21,7 +21,7 @@ pub struct PopOffsets<'a> {
 /// The offset at which a POP started in a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StartOffset {
-    /// Which topic the queue is of.
+    /// The topic of the queue.
     pub mark: TopicMark,
     /// The queue's number.
     pub queue_id: i32,
@@ -32,7 +32,7 @@ pub struct StartOffset {
 /// The offsets of the messages of a queue that an answer has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MessageOffsets<'a> {
-    /// Which topic the queue is of.
+    /// The topic of the queue.
     pub mark: TopicMark,
     /// The queue's number.
     pub queue_id: i32,
@@ -43,7 +43,7 @@ pub struct MessageOffsets<'a> {
 /// How often consumption of a message has failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OrderCount {
-    /// Which topic the queue is of.
+    /// The topic of the queue.
     pub mark: TopicMark,
     /// The queue's number.
     pub queue_id: i32,
@@ -152,7 +152,7 @@ impl<'a> MessageOffsets<'a> {
 /// The prefix of the middle part of an order count for one message.
 const OFFSET_KEY: &str = "qo";
 
-/// The entries of a list; an empty one has none. Java drops empty entries at the end.
+/// The entries of a list; an empty list has none. Java drops empty entries at the end.
 fn entries(list: &str) -> impl Iterator<Item = &str> {
     let list = list.trim_end_matches(';');
     list.split(';').filter(move |_| !list.is_empty())

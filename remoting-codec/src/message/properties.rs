@@ -9,9 +9,9 @@ use crate::error::PropertyError;
 /// (`MessageExtEncoder.encode`).
 pub const MAX_PROPERTIES: usize = i16::MAX as usize;
 
-/// Between a name and its value (`MessageDecoder.NAME_VALUE_SEPARATOR`).
+/// Separates a name and its value (`MessageDecoder.NAME_VALUE_SEPARATOR`).
 const NAME_VALUE: u8 = 1;
-/// Behind a value (`MessageDecoder.PROPERTY_SEPARATOR`). Clients of 4.x leave it out behind the
+/// Follows a value (`MessageDecoder.PROPERTY_SEPARATOR`). Clients of 4.x leave it out after the
 /// last one.
 const PROPERTY: u8 = 2;
 
@@ -26,7 +26,7 @@ pub struct Properties<'a> {
 }
 
 impl<'a> Properties<'a> {
-    /// Those in the text form.
+    /// The properties of a text form.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
@@ -38,7 +38,7 @@ impl<'a> Properties<'a> {
         self.bytes
     }
 
-    /// Names and values in their order. Nothing is copied of those that are UTF-8.
+    /// Names and values in their order. Those that are UTF-8 are not copied.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         self.pieces().map(|(name, value)| {
             (
@@ -96,7 +96,7 @@ pub struct PropertiesBuf {
 }
 
 impl PropertiesBuf {
-    /// None so far.
+    /// No properties.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -121,9 +121,9 @@ impl PropertiesBuf {
     /// Adds a property.
     ///
     /// # Errors
-    /// When the name or the value is empty, for then no reader would see the property; when it
-    /// holds one of the two separators, for then readers would see others; and when it would make
-    /// the properties longer than [`MAX_PROPERTIES`]. Nothing is added then.
+    /// When the name or the value is empty, because readers ignore such a property; when one of
+    /// them has a separator, because readers would see other properties; and when the properties
+    /// would be longer than [`MAX_PROPERTIES`]. Nothing is added then.
     pub fn push(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
         for part in [name, value] {
             if part.is_empty() {

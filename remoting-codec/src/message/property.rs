@@ -22,7 +22,7 @@ properties! {
     UNIQ_KEY = "UNIQ_KEY";
     /// Messages with the same value are stored and consumed in order.
     SHARDING_KEY = "__SHARDINGKEY";
-    /// The lite topic that the message is of, below its topic; from 5.5 on.
+    /// The lite topic of the message, below its topic; from 5.5 on.
     LITE_TOPIC = "__LITE_TOPIC";
     /// The message's priority, a number; from 5.5 on.
     PRIORITY = "_SYS_MSG_PRIORITY_";
@@ -94,7 +94,7 @@ properties! {
     MAX_RECONSUME_TIMES = "MAX_RECONSUME_TIMES";
     /// Topic of a dead letter.
     DLQ_ORIGIN_TOPIC = "DLQ_ORIGIN_TOPIC";
-    /// Id of a dead letter before it was one.
+    /// Id of the message that became a dead letter.
     DLQ_ORIGIN_MESSAGE_ID = "DLQ_ORIGIN_MESSAGE_ID";
 
     /// The [`Receipt`](super::Receipt) of a popped message, if the broker has written it. It takes
@@ -156,8 +156,8 @@ const OTHERS: [&str; 14] = [
 const TRANSIENT: &str = "__RMQ.TRANSIENT.";
 
 /// Whether brokers or clients give the name a meaning (`MessageConst.STRING_HASH_SET`, and the
-/// names that are missing there): an application that uses it for something of its own changes how
-/// its message is treated.
+/// names that are missing there): an application that uses it for its own purpose changes the
+/// treatment of its message.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
     KNOWN.contains(&name) || OTHERS.contains(&name) || name.starts_with(TRANSIENT)

@@ -25,7 +25,7 @@ pub struct Receipt<'a> {
     pub invisible_time: i64,
     /// The broker's revive queue that keeps the checkpoint, or [`ORDERLY_REVIVE_QUEUE`].
     pub revive_queue: i32,
-    /// Which topic the message is stored in.
+    /// The topic that the message is stored in.
     pub mark: TopicMark,
     /// The broker's name. It has no spaces.
     pub broker: &'a str,

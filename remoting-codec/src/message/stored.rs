@@ -55,7 +55,7 @@ impl StoredVersion {
 /// A message as a broker has stored it, borrowed from a broker's answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StoredMessage<'a> {
-    /// How its topic is written.
+    /// The version of the form, which determines the length of the topic.
     pub version: StoredVersion,
     /// CRC-32 of the body as it is stored, its highest bit cleared. Clients do not check it.
     pub body_crc: u32,
@@ -225,7 +225,7 @@ pub struct StoredMessages<'a> {
 }
 
 impl<'a> StoredMessages<'a> {
-    /// Of the body of an answer; an empty one has none.
+    /// The messages of an answer's body; an empty body has none.
     #[must_use]
     pub fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
@@ -253,7 +253,7 @@ impl std::iter::FusedIterator for StoredMessages<'_> {}
 mod tests {
     use super::*;
 
-    /// What `MessageDecoder.encode` of 5.3.3 has written.
+    /// Written by `MessageDecoder.encode` of 5.3.3.
     const JAVA: &str = "00000065daa320a758932aac0000000300000000000000000000000400000000\
         00000005000000000000000000000001\
         0a000001000004d200000000000000020a00000200002a9f\
@@ -303,7 +303,7 @@ mod tests {
         };
         assert_eq!(spoilt(7, 0xA8), MessageError::Magic(0xDAA3_20A8));
         assert_eq!(spoilt(3, 0), MessageError::Length(0));
-        // A port, the body's length, the topic's, its letter.
+        // The port, the body's length, the topic's length, a letter of the topic.
         assert_eq!(spoilt(53, 1), MessageError::Port(0x1_04d2));
         assert_eq!(spoilt(87, 0x7f), MessageError::Truncated);
         assert_eq!(spoilt(90, 0xff), MessageError::Truncated);

@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct SysFlag(pub i32);
 
-/// How a body is compressed (`CompressionType`). Clients up to 4.9.3 take every compressed body for
+/// How a body is compressed (`CompressionType`). Clients up to 4.9.3 read every compressed body as
 /// zlib.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Compression {
@@ -69,7 +69,7 @@ impl SysFlag {
     /// How the body is compressed, if it is: `Ok(None)` when it is not.
     ///
     /// # Errors
-    /// With the type's number when the body is compressed in a way that is not known here: 4 to 7.
+    /// With the type's number when this crate does not know the compression: 4 to 7.
     pub fn compression(self) -> Result<Option<Compression>, u8> {
         if !self.has(Self::COMPRESSED) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Which topic a popped message is stored in.
+//! The topic that a popped message is stored in.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::error::TextError;
 
-/// The prefix of the topics of groups' retries (`MixAll.RETRY_GROUP_TOPIC_PREFIX`).
+/// The prefix of retry topics (`MixAll.RETRY_GROUP_TOPIC_PREFIX`).
 pub const RETRY_PREFIX: &str = "%RETRY%";
 
 /// The topic that a popped message is stored in: the requested one, or one of its two retry topics
@@ -15,7 +15,7 @@ pub const RETRY_PREFIX: &str = "%RETRY%";
 pub enum TopicMark {
     /// `topic`: 0.
     Normal,
-    /// `%RETRY%group_topic`: 1, what brokers make unless `enableRetryTopicV2` is set.
+    /// `%RETRY%group_topic`: 1, the default of brokers without `enableRetryTopicV2`.
     RetryV1,
     /// `%RETRY%group+topic`: 2.
     RetryV2,

@@ -235,7 +235,7 @@ async fn long_frames_are_read_and_written_in_turns() {
         .await;
 }
 
-/// A handler with long answers that takes no frame while much waits to be written.
+/// A handler with long answers that takes no frame while many bytes wait to be written.
 struct Answerer<'a>(&'a Outbox);
 
 impl FrameHandler for Answerer<'_> {

@@ -72,7 +72,7 @@ impl BrokerAddresses {
     }
 }
 
-/// Brokers by name, as of one moment.
+/// The addresses of brokers by name, at one moment.
 pub(crate) type Brokers = HashMap<Arc<str>, BrokerAddresses>;
 
 /// All brokers that are registered at the name servers, by name, for all workers.

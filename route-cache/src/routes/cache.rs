@@ -27,7 +27,7 @@ const CHANGE_PAUSE: Duration = Duration::from_secs(1);
 /// How long the answer with a known, old route waits for a newer one.
 const STALE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// The same where the topic was changed through this proxy since the route was loaded.
+/// The same for a topic that was changed through this proxy since the route was loaded.
 const CHANGED_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Longest name of a topic (`TopicValidator` allows 127, retry and dead letter topics are longer).

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::advertised::Advertised;
 use crate::broker::MASTER;
 
-/// Most advertised addresses for which a route is kept encoded.
+/// Most encoded forms that are kept of a route, one for each set of advertised addresses.
 const ENCODED_MAX: usize = 8;
 
-/// The bit of a queue's permissions with which it takes messages (`PermName`).
+/// The permission bit of a queue that takes messages (`PermName`).
 const WRITE: i32 = 2;
 
 /// A topic's route as of one moment. It never changes.

@@ -1,4 +1,4 @@
-//! A header as a broker reads it, and how it is written in canonical form.
+//! A header as a broker reads it, and its canonical form.
 
 use std::collections::HashSet;
 

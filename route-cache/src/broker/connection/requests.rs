@@ -57,7 +57,7 @@ impl Connection {
         from: &Rc<Account>,
     ) -> Result<(), UpstreamError> {
         self.admit(view.longest(), from.forwarded())?;
-        // Brokers do not answer: the opaque only has to be one that no pending request has.
+        // Brokers do not answer: the opaque must only differ from those of pending requests.
         self.outbox
             .push_forwarded(frame, view, UpstreamOpaque(0), from);
         // If there are no other requests, only a probe shows whether one-way requests arrive.
