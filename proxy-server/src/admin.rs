@@ -1,4 +1,4 @@
-//! The admin listener: HTTP for whoever runs the proxy, on a port of its own.
+//! The admin listener: HTTP for operators, on a port of its own.
 
 mod connection;
 
@@ -109,8 +109,8 @@ pub(crate) async fn serve<O: Overview + 'static>(
 struct Connections(VecDeque<(Rc<Progress>, AbortHandle)>);
 
 impl Connections {
-    /// Serves one more. If there are too many, the oldest that has not asked for anything yet gives way: whoever opens connections
-    /// and says nothing keeps nobody out.
+    /// Serves one more. If there are too many, the oldest one without a request is closed, so that
+    /// silent connections cannot keep others out.
     fn serve(&mut self, stream: TcpStream, router: &Router, limit: usize) {
         self.0.retain(|(_, task)| !task.is_finished());
         if self.0.len() >= limit {

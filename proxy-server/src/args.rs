@@ -7,9 +7,9 @@ use route_cache::Secret;
 
 /// A stateless proxy for Apache RocketMQ's remoting protocol.
 ///
-/// A client uses the proxy's address as its name server address, and nothing else changes. Every flag
-/// is also an environment variable and a key of the configuration file; a flag wins over a variable,
-/// a variable over the file.
+/// Clients use the proxy's address as their name server address; nothing else changes. Every flag
+/// is also an environment variable and a key of the configuration file; a flag wins over a
+/// variable, a variable over the file.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "remora", version)]
 pub struct Args {
@@ -22,12 +22,13 @@ pub struct Args {
     )]
     pub name_server: Option<String>,
 
-    /// Where clients connect [default: 0.0.0.0:8080].
+    /// The address to listen at for clients [default: 0.0.0.0:8080].
     #[arg(long, env = "REMORA_LISTEN", value_name = "IP:PORT")]
     pub listen: Option<String>,
 
-    /// What clients are told to be the address of every broker; without it, the address that they
-    /// connected to. Behind a Service or load balancer it must be set, the same in all replicas.
+    /// The address that clients get for every broker; unless set, the address that the client
+    /// connected to. Must be set behind a Service or load balancer, to the same value in all
+    /// replicas.
     #[arg(long, env = "REMORA_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
@@ -41,16 +42,17 @@ pub struct Args {
     )]
     pub broker_listen: Vec<String>,
 
-    /// Which clients are told of brokers' own ports: auto (those that do not name the broker), always
-    /// or never [default: auto].
+    /// The clients that get the addresses of brokers' own ports: auto (those that do not name the
+    /// broker), always (all) or never (none) [default: auto].
     #[arg(long, env = "REMORA_BROKER_ADDRESSES", value_name = "WHICH")]
     pub broker_addresses: Option<String>,
 
-    /// Relay codes that administer: true or false [default: false].
+    /// Relay administrative requests: true or false [default: false].
     #[arg(long, env = "REMORA_ADMIN_RELAY", value_name = "BOOL")]
     pub admin_relay: Option<String>,
 
-    /// Where /livez, /readyz, /metrics, /config and /log are served; nowhere unless set.
+    /// The address of the admin listener: /livez, /readyz, /metrics, /config and /log. No admin
+    /// listener unless set.
     #[arg(long, env = "REMORA_ADMIN", value_name = "IP:PORT")]
     pub admin: Option<String>,
 
@@ -62,22 +64,23 @@ pub struct Args {
     #[arg(long, env = "REMORA_WORKERS", value_name = "N")]
     pub workers: Option<String>,
 
-    /// What is logged, as directives of tracing-subscriber [default: info].
+    /// The filter of the log, as directives of tracing-subscriber [default: info].
     #[arg(long, env = "REMORA_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 
-    /// How it is written: auto (human on a terminal, else json), human or json [default: auto].
+    /// The format of the log: auto (human on a terminal, else json), human or json [default: auto].
     #[arg(long, env = "REMORA_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
 
-    /// Ask that URL of an admin listener, as http://127.0.0.1:9100/readyz: exit with 0 if the answer is 200, else with 1.
+    /// Request that URL of an admin listener, such as http://127.0.0.1:9100/readyz, and exit: with
+    /// 0 if the answer is 200, else with 1.
     #[arg(long, value_name = "URL")]
     pub health: Option<String>,
-    /// REMORA_ACCESS_KEY; no flag, for it belongs to the next.
+    /// REMORA_ACCESS_KEY; no flag, because it belongs to the secret key.
     #[arg(skip)]
     pub access_key: Option<String>,
 
-    /// REMORA_SECRET_KEY; no flag, for whoever may list processes sees what these were started with.
+    /// REMORA_SECRET_KEY; no flag, because other users of the host can list the flags of a process.
     #[arg(skip)]
     pub secret_key: Option<Secret>,
 
@@ -91,7 +94,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// Takes in the variables that are no flags, as `variable` tells them. One that is empty is not set.
+    /// Adds the values of the variables that have no flag; `variable` returns them by name. An
+    /// empty one counts as not set.
     #[must_use]
     pub fn with_keys(self, variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name| variable(name).filter(|value| !value.is_empty());

@@ -6,11 +6,12 @@ use std::path::Path;
 /// Where cgroups are.
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The part of a cgroup's limit that what peers make Remora hold may add up to. The rest is for what is there without
-/// peers, and for what the allocator keeps.
+/// The part of a cgroup's limit that clients and brokers may make Remora hold. The rest is for
+/// Remora itself, and for freed memory that the allocator keeps.
 const PART: (usize, usize) = (4, 5);
 
-/// The limit of memory that a cgroup of this process has, in bytes, if there is one: the lowest from its own up to the root.
+/// The limit of memory that a cgroup of this process has, in bytes, if there is one: the lowest
+/// from its own up to the root.
 pub(crate) fn memory_limit() -> Option<u64> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     limit_of(Path::new(ROOT), &own)
@@ -23,8 +24,8 @@ pub(crate) fn within(wanted: usize, limit: Option<u64>) -> usize {
     limit.map_or(wanted, |limit| wanted.min(limit / whole * part))
 }
 
-/// The lowest limit of those cgroups that `own`, a text like `/proc/self/cgroup`, names. In version 2 a line is `0::PATH`, and in
-/// version 1 the one of memory is `NUMBER:memory:PATH` (cgroups(7)).
+/// The lowest limit of those cgroups that `own`, a text like `/proc/self/cgroup`, names. In version
+/// 2 a line is `0::PATH`, and in version 1 the one of memory is `NUMBER:memory:PATH` (cgroups(7)).
 fn limit_of(root: &Path, own: &str) -> Option<u64> {
     let groups = own.lines().filter_map(|line| {
         let (_, line) = line.split_once(':')?;
@@ -37,11 +38,13 @@ fn limit_of(root: &Path, own: &str) -> Option<u64> {
     });
     groups
         .flat_map(|(mount, path, file)| {
-            // In a container, the path may be the host's, which is not there: then the mount is the container's own.
+            // In a container, the path may be the host's, which is not there: then the mount is the
+            // container's own.
             let below = Path::new(path.trim_start_matches('/')).ancestors();
             below
                 .filter_map(|group| fs::read_to_string(mount.join(group).join(file)).ok())
-                // One without a limit says "max" in version 2, and a number that no machine has in version 1.
+                // One without a limit says "max" in version 2, and a number that no machine has in
+                // version 1.
                 .filter_map(|text| text.trim().parse().ok())
                 .collect::<Vec<u64>>()
         })

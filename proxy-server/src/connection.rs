@@ -8,10 +8,10 @@ use tracing::{debug, info, warn};
 
 use route_cache::rate::{LogThrottle, shown};
 
-/// Connections that end for what was sent over them.
+/// Connections that end because of an invalid frame.
 static UNREADABLE: LogThrottle = LogThrottle::per_second(10);
 
-/// Clients that leave: all of a replica may go at once, or one come and go without end.
+/// Clients that leave: all of a replica may leave at the same time, or one may reconnect endlessly.
 static LEFT: LogThrottle = LogThrottle::per_second(100);
 
 /// Serves a client until it leaves, or must.
@@ -26,7 +26,7 @@ pub(crate) async fn serve<S>(
     let outbox = session.outbox();
     let ended = pump(stream, outbox, buffers, limits, session).await;
     let peer = session.peer();
-    // Told once for each client that has said who it is; whoever has not may be a probe.
+    // Logged once for each client that has declared its identity; others may be probes.
     if let Some(client) = session.known_as() {
         let (client_id, language, version) = client;
         let lost = match &ended {
@@ -45,7 +45,7 @@ pub(crate) async fn serve<S>(
         Err(PumpError::Protocol(error)) => {
             // A peer that does so all the time does not fill the disk.
             if let Some(not_logged) = UNREADABLE.pass() {
-                warn!(%peer, %error, not_logged, "client sent what cannot be read, connection closed");
+                warn!(%peer, %error, not_logged, "client sent an invalid frame; connection closed");
             }
         }
     }

@@ -17,13 +17,14 @@ const OWN: usize = 24;
 /// Of a worker's runtime.
 const BY_WORKER: usize = 4;
 
-/// Brokers for which each worker has descriptors kept, if there are that many: two connections each.
+/// Brokers for which each worker has descriptors kept, if there are that many: two connections
+/// each.
 const BROKERS: usize = 128;
 
 /// Most connections of the admin listener.
 const ADMIN_MAX: usize = 64;
 
-/// Who may have how many descriptors.
+/// The numbers of descriptors by use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Shares {
     /// The limit of open files.
@@ -58,8 +59,9 @@ impl Shares {
     }
 }
 
-/// Accepts connections when descriptors have run out: the one that is kept for that is given up, a connection takes its place
-/// and is closed. Without it, the connection would stay in the queue, and the listener ready for ever.
+/// Accepts connections when descriptors have run out: the one that is kept for that is given up, a
+/// connection takes its place and is closed. Without it, the connection would stay in the queue,
+/// and the listener ready for ever.
 #[derive(Debug)]
 pub(crate) struct Spare(Mutex<Option<File>>);
 
@@ -68,7 +70,8 @@ impl Spare {
         Self(Mutex::new(open().ok()))
     }
 
-    /// Accepts a connection that is there and closes it. `None` if there is none, or another thread was faster.
+    /// Accepts a connection that is there and closes it. `None` if there is none, or another thread
+    /// was faster.
     pub(crate) async fn refuse(&self, listener: &TcpListener) -> Option<SocketAddr> {
         drop(self.0.lock().take()?);
         let accepted = poll_fn(|context| match listener.poll_accept(context) {
@@ -92,7 +95,8 @@ impl Spare {
     }
 }
 
-/// Whether a connection could not be accepted for want of descriptors, the process's or the system's.
+/// Whether a connection could not be accepted for want of descriptors, the process's or the
+/// system's.
 pub(crate) fn have_run_out(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [Errno::MFILE, Errno::NFILE]

@@ -1,4 +1,4 @@
-//! What comes before a client's first frame: a balancer's PROXY header, then TLS.
+//! The bytes before a client's first frame: a balancer's PROXY header, then the TLS handshake.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +24,11 @@ const HANDSHAKE: u8 = 0x16;
 /// Clients that are refused.
 static REFUSED: LogThrottle = LogThrottle::per_second(10);
 
-/// What every client has to pass, whichever listener it has come to.
+/// The checks that every client must pass, at each listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Entrance {
     tls: Option<Arc<ServerTls>>,
-    /// Whose PROXY headers are believed.
+    /// Balancers whose PROXY headers are trusted.
     balancers: Arc<[Network]>,
 }
 
@@ -38,31 +38,31 @@ pub(crate) struct Arrival {
     pub(crate) stream: Stream,
     /// The client.
     pub(crate) peer: SocketAddr,
-    /// What a balancer says that the client has connected to.
+    /// The address that the client has connected to, from the balancer's PROXY header.
     pub(crate) destination: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),
-    /// In a box, for it is a hundred times larger.
+    /// Boxed, because it is a hundred times larger.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// Why a client is not let in.
 #[derive(Debug, Error)]
 pub(crate) enum Refusal {
-    #[error("its address is none of proxy_protocol_from")]
+    #[error("its address is not in proxy_protocol_from")]
     NoBalancer,
     #[error(transparent)]
     Header(#[from] HeaderError),
-    #[error("it does without TLS, which is required")]
+    #[error("it does not use TLS, which is required")]
     Plain,
     #[error("TLS: {0}")]
     Tls(io::Error),
-    #[error("it takes too long to begin")]
+    #[error("its handshake takes too long")]
     Late,
-    /// It has gone itself.
+    /// It has disconnected.
     #[error("{0}")]
     Gone(io::Error),
 }
@@ -91,7 +91,8 @@ impl Entrance {
         self.tls.is_none() && !balanced
     }
 
-    /// Lets a connection in that comes from that address; by way of a balancer, if `balanced`. All that may take so long.
+    /// Lets a connection from that address in, which is a balancer's if `balanced`. PROXY header
+    /// and TLS handshake may take `time` together.
     ///
     /// # Errors
     /// When it must be closed instead.
@@ -142,7 +143,8 @@ impl Entrance {
     }
 }
 
-/// Whether a TLS handshake begins, by the first byte, as RocketMQ's own servers tell (`TlsModeHandler`).
+/// Whether a TLS handshake begins, by the first byte, as RocketMQ's own servers tell
+/// (`TlsModeHandler`).
 async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
@@ -158,7 +160,7 @@ pub(crate) fn log_limit(peer: SocketAddr, limit: Limit) {
     }
 }
 
-/// Says that a client was refused for want of descriptors.
+/// Logs that a client was refused because no descriptor was free.
 pub(crate) fn log_few_descriptors(peer: SocketAddr, descriptors: &Descriptors) {
     if let Some(not_logged) = REFUSED.pass() {
         let (clients, lanes) = (descriptors.clients(), descriptors.lanes());
@@ -174,10 +176,10 @@ pub(crate) fn log_few_descriptors(peer: SocketAddr, descriptors: &Descriptors) {
 }
 
 impl Refusal {
-    /// Says it once for each client, but strangers cannot fill the disk.
+    /// Logs it once for each client, up to a rate, so that strangers cannot fill the disk.
     pub(crate) fn log(&self, from: SocketAddr) {
         if matches!(self, Self::Gone(_) | Self::Late) {
-            debug!(peer = %from, error = %self, "client did not begin");
+            debug!(peer = %from, error = %self, "client disconnected or too slow before its first frame");
         } else if let Some(not_logged) = REFUSED.pass() {
             warn!(peer = %from, error = %self, not_logged, "client refused");
         }

@@ -1,8 +1,8 @@
 //! The proxy: configuration, listeners, workers, and the connections of clients.
 //!
-//! One thread accepts, answers the admin listener and asks name servers. Each worker is a thread with
-//! a runtime of its own that serves its share of the clients, from reading a request to writing the
-//! answer.
+//! One thread accepts, answers the admin listener and asks name servers. Each worker is a thread
+//! with a runtime of its own that serves its share of the clients, from reading a request to
+//! writing the answer.
 
 mod addresses;
 mod admin;

@@ -17,8 +17,8 @@ use crate::entrance::{log_few_descriptors, log_limit};
 use crate::listener_info::{Accepted, ListenerInfo};
 use crate::worker_handle::WorkerHandle;
 
-/// Connections that may wait to be accepted: all of a replica's clients may come at once when another
-/// replica ends.
+/// Connections that may wait to be accepted: when a replica ends, all of its clients may connect to
+/// another at the same time.
 const BACKLOG: u32 = 4096;
 
 /// How long to wait when no connection can be accepted, or closed.
@@ -81,7 +81,7 @@ impl Acceptor {
                     worker.send(accepted).await;
                 }
             }
-            // The client has gone already.
+            // The client has disconnected already.
             Err(error) => debug!(%peer, %error, "cannot serve a connection"),
         }
     }
@@ -94,7 +94,7 @@ impl Acceptor {
     /// A connection could not be accepted.
     async fn recover(&self, error: io::Error, listener: &TcpListener) {
         if error.kind() == io::ErrorKind::ConnectionAborted {
-            // The client was gone before it was accepted.
+            // The client disconnected before it was accepted.
             return;
         }
         if have_run_out(&error)

@@ -41,7 +41,8 @@ pub(crate) struct ListenerInfo {
     pub(crate) port: u16,
     /// Whether connections start with a PROXY header.
     pub(crate) balanced: bool,
-    /// Advertised addresses, kept for at most [`KNOWN_MAX`] addresses that clients have connected to.
+    /// Advertised addresses, kept for at most [`KNOWN_MAX`] addresses that clients have connected
+    /// to.
     pub(crate) known: Mutex<HashMap<ConnectedTo, Arc<Advertised>>>,
 }
 
@@ -67,7 +68,8 @@ impl ListenerInfo {
         } = there;
         let host = destination.map_or(local, |there| there.ip());
         let at = |port| Arc::from(SocketAddr::new(host, port).to_string());
-        // A balancer's port is known for this listener only; the others' are taken to be the same there as here.
+        // A balancer's port is known for this listener only; the others' are taken to be the same
+        // there as here.
         let this = destination.map_or(self.port, |there| there.port());
         let shared = || match &self.broker {
             None if destination.is_some() => {

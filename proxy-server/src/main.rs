@@ -1,4 +1,4 @@
-//! The `remora` binary: flags, configuration, log, and then the proxy until it is told to stop.
+//! The `remora` binary: flags, configuration, log, and then the proxy until a signal stops it.
 
 mod health;
 
@@ -12,13 +12,13 @@ use tokio::signal::unix::{self, SignalKind};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
-/// Gives memory back to the system a second after it was freed (`.cargo/config.toml` says how), which the C library
-/// does not: decision 0005.
+/// Gives memory back to the system a second after it was freed (`.cargo/config.toml` says how),
+/// which the C library does not: decision 0005.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Exit code for what is wrong with flags, variables or the file (`EX_USAGE`).
+/// Exit code for errors in flags, variables or the file (`EX_USAGE`).
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -66,11 +66,12 @@ fn main() -> ExitCode {
 
 fn run(args: Args, config: Config, filter: LogFilter) -> anyhow::Result<()> {
     allow_descriptors();
-    // Caught from here on, before anybody is told that the proxy listens.
+    // Signals are caught from here on, before the log shows that the proxy listens.
     Proxy::bind(config)?.run(args, filter, UnixSignals::catch)
 }
 
-/// Each client takes two descriptors and more, and the usual soft limit is for programs that use `select`.
+/// Each client takes two descriptors and more, and the usual soft limit is for programs that use
+/// `select`.
 fn allow_descriptors() {
     let allowed = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -78,7 +79,7 @@ fn allow_descriptors() {
         ..allowed
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
+        tracing::debug!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -114,7 +115,7 @@ impl Signals for UnixSignals {
     }
 }
 
-/// Help goes where it was asked for; what is wrong is said in one line.
+/// Prints the help if it was asked for; otherwise the error, in one line.
 fn refuse_flags(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();

@@ -26,7 +26,7 @@ pub(crate) struct WorkerMetrics {
     listeners: Box<[ListenerMetrics]>,
 }
 
-/// What comes and goes at one listener.
+/// Traffic and connections of one listener.
 #[derive(Debug, Default)]
 pub(crate) struct ListenerMetrics {
     pub(crate) meter: Arc<Meter>,
@@ -59,7 +59,7 @@ pub(crate) struct ProxyMetrics {
     /// Where listeners listen, by number.
     pub(crate) listeners: Vec<String>,
     pub(crate) routes: RouteCache,
-    /// Connections that were closed at once, for there were too many.
+    /// Connections that were closed immediately because there were too many.
     pub(crate) refused_connections: Arc<AtomicU64>,
     pub(crate) draining: AtomicBool,
 }

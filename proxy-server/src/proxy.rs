@@ -65,7 +65,8 @@ impl Proxy {
         })
     }
 
-    /// Where clients connect, in the order of the configuration; single brokers' listeners come last.
+    /// Where clients connect, in the order of the configuration; single brokers' listeners come
+    /// last.
     ///
     /// # Errors
     /// When the operating system does not say.
@@ -84,7 +85,8 @@ impl Proxy {
             .and_then(|admin| admin.local_addr().ok())
     }
 
-    /// Serves until a signal ends it. `signals` is called once, first of all, on the proxy's runtime.
+    /// Serves until a signal ends it. `signals` is called once, first of all, on the proxy's
+    /// runtime.
     ///
     /// # Errors
     /// When a thread cannot be started.

@@ -9,19 +9,19 @@ use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// What a header of version 1 begins with.
+/// The first bytes of a header of version 1.
 const TEXT: &[u8] = b"PROXY ";
 
 /// Longest header of version 1.
 const TEXT_MAX: usize = 107;
 
-/// What a header of version 2 begins with.
+/// The first bytes of a header of version 2.
 const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Bytes of a header of version 2 until its length is known, which is in the last two.
 const BINARY_HEAD: usize = 16;
 
-/// Who talks to whom, as a balancer sees it.
+/// The two ends of a client's connection, as its balancer sees them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Endpoints {
     /// The client.
@@ -34,15 +34,15 @@ pub struct Endpoints {
 #[derive(Debug, Error)]
 pub enum HeaderError {
     /// Something else arrives, or what is no header after all.
-    #[error("what arrives does not begin with a PROXY header")]
+    #[error("the connection does not start with a valid PROXY header")]
     Invalid,
     /// The connection failed, or ended before the header did.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Reads the header, and nothing behind it, however it is cut into pieces. `None` when the balancer speaks for itself, as in
-/// a health check, or does not know the client.
+/// Reads the header, and nothing behind it, however it is cut into pieces. `None` when the balancer
+/// speaks for itself, as in a health check, or does not know the client.
 ///
 /// # Errors
 /// When there is no header, or only part of one.
@@ -65,7 +65,8 @@ pub async fn read(stream: &mut TcpStream) -> Result<Option<Endpoints>, HeaderErr
     }
 }
 
-/// The same for what has arrived so far: the header's endpoints, and how many bytes it has. `None` while some are missing.
+/// The same for what has arrived so far: the header's endpoints, and how many bytes it has. `None`
+/// while some are missing.
 ///
 /// # Errors
 /// When it is no header.
@@ -122,7 +123,8 @@ fn missing(header: &[u8]) -> Result<Missing, HeaderError> {
     })
 }
 
-/// How many of the bytes that are there belong to the line, at most `limit`. What is behind it is the client's.
+/// How many of the bytes that are there belong to the line, at most `limit`. What is behind it is
+/// the client's.
 async fn line_end(stream: &TcpStream, limit: usize) -> io::Result<usize> {
     let mut ahead = [0; TEXT_MAX];
     let room = ahead.get_mut(..limit).unwrap_or_default();

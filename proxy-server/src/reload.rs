@@ -28,7 +28,7 @@ impl fmt::Debug for LogFilter {
 }
 
 impl LogFilter {
-    /// A filter that is `now` and is set by `set`, which says why when it cannot.
+    /// A filter that is `now` and is set by `set`, which returns the reason of a failure.
     #[must_use]
     pub fn new(
         now: &str,
@@ -70,7 +70,8 @@ impl Reloader {
         Self { args, now }
     }
 
-    /// Reads the file again. Logs every key that waits for a restart, each time. A file with an error changes nothing.
+    /// Reads the file again. Logs every key that waits for a restart, each time. A file with an
+    /// error changes nothing.
     pub(crate) fn reload(&mut self) -> Option<&Config> {
         let reloaded = match self.now.reload(&self.args) {
             Ok(reloaded) => reloaded,

@@ -173,7 +173,7 @@ impl Running {
         self.drain = new.drain;
         self.overview.set_config(new.effective.clone());
         if let Err(error) = self.filter.set(&new.log.filter) {
-            warn!(%error, "the log's filter stays as it is");
+            warn!(%error, "cannot change the log's filter");
         }
         for worker in &*self.workers {
             let settings = within(&new.settings, self.cgroup_memory);
@@ -207,7 +207,7 @@ impl Running {
         }
         while count() > 0 {
             if started.elapsed() >= drain.deadline {
-                warn!(clients = count(), "the drain's deadline is over");
+                warn!(clients = count(), "drain deadline exceeded");
                 return;
             }
             sleep(DRAIN_CHECK).await;

@@ -1,4 +1,5 @@
-//! The clients of a worker: who is silent, slow or old, and who is to go.
+//! The clients of a worker: finding those that are silent, slow or old, and closing their
+//! connections.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -21,25 +22,26 @@ use route_cache::rate::{LogThrottle, shown};
 /// Clients that are ended at a limit.
 static ENDED: LogThrottle = LogThrottle::per_second(10);
 
-/// A client that holds less than this does not go for what others hold, unless all from its address together hold so large a
-/// part of what may be held.
+/// A client that holds less than this is not disconnected because of what others hold, unless all
+/// clients of its address together hold this part of the limit.
 const GREEDY_MIN: usize = 64 * 1024;
 const GREEDY_PART: usize = 8;
 
-/// How long a client may hold more than its share while others need room, and nothing of it goes. What waits to be written
-/// does; what it has declared does not, and since it is not read, not even that it has gone would be noticed.
+/// How long a client may hold more than its share without releasing any of it while others need
+/// room. Bytes that wait to be written are released in time; what the client has registered is not.
+/// Since the client is not read then, not even its disconnecting would be noticed.
 const OVER_SHARE_MAX: Duration = Duration::from_secs(2);
 
-/// How long a client that is to go, and reads nothing, may leave unread what is written last.
+/// How long a client that must leave may take to read the last bytes written to it.
 const FAREWELL_MAX: Duration = Duration::from_secs(10);
 
-/// A client, and what was seen of it.
+/// A client, and the state of its last scan.
 #[derive(Debug)]
 struct Entry {
     session: Rc<Session>,
     listener: usize,
     since: Instant,
-    /// When it is to go, if it is.
+    /// When its connection must end, if it must.
     leaves: Option<Instant>,
     /// What it had done at the last scan, and since when that has not changed.
     activity: u64,
@@ -56,7 +58,7 @@ pub(crate) struct Sessions {
     all: Slab<Entry>,
     age: ConnectionAgeConfig,
     random: RandomState,
-    /// Whether all are to go.
+    /// Whether all connections must end.
     draining: bool,
 }
 
@@ -82,7 +84,7 @@ impl Sessions {
         let key = entry.key();
         let jitter = self.random.hash_one((key, now)) as f64 / u64::MAX as f64;
         let factor = 1.0 + self.age.jitter * (2.0 * jitter - 1.0);
-        // One that comes while all are to go came from a balancer that has not noticed.
+        // A client that connects during a drain was sent by a balancer that has not noticed.
         let leaves = match self.draining {
             true => Some(now),
             false => self.age.max.map(|max| now + max.mul_f64(factor)),
@@ -108,7 +110,7 @@ impl Sessions {
         self.all.is_empty()
     }
 
-    /// Clients that come from now on get that old.
+    /// Sets the age limit of clients that connect from now on.
     pub(crate) fn set_age(&mut self, age: ConnectionAgeConfig) {
         self.age = age;
     }
@@ -120,7 +122,7 @@ impl Sessions {
             .collect()
     }
 
-    /// Has all clients go, one after the other, over that time.
+    /// Makes all clients leave, one after the other, over that time.
     pub(crate) fn drain(&mut self, time: Duration) {
         self.draining = true;
         let (now, count) = (Instant::now(), self.all.len());
@@ -130,7 +132,7 @@ impl Sessions {
         }
     }
 
-    /// Has those go whose time has come.
+    /// Makes the clients leave whose time has passed.
     pub(crate) fn leave_in_turn(&self) {
         if !self.draining && self.age.max.is_none() {
             return;
@@ -168,7 +170,7 @@ impl Sessions {
             };
             let is_slow = |since: Instant, limit| now.saturating_duration_since(since) > limit;
             if session.outbox().is_closed() && is_slow(one.active, FAREWELL_MAX) {
-                // It is to go, and does not take what is left for it.
+                // It must leave, and does not read its last answers.
                 end_at(session, Limit::Idle);
             } else if received == 0 && is_slow(one.since, limits.handshake_time) {
                 end_at(session, Limit::Handshake);
@@ -188,8 +190,8 @@ impl Sessions {
         }
     }
 
-    /// Keeps what the clients make the worker hold below its limit: clients that were not read for it are woken, and when
-    /// all together hold too much, those that hold most are ended.
+    /// Keeps what the clients make the worker hold below its limit: clients that were not read for
+    /// it are woken, and when all together hold too much, those that hold most are ended.
     pub(crate) fn relieve(&self, ledger: &Ledger) {
         if ledger.take_restricted() {
             for (_, one) in &self.all {
@@ -239,7 +241,7 @@ impl Sessions {
     }
 }
 
-/// Ends a client's connection at a limit, and says so.
+/// Ends a client's connection at a limit, and logs it.
 fn end_at(session: &Session, limit: Limit) {
     if session.outbox().has_ended() {
         return;

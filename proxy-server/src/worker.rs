@@ -80,7 +80,8 @@ struct PendingConnection {
     guard: ConnectionGuard,
 }
 
-/// Counts as a connection of the worker until dropped, which must be after the connection is closed.
+/// Counts as a connection of the worker until dropped, which must be after the connection is
+/// closed.
 struct ConnectionGuard(
     Arc<State>,
     #[expect(dead_code, reason = "it is dropped")] Permit,
@@ -153,7 +154,8 @@ impl Worker {
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
-                    // Time in which the whole process stood still is nobody's silence.
+                    // Time in which the whole process was stopped must not count as silence of its
+                    // peers.
                     let now = Instant::now();
                     let lived = now.duration_since(ticked).min(STANDSTILL_MAX).as_millis() / TICK.as_millis();
                     ticked = now;
@@ -351,7 +353,7 @@ impl Worker {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        // Whoever does not read by then does not get its answers.
+        // A client that does not read by then does not get its answers.
         let _ = tokio::time::timeout(FLUSH_TIME, all_gone).await;
     }
 }

@@ -61,7 +61,8 @@ impl WorkerHandle {
         let thread = thread::Builder::new()
             .name(format!("remora-{number}"))
             .spawn(move || {
-                // All further threads of a worker's runtime are for what takes too long for the worker itself.
+                // All further threads of a worker's runtime run what would block the worker for too
+                // long.
                 let runtime = Builder::new_current_thread()
                     .on_thread_start(yield_to_workers)
                     .enable_all()
@@ -104,9 +105,9 @@ impl WorkerHandle {
     /// the future is polled; it runs even if the future is dropped.
     ///
     /// All clients of the worker wait while a job runs. It must not block, and do no more than one
-    /// pass over the worker's clients; what takes longer belongs into a task that the job spawns with
-    /// `tokio::task::spawn_local`. A worker that is stuck answers late or never: the caller sets a
-    /// time limit.
+    /// pass over the worker's clients; what takes longer belongs into a task that the job spawns
+    /// with `tokio::task::spawn_local`. A worker that is stuck answers late or never: the caller
+    /// sets a time limit.
     ///
     /// # Errors
     /// When the worker ended before the job ran.
@@ -146,7 +147,8 @@ impl WorkerHandle {
     }
 }
 
-/// Gives the calling thread a lower priority than workers have: every client waits for a worker, one client for this thread.
+/// Gives the calling thread a lower priority than workers have: every client waits for a worker,
+/// one client for this thread.
 fn yield_to_workers() {
     // Where that is not possible, it competes with them.
     let _ = rustix::process::setpriority_process(None, HELPER_NICE);

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Which names a file uses, by its module's path, as `config::tls`; `lib.rs` and `main.rs` have none.
+/// Which names a file uses, by its module's path, as `config::tls`; `lib.rs` and `main.rs` have
+/// none.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 fn read(folder: &Path, module: &str, texts: &mut BTreeMap<String, String>) {

@@ -1,4 +1,4 @@
-//! The binary as whoever runs it meets it: flags, variables, exit codes, log.
+//! The binary as its operators use it: flags, variables, exit codes, log.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -145,7 +145,7 @@ fn nonsense_costs_its_sender_the_connection_and_us_one_warning() {
     let mut rest = Vec::new();
     let _ = client.read_to_end(&mut rest);
     assert!(rest.is_empty());
-    // A client that comes and goes is worth no line.
+    // A client that only connects and disconnects is not logged.
     drop(TcpStream::connect(&address).unwrap());
     assert_eq!(terminate(&mut child), Some(0));
     let warnings: Vec<_> = lines

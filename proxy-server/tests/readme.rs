@@ -1,4 +1,5 @@
-//! What documents say of request codes and configuration is what the code does, and their links lead somewhere.
+//! What documents say of request codes and configuration is what the code does, and their links
+//! lead somewhere.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

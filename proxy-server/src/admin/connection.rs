@@ -17,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-/// From a connection's beginning, or a further request's first byte, to the end of that request's head.
+/// Time limit from the start of a connection, or a further request's first byte, to the end of that
+/// request's head.
 const HEAD_TIME: Duration = Duration::from_secs(5);
 
 /// From there to the last byte of the answer.
@@ -158,7 +159,8 @@ impl AsyncWrite for Watched {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes when it has written all that it holds, and an answer's head and body are there at once.
+    /// hyper flushes when it has written all that it holds, and an answer's head and body are there
+    /// at once.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.progress.is_at(Stage::Answered) {
             self.progress.enter(Stage::Idle);

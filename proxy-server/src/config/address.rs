@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::error::ConfigError;
 
-/// A host and a port as clients are told them: `mq.example.com:8080`, `10.0.0.1:8080`,
-/// `[fd00::1]:8080`.
+/// A host and a port as clients get them: `mq.example.com:8080`, `10.0.0.1:8080`, `[fd00::1]:8080`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostPort(String);
 

@@ -13,7 +13,7 @@ pub(super) fn credentials(file: &File, args: &Args) -> Result<Option<Credentials
         ("", None) => Ok(None),
         ("", Some(_)) => Err(ConfigError::Missing {
             key: "credentials.access_key",
-            allowed: "there is a secret key; give whose it is, in the file or as REMORA_ACCESS_KEY".into(),
+            allowed: "there is a secret key; set its access key in the file or as REMORA_ACCESS_KEY".into(),
         }),
         (_, None) => Err(ConfigError::Missing {
             key: "credentials.secret_key_file",

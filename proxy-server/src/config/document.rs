@@ -102,7 +102,8 @@ fn sections(file: &File) -> Vec<Section> {
     ]
 }
 
-/// The names of the keys whose values differ. Where a file has more tables of a kind than the other, it is the name of the table.
+/// The names of the keys whose values differ. Where a file has more tables of a kind than the
+/// other, it is the name of the table.
 pub(super) fn differences(one: &File, other: &File) -> Vec<String> {
     let mut names = Vec::new();
     for (one, other) in sections(one).iter().zip(&sections(other)) {
@@ -123,8 +124,8 @@ pub(super) fn differences(one: &File, other: &File) -> Vec<String> {
     names
 }
 
-/// The text of `/config`: a file with what is in effect, and as comments what waits for a restart because only the file has it.
-/// The secret key is in none of its keys.
+/// The text of `/config`: a file with what is in effect, and as comments what waits for a restart
+/// because only the file has it. The secret key is in none of its keys.
 pub(super) fn effective(in_effect: &File, file: &File) -> String {
     let mut text = String::new();
     for (now, waiting) in sections(in_effect).iter().zip(&sections(file)) {

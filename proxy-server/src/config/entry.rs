@@ -126,8 +126,8 @@ impl<T> TakeLive for Vec<T> {
     fn take_live(&mut self, _from: &Self) {}
 }
 
-/// Declares a table of the file: its keys in order, each with its meaning, type, default and, if it is live, `=> live`; and the
-/// tables within it.
+/// Declares a table of the file: its keys in order, each with its meaning, type, default and, if it
+/// is live, `=> live`; and the tables within it.
 macro_rules! table {
     ($(#[doc = $about:literal])+ $name:ident {
         $($(#[doc = $doc:literal])+ $key:ident: $kind:ty = $default:expr $(=> $live:ident)?,)*

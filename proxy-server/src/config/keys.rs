@@ -1,41 +1,46 @@
-//! Every key that there is, with its default and what it means.
+//! Every key of the configuration file, with its default and its meaning.
 //!
-//! The example file, the table in the docs and `/config` are made from these types (`super::document`). A key marked `live`
-//! applies when the configuration is reloaded; all others wait for a restart.
+//! The example file, the table in the docs and `/config` are made from these types
+//! (`super::document`). A key marked `live` applies when the configuration is reloaded; all others
+//! wait for a restart.
 
 use serde::Deserialize;
 
 use super::entry::{Choice, Entry, TakeLive, ToValue, table};
 
 table! {
-    /// What stands before any table.
+    /// The keys before the first table.
     File {
         /// Name servers, host:port; the first that answers is used.
         name_servers: Vec<String> = Vec::new(),
-        /// Where the admin listener is: /livez, /readyz, /metrics, /config and /log over HTTP. Nowhere unless set.
+        /// Address of the admin listener: /livez, /readyz, /metrics, /config and /log over HTTP. No
+        /// admin listener unless set.
         admin: Option<String> = None,
         /// Threads that serve clients; one for each core unless set.
         workers: Option<u64> = None,
-        /// What is logged, as directives: "debug", "info,route_cache=debug".
+        /// The filter of the log, as directives: "debug", "info,route_cache=debug".
         log: String = "info".to_owned() => live,
-        /// How it is written: json (one object a line), human, or auto (human on a terminal, else json).
+        /// The format of the log: json (one object a line), human, or auto (human on a terminal,
+        /// else json).
         log_format: String = "auto".to_owned(),
-        /// Who is told of brokers' own ports: auto (clients that do not name the broker in requests), always or never.
+        /// The clients that get the addresses of brokers' own ports: auto (those that do not name
+        /// the broker in requests), always (all) or never (none).
         broker_addresses: String = "auto".to_owned() => live,
-        /// Whether codes that administer are relayed, for mqadmin and dashboards.
+        /// Whether administrative requests are relayed, for mqadmin and dashboards.
         admin_relay: bool = false => live,
-        /// Whether a message whose broker cannot be reached, or answers nothing, goes to another broker of its topic, to the queue
-        /// of the same number, as Java does by itself where it is connected directly. It is for producers that do not try again,
-        /// such as asynchronous ones. What may have reached a broker never goes to another, nor do messages in a transaction,
-        /// with a sharding key, or of a topic with `orderTopicConf`. Producers that choose queues themselves and must not leave
-        /// one need false: they get the error.
+        /// Whether a message whose broker is unreachable, or does not answer, fails over to another
+        /// broker of its topic, to the queue of the same number, as the Java client does without
+        /// Remora. This helps producers that do not retry, such as asynchronous ones. A message
+        /// never fails over if it may have reached a broker, is in a transaction, has a sharding
+        /// key, or is of a topic with `orderTopicConf`. Set false for producers that choose queues
+        /// themselves and must not use another: they get the error.
         send_elsewhere: bool = true => live,
-        /// The label `cluster` of metrics.
+        /// The value of the label `cluster` of all metrics.
         cluster: String = "DefaultCluster".to_owned(),
-        /// The label `node_id` of metrics; the host's name unless set.
+        /// The value of the label `node_id` of all metrics; the host's name unless set.
         node_id: Option<String> = None,
-        /// Networks of balancers whose PROXY protocol headers are believed, as 10.0.0.0/8; who comes from elsewhere to a
-        /// listener with proxy_protocol is refused.
+        /// Networks of the balancers whose PROXY protocol headers are trusted, such as 10.0.0.0/8.
+        /// A listener with proxy_protocol refuses connections from other addresses.
         proxy_protocol_from: Vec<String> = Vec::new(),
     } with {
         /// `[[listener]]`.
@@ -68,134 +73,152 @@ table! {
 }
 
 table! {
-    /// Where clients connect. May be given several times.
+    /// A listener for clients. May be given several times.
     Listener {
-        /// Where it listens, ip:port.
+        /// The address to listen at, ip:port.
         bind: String = "0.0.0.0:8080".to_owned(),
-        /// What clients are told to be every broker's address, host:port, the same in all replicas; what they connected
-        /// to unless set.
+        /// The address that clients get for every broker, host:port, the same in all replicas; the
+        /// address that the client connected to, unless set.
         advertise: Option<String> = None,
-        /// Whether it listens at the port minus two too, for the VIP channel: clients before 4.5, and newer ones with
-        /// `vipChannelEnabled=true`, send to the port minus two of what they are told. `advertise` must lead there too.
+        /// Whether it also listens at its port minus two, for the VIP channel: clients before 4.5,
+        /// and newer ones with `vipChannelEnabled=true`, send to the port minus two of the address
+        /// that they got. That port of `advertise` must lead here, too.
         vip: bool = false,
-        /// Whether connections begin with a PROXY protocol header, version 1 or 2; those that do not are refused.
+        /// Whether connections start with a PROXY protocol header, version 1 or 2; those without
+        /// are refused.
         proxy_protocol: bool = false,
     }
 }
 
 table! {
-    /// A port of its own for one broker, for clients that do not name the broker in requests. May be given several times.
+    /// A port of its own for one broker, for clients that do not name the broker in requests. May
+    /// be given several times.
     BrokerListener {
         /// The broker's name.
         broker: String = String::new(),
-        /// Where it listens, ip:port.
+        /// The address to listen at, ip:port.
         bind: String = String::new(),
-        /// What clients are told, host:port; unless set, this port at the host of the first listener's advertise, or else at
-        /// the one that they connected to.
+        /// The address that clients get for this broker, host:port. Unless set, this port at the
+        /// host of the first listener's advertise, or else at the host that the client connected
+        /// to.
         advertise: Option<String> = None,
-        /// Whether it listens at the port minus two too, for the VIP channel: clients before 4.5, and newer ones with
-        /// `vipChannelEnabled=true`.
+        /// Whether it also listens at its port minus two, for the VIP channel: clients before 4.5,
+        /// and newer ones with `vipChannelEnabled=true`.
         vip: bool = false,
-        /// Whether connections begin with a PROXY protocol header, version 1 or 2; those that do not are refused.
+        /// Whether connections start with a PROXY protocol header, version 1 or 2; those without
+        /// are refused.
         proxy_protocol: bool = false,
     }
 }
 
 table! {
-    /// What no client and no broker may exceed.
+    /// Limits for clients and brokers.
     Limits {
-        /// Longest frame, from clients and from brokers; Java's default.
+        /// Longest frame, from clients and from brokers; the default is that of the Java client.
         frame_bytes: u64 = 16 * 1024 * 1024,
         /// Longest header of a frame, from 4096 to 262144.
         header_bytes: u64 = 64 * 1024,
-        /// Longest heartbeat of a client: one with 8,000 subscriptions has 1.3 MB. At most frame_bytes.
+        /// Longest heartbeat of a client, at most frame_bytes. A heartbeat with 8,000 subscriptions
+        /// has 1.3 MB.
         heartbeat_bytes: u64 = 4 * 1024 * 1024 => live,
-        /// What everything that clients and brokers make Remora hold adds up to. A limit of its cgroup (a container's) lowers it
-        /// to 0.8 of that at the start.
+        /// Most memory for everything that clients and brokers make Remora hold. At the start, it
+        /// is lowered to 0.8 of the memory limit of Remora's cgroup (its container) if that is
+        /// less.
         memory_bytes: u64 = 256 * 1024 * 1024,
-        /// What may wait to be written to one client before it is read no further.
+        /// Bytes that may wait to be written to one client; Remora reads nothing more from a client
+        /// above that.
         client_buffer_bytes: u64 = 1024 * 1024 => live,
-        /// What may wait to be written to one broker, per worker, before requests to it are refused (2).
+        /// Bytes that may wait to be written to one broker, per worker; requests to a broker above
+        /// that are refused (2).
         broker_buffer_bytes: u64 = 32 * 1024 * 1024,
-        /// Requests of one client that may be outstanding before it is read no further; as many long polls, further ones are refused (2).
+        /// Outstanding requests of one client; Remora reads nothing more from a client above that.
+        /// The same number of long polls may be outstanding besides; further ones are refused (2).
         outstanding_requests: u64 = 16384 => live,
-        /// Requests that may be outstanding at one broker, per worker, before clients that have more than their share are refused (2).
+        /// Outstanding requests at one broker, per worker; above that, requests of clients that
+        /// have more than their share are refused (2).
         broker_outstanding: u64 = 65536,
-        /// Clients' connections in all; a further one is closed at once. Also where the limit of open files has no room for it and
-        /// for a connection of its own to each of two brokers: what Remora keeps for itself is at most a quarter, and another
-        /// quarter or more is for such connections. How many fit is logged at the start.
+        /// Clients' connections in total; a further one is closed immediately. The limit of open
+        /// files may allow fewer: each client also needs room for a connection of its own to each
+        /// of two brokers. At most a quarter of the open files is for Remora itself, and a quarter
+        /// or more is for those connections to brokers. The number that fits is logged at the
+        /// start.
         connections: u64 = 50000,
-        /// Clients' connections from one address, or from one IPv6 network of 64 bits; a further one is closed at once.
+        /// Clients' connections from one address, or from one IPv6 network of 64 bits; a further
+        /// one is closed immediately.
         connections_per_address: u64 = 10000 => live,
-        /// How long a client may take for PROXY header, TLS handshake and its first frame.
+        /// Time for a client's PROXY header, TLS handshake and first frame.
         handshake_ms: u64 = 10_000 => live,
-        /// How long a frame that has begun to arrive may take to be whole.
+        /// Time from the first byte of a frame to its last.
         frame_ms: u64 = 30_000 => live,
-        /// How long a client may be silent; those that are there say something every 30 s.
+        /// Time after which a silent client is disconnected; clients send a heartbeat every 30 s.
         idle_ms: u64 = 120_000 => live,
     }
 }
 
 table! {
-    /// Routes, which are kept: what a client asks for is answered from memory.
+    /// The cache of routes, from which clients' requests for routes are answered.
     Routes {
-        /// Loaded anew in the background when older.
+        /// Age from which a route is loaded again in the background.
         refresh_ms: u64 = 10_000,
-        /// Not answered older than this, unless no name server can be reached.
+        /// Age from which a route is not returned any more, unless no name server is reachable.
         expire_ms: u64 = 30_000,
-        /// How long "no such topic" may be answered from memory; 0 asks name servers each time.
+        /// Time for which "no such topic" is cached; with 0, name servers are asked each time.
         negative_ms: u64 = 0,
-        /// Most topics that are kept.
+        /// Most topics in the cache.
         capacity: u64 = 20_000,
-        /// How often the list of brokers is loaded.
+        /// Interval at which the list of brokers is loaded.
         broker_refresh_ms: u64 = 10_000,
     }
 }
 
 table! {
-    /// How long a broker may take: a little less than Java clients wait.
+    /// Time limits for brokers, a little shorter than those of Java clients.
     Timeouts {
-        /// To take a connection; name servers too.
+        /// To accept a connection; for name servers, too.
         connect_ms: u64 = 1000,
         /// To answer a send.
         send_ms: u64 = 2500 => live,
-        /// To answer offsets and messages sent back.
+        /// To answer requests for offsets, and messages sent back.
         offset_ms: u64 = 4500 => live,
         /// To lock or unlock queues.
         lock_ms: u64 = 800 => live,
-        /// To answer anything else. Pulls say how long they wait; searches by key have 16 s, questions to another client 11 s.
+        /// To answer any other request. Pulls carry their own time; searches by key have 16 s,
+        /// requests to another client 11 s.
         general_ms: u64 = 2500 => live,
     }
 }
 
 table! {
-    /// Brokers that fail.
+    /// The circuit breaker of each broker.
     Breaker {
-        /// Failures to connect in a row after which requests to a broker are refused at once (14), as after a connection that fell silent.
+        /// Failed attempts to connect in a row that open the circuit: requests to the broker fail
+        /// fast (14). A connection that falls silent opens it, too.
         failures: u64 = 5,
-        /// How often it is then tried whether the broker is back.
+        /// Interval of the probes that find out whether the broker answers again.
         probe_ms: u64 = 1000,
     }
 }
 
 table! {
-    /// What happens on SIGTERM.
+    /// The drain on SIGTERM.
     Drain {
-        /// Readiness is down at once; clients are still accepted for so long, until balancers have noticed.
+        /// Time for which clients are still accepted, until balancers have noticed that /readyz
+        /// fails. It fails from the signal on.
         wait_ms: u64 = 5000 => live,
-        /// Then connections end in slices over this time, each when nothing is outstanding on it.
+        /// Time after that over which connections are closed step by step, each when nothing is
+        /// outstanding on it.
         time_ms: u64 = 20_000 => live,
-        /// What is left so long after the signal ends at once.
+        /// Time from the signal after which the remaining connections are closed immediately.
         deadline_ms: u64 = 40_000 => live,
     }
 }
 
 table! {
-    /// How old a client's connection may get, so that added replicas get their share.
+    /// The age limit of clients' connections, so that added replicas get their share.
     ConnectionAge {
-        /// Then it ends as in a drain; 0 is for ever.
+        /// Age at which a connection is closed as in a drain; 0: no limit.
         max_ms: u64 = 0 => live,
-        /// By how much the age of each differs, to either side.
+        /// Random deviation of each connection's age limit, in percent and in either direction.
         jitter_percent: u64 = 20 => live,
     }
 }
@@ -203,11 +226,13 @@ table! {
 table! {
     /// TLS to clients, on the same ports as plain text.
     Tls {
-        /// off, permissive (either), or required; no other key here may be set while it is off.
+        /// off, permissive (TLS or plain text), or required. While it is off, no other key of this
+        /// table may be set.
         mode: Choice = Choice::default_to("off"),
-        /// Whether clients show a certificate: none, optional, or required, which takes mode = "required": plain text has none.
+        /// Whether clients must present a certificate: none, optional, or required. required needs
+        /// mode = "required", because plain text has no certificates.
         client_auth: Choice = Choice::default_to("none"),
-        /// File of the authorities that have signed clients' certificates.
+        /// File of the authorities that sign clients' certificates.
         client_ca: Option<String> = None,
     } with {
         /// `[[tls.certificate]]`.
@@ -216,8 +241,8 @@ table! {
 }
 
 table! {
-    /// A certificate, chosen by the name that a client asks for; the first is for all others. Read again when a file
-    /// changes.
+    /// A certificate, chosen by the host name that a client asks for; the first one is used for all
+    /// other names. Its files are read again when they change.
     Certificate {
         /// File of the certificate and its chain, PEM.
         certificate: String = String::new(),
@@ -229,27 +254,29 @@ table! {
 table! {
     /// TLS to brokers and name servers.
     UpstreamTls {
-        /// off, or on; no other key here may be set without.
+        /// off or on. While it is off, no other key of this table may be set.
         mode: Choice = Choice::default_to("off"),
-        /// What is checked of their certificates: full, ca (who signed it, not whose it is) or none (nothing: whoever is
-        /// between can read and change everything).
+        /// Checks of their certificates: full (authority and host name), ca (authority only) or
+        /// none (a man in the middle can read and change everything).
         verify: Choice = Choice::default_to("full"),
-        /// File of the authorities that have signed them, or of the certificates themselves; must be set unless verify is none.
+        /// File of the authorities that sign their certificates, or of these certificates
+        /// themselves. Must be set unless verify is none.
         ca: Option<String> = None,
-        /// File of the certificate that is shown to them.
+        /// File of the certificate that Remora presents to them.
         certificate: Option<String> = None,
-        /// File of its key.
+        /// File of that certificate's key.
         key: Option<String> = None,
     }
 }
 
 table! {
-    /// What Remora's own requests are signed with, where brokers demand it; `access-control.md` says which these are, what
-    /// rights they need, and what is missing without a key. Requests of clients are not touched.
+    /// The credentials that sign Remora's own requests, for brokers that demand it.
+    /// `access-control.md` lists these requests, the rights that they need, and what does not work
+    /// without credentials. Requests of clients are not signed or changed.
     Credentials {
-        /// The access key, or REMORA_ACCESS_KEY.
+        /// The access key; REMORA_ACCESS_KEY wins over it.
         access_key: Option<String> = None,
-        /// File that holds the secret key, or REMORA_SECRET_KEY holds the key itself.
+        /// File of the secret key; REMORA_SECRET_KEY, the key itself, wins over it.
         secret_key_file: Option<String> = None,
     }
 }
@@ -257,19 +284,19 @@ table! {
 table! {
     /// Labels of metrics.
     Metrics {
-        /// Topics that have a label value of their own; all others are counted as "other".
+        /// Topics that get a label value of their own; all others are counted as "other".
         topics: Vec<String> = Vec::new(),
-        /// Consumer groups, likewise.
+        /// Consumer groups that get a label value of their own.
         groups: Vec<String> = Vec::new(),
     }
 }
 
 table! {
-    /// Requests that take long.
+    /// The log of slow requests.
     SlowLog {
-        /// One that is answered later than this is logged; long polls are not. 0 logs none.
+        /// Time from which a request is logged as slow; long polls are not logged. 0 logs none.
         threshold_ms: u64 = 1000 => live,
-        /// Most of them that are logged in a second.
+        /// Most slow requests that are logged in a second.
         per_second: u64 = 10 => live,
     }
 }

@@ -14,11 +14,12 @@ const VIP_OFFSET: u16 = 2;
 pub struct ListenerConfig {
     /// Where it listens.
     pub bind: SocketAddr,
-    /// What its clients are told; without it, the address that they connected to.
+    /// The address that its clients get for every broker; without it, the address that they
+    /// connected to.
     pub advertise: Option<HostPort>,
     /// Where it listens as well, for clients' VIP channel: the port minus two.
     pub vip: Option<SocketAddr>,
-    /// Whether connections begin with a PROXY protocol header.
+    /// Whether connections start with a PROXY protocol header.
     pub proxy_protocol: bool,
 }
 
@@ -29,11 +30,12 @@ pub struct BrokerListenerConfig {
     pub broker: String,
     /// Where it listens.
     pub bind: SocketAddr,
-    /// What clients are told; without it, the host that they connected to and this port.
+    /// The address that clients get for this broker; without it, the host that they connected to
+    /// and this port.
     pub advertise: Option<HostPort>,
     /// Where it listens as well, for clients' VIP channel: the port minus two.
     pub vip: Option<SocketAddr>,
-    /// Whether connections begin with a PROXY protocol header.
+    /// Whether connections start with a PROXY protocol header.
     pub proxy_protocol: bool,
 }
 
@@ -125,8 +127,8 @@ fn broker_listeners(file: &File) -> Result<Vec<BrokerListenerConfig>, ConfigErro
     Ok(listeners)
 }
 
-/// A client's VIP channel must not lead to another listener: no advertised port may be another's minus two. Clients with a VIP
-/// channel cannot use a shared listener without one anyway.
+/// A client's VIP channel must not lead to another listener: no advertised port may be another's
+/// minus two. Clients with a VIP channel cannot use a shared listener without one anyway.
 fn refuse_vip_collisions(
     listeners: &[ListenerConfig],
     brokers: &[BrokerListenerConfig],
@@ -184,8 +186,8 @@ pub(super) fn refuse_taken_addresses(
     Ok(())
 }
 
-/// Whether the kernel refuses to listen at both. Port 0 is any free port. `[::]` is all IPv4 addresses too, as Linux has it
-/// unless `net.ipv6.bindv6only` is set.
+/// Whether the kernel refuses to listen at both. Port 0 is any free port. `[::]` is all IPv4
+/// addresses too, as Linux has it unless `net.ipv6.bindv6only` is set.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
     let covers = |all: IpAddr, ip: IpAddr| {

@@ -43,8 +43,8 @@ pub(super) fn log(file: &File) -> Result<LogConfig, ConfigError> {
     Ok(LogConfig { filter, format })
 }
 
-/// Checks the directives of a log filter. A word that is no level would be taken for the name of a target: a typing error would
-/// silence the log.
+/// Checks the directives of a log filter. A word that is not a level would count as the name of a
+/// target, so a typing error would silence the log.
 ///
 /// # Errors
 /// When it is none, with what is wrong.

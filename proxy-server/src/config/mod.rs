@@ -73,7 +73,7 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// TLS to brokers and name servers, unless it is off.
     pub upstream_tls: Option<UpstreamTlsConfig>,
-    /// Networks whose PROXY protocol headers are believed.
+    /// Networks of balancers whose PROXY protocol headers are trusted.
     pub proxy_protocol_from: Vec<Network>,
     /// The file as it is in effect; values that wait for a restart are comments.
     pub effective: String,

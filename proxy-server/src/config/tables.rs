@@ -18,7 +18,8 @@ const FRAME_LIMIT_MIN: usize = 64 * 1024;
 /// Most bytes that a frame limit may be: header lengths have 24 bits, and a broker takes no more.
 const FRAME_LIMIT_MAX: usize = 1024 * 1024 * 1024;
 
-/// Least memory that may be allowed. Half of what clients may hold of it, 12 MiB, is what one frame may take while it arrives.
+/// Least memory that may be allowed. Half of what clients may hold of it, 12 MiB, is what one frame
+/// may take while it arrives.
 const MEMORY_LIMIT_MIN: usize = 64 * 1024 * 1024;
 
 /// What the limit of a header may be. The least is what a send with a few properties takes.

@@ -1,4 +1,4 @@
-//! `[tls]`, `[upstream_tls]` and whose PROXY headers are believed, validated.
+//! `[tls]`, `[upstream_tls]` and `proxy_protocol_from`, validated.
 
 use std::path::PathBuf;
 
@@ -50,11 +50,12 @@ pub struct UpstreamTlsConfig {
 /// What is checked of a certificate of a broker or name server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verify {
-    /// That an authority in this file has signed it, and that it is for the host that was connected to.
+    /// That an authority in this file has signed it, and that it is for the host that was connected
+    /// to.
     Full(PathBuf),
     /// That an authority in this file has signed it.
     Ca(PathBuf),
-    /// Nothing: whoever is between can read and change everything.
+    /// Nothing: a man in the middle can read and change everything.
     None,
 }
 
@@ -78,14 +79,14 @@ impl File {
         let ca = || {
             let missing = ConfigError::Missing {
                 key: "tls.client_ca",
-                allowed: "clients' certificates cannot be judged without".into(),
+                allowed: "it names the authorities that sign clients' certificates".into(),
             };
             client_ca.as_ref().map(PathBuf::from).ok_or(missing)
         };
         let client_auth = match client_auth.word() {
             "none" => ClientAuth::None,
             "optional" => ClientAuth::Optional(ca()?),
-            // Who has no certificate would come in plain text.
+            // A client without a certificate would connect in plain text.
             "required" if !required => {
                 let allowed = "possible with tls.mode = \"permissive\", which lets in plain text without a certificate: write tls.mode = \"required\", or client_auth = \"optional\"";
                 return Err(ConfigError::value("tls.client_auth", "required", allowed));
@@ -170,7 +171,7 @@ impl File {
         }))
     }
 
-    /// TLS is off: whoever has set a key of it believes that it is on.
+    /// Refuses keys of TLS while it is off: they suggest that the operator believes it is on.
     fn refuse_unused_tls(&self) -> Result<(), ConfigError> {
         let tls = &self.tls;
         let unused = if is_unused(&tls.mode, &tls.client_auth, "none") {
@@ -219,20 +220,20 @@ impl File {
         if networks.is_empty() && shared.chain(own).any(|wanted| wanted) {
             return Err(ConfigError::Missing {
                 key,
-                allowed: "a listener with proxy_protocol = true needs the networks of those whose headers are believed".into(),
+                allowed: "a listener with proxy_protocol = true needs the networks of the trusted balancers".into(),
             });
         }
         Ok(networks)
     }
 }
 
-/// Whether a key is set for nothing while `mode` is off. At its default it may stand beside a mode that says "off", as in the
-/// example, but not alone.
+/// Whether a key is set for nothing while `mode` is off. At its default it may stand beside a mode
+/// that says "off", as in the example, but not alone.
 fn is_unused(mode: &Choice, key: &Choice, default: &str) -> bool {
     key.word() != default || (key.is_given() && !mode.is_given())
 }
 
-/// What is said where `mode` is off and should not be.
+/// The error where `mode` is off and should not be.
 fn off(key: &'static str, mode: &Choice, remedy: String) -> ConfigError {
     match mode.is_given() {
         true => ConfigError::value(key, mode.word(), &format!("what it must be: {remedy}")),

@@ -1,4 +1,4 @@
-//! All figures as text, for Prometheus.
+//! All metrics as text, for Prometheus.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -37,7 +37,7 @@ pub(crate) struct Scrape {
     pub(crate) report: Report,
 }
 
-/// All figures, in OpenMetrics text, or in Prometheus' own older format.
+/// All metrics, in OpenMetrics text, or in Prometheus' own older format.
 pub(crate) fn expose(scrape: Scrape, open_metrics: bool) -> Result<String, fmt::Error> {
     let labels = &scrape.proxy.labels;
     let common = [
@@ -75,7 +75,7 @@ impl Scrape {
         let build = Family::from([(vec![("version", version)], 1)]);
         out.gauges("rocketmq_proxy_build_info", "What runs", &build)?;
         let draining = self.proxy.draining.load(Ordering::Relaxed);
-        let help = "1: the proxy is about to end, and sends clients elsewhere";
+        let help = "1: the proxy is draining, and makes clients connect to another replica";
         out.gauge(
             "rocketmq_proxy_draining",
             help,
@@ -167,12 +167,12 @@ impl Scrape {
         };
         // Newer exporters of RocketMQ's put the unit into the name.
         for name in ["rocketmq_rpc_latency", "rocketmq_rpc_latency_milliseconds"] {
-            let about = (name, "The same in milliseconds, as RocketMQ tells it");
+            let about = (name, "The same in milliseconds, as RocketMQ exports it");
             out.histograms(about, DURATIONS, 1e3, known, &theirs)?;
         }
         let help = "Requests that took longer than slow_log.threshold_ms";
         out.counter("rocketmq_proxy_slow_requests", help, slow as f64)?;
-        let help = "Requests answered with GO_AWAY, for clients to connect elsewhere";
+        let help = "Requests answered with GO_AWAY, so that clients connect to another replica";
         out.counter("rocketmq_proxy_go_away", help, go_away as f64)?;
         let help = "How often a limit was met, by its key in the configuration";
         out.counters("rocketmq_proxy_limit_hits", help, &limits)
@@ -267,7 +267,7 @@ impl Scrape {
             "Clients' connections",
             &connections,
         )?;
-        let help = "Clients' connections by who they say they are";
+        let help = "Clients' connections, by the language and version that they declared";
         out.gauges("rocketmq_proxy_clients", help, &all)?;
         let help = "Clients that are in a producer group";
         out.gauges("rocketmq_producer_connections", help, &producers)?;
@@ -345,7 +345,7 @@ impl Scrape {
         let help = "Time within the proxy: from reading frames to having written them, for that of each write that waited longest";
         out.seconds(name, help, &own)?;
         let name = "rocketmq_proxy_broker_duration_seconds";
-        out.seconds(name, "From passing a request on to its answer", &answered)?;
+        out.seconds(name, "From relaying a request to its answer", &answered)?;
         out.counters(
             "rocketmq_proxy_broker_received_bytes",
             "From a broker",
@@ -358,15 +358,15 @@ impl Scrape {
         out.gauges("rocketmq_proxy_broker_connections", help, &data)?;
         let help = "Requests that a broker has not answered yet";
         out.gauges("rocketmq_proxy_outstanding_requests", help, &outstanding)?;
-        let help = "Connections to a broker that were lost or did not come about";
+        let help = "Connections to a broker that were lost or could not be established";
         out.counters("rocketmq_proxy_reconnects", help, &reconnects)?;
-        let help = "1: a broker answers nothing, and requests to it are refused at once";
+        let help = "1: the circuit of a broker is open, and requests to it fail fast";
         out.gauges("rocketmq_proxy_broker_failing", help, &failing)
     }
 
     fn routes(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
         let stats = self.proxy.routes.stats();
-        let help = "Topics whose routes are kept";
+        let help = "Topics in the cache of routes";
         out.gauge("rocketmq_proxy_routes", help, stats.topics as f64)?;
         let help = "Age of the cached route that was loaded longest ago; a route is loaded again when a client asks for it, so a topic that is no longer used raises this";
         out.gauge(
@@ -388,10 +388,12 @@ impl Scrape {
     }
 }
 
-/// Most pairs of language and version that have label values of their own. A client may say any of 5,600.
+/// Most pairs of language and version that have label values of their own. A client may declare any
+/// of 5,600.
 const IDENTITIES_MAX: usize = 32;
 
-/// Languages and versions as label values: the pairs that most clients have, and "other" for the rest.
+/// Languages and versions as label values: the pairs that most clients have, and "other" for the
+/// rest.
 struct Identities(HashMap<(Language, Version), (String, String)>);
 
 impl Identities {
@@ -463,7 +465,7 @@ mod tests {
             .filter_map(|(_, client)| Some(identities.labels(client.identity?)))
             .collect();
         assert_eq!(labels.len(), IDENTITIES_MAX + 1);
-        // Who is really there keeps their own.
+        // The largest group of clients keeps its own label values.
         let java = identities.labels((Language::JAVA, Version::V5_5_0));
         assert_eq!(java, ("java", "v5_5_0"));
         assert!(labels.contains(&(OTHER, OTHER)));

@@ -1,8 +1,8 @@
-//! What the kernel says of the process.
+//! Metrics of the process, from the kernel.
 
 use std::fs;
 
-/// Figures of this process, named as Prometheus clients do.
+/// Metrics of this process, named as Prometheus clients do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Process {
     pub(super) cpu_seconds: f64,
@@ -14,10 +14,11 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// As it is now; what the kernel does not say is 0.
+    /// The current values; 0 for those that the kernel does not provide.
     pub(super) fn now() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // Behind the command's name, which may have anything in it; the first there is the third field.
+        // Behind the command's name, which may have anything in it; the first there is the third
+        // field.
         let fields: Vec<u64> = stat
             .rsplit_once(')')
             .map(|(_, rest)| rest.split_whitespace())

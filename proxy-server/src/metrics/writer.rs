@@ -1,4 +1,4 @@
-//! Families of figures as text.
+//! Families of metrics as text.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -10,7 +10,7 @@ use remoting_transport::metrics::{DURATIONS, Snapshot};
 /// Label names and values.
 pub(super) type LabelSet = Vec<(&'static str, String)>;
 
-/// Figures of one name, by their labels.
+/// Metrics of one name, by their labels.
 pub(super) type Family<T> = BTreeMap<LabelSet, T>;
 
 /// Writes families.
@@ -65,8 +65,8 @@ impl Writer<'_, '_> {
         )
     }
 
-    /// Histograms whose values were counted in one unit and are told in another, `scale` of which make one of those;
-    /// `keep` is of which bounds.
+    /// Histograms whose values are divided by `scale` to convert their unit. Bounds for which
+    /// `keep` is false are merged into the next.
     pub(super) fn histograms(
         &mut self,
         (name, help): (&str, &str),
@@ -108,7 +108,7 @@ impl Writer<'_, '_> {
     }
 }
 
-/// Adds to a figure.
+/// Adds to a metric.
 pub(super) fn add<T: Default + std::ops::AddAssign>(
     family: &mut Family<T>,
     labels: LabelSet,

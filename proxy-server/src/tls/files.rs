@@ -34,8 +34,8 @@ impl NamedFile {
     }
 }
 
-/// A value and the files that it was read from. A scan compares the targets of links, not the links,
-/// so that a folder that Kubernetes swaps is noticed like any other change.
+/// A value and the files that it was read from. A scan compares the targets of links, not the
+/// links, so that a folder that Kubernetes swaps is noticed like any other change.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
     files: Vec<NamedFile>,
@@ -76,8 +76,9 @@ impl<T: Checked> Watched<T> {
         self.files.first().map(NamedFile::name).unwrap_or_default()
     }
 
-    /// Reads the files again if they have changed, and have not since the last scan: two files are seldom written at once.
-    /// `None` when there is nothing new; what cannot be used changes nothing.
+    /// Reads the files again if they have changed, and have not since the last scan: two files are
+    /// seldom written at once. `None` when there is nothing new; what cannot be used changes
+    /// nothing.
     pub(super) fn scan(&mut self) -> Option<Result<(), TlsError>> {
         let now = stamp(&self.files);
         let rests = now == self.seen;
@@ -144,8 +145,8 @@ impl Pair {
         let not_after = chain.iter().map(|one| validity::not_after(one));
         let not_after: Option<Vec<_>> = not_after.collect();
         let not_after = not_after.and_then(|all| all.into_iter().min());
-        let not_after =
-            not_after.ok_or_else(|| TlsError::new(certificate, "has what is no certificate"))?;
+        let not_after = not_after
+            .ok_or_else(|| TlsError::new(certificate, "has an entry that is not a certificate"))?;
         // Nothing of a key's file is ever shown.
         let unread = |_| TlsError::new(key, "has no key in PEM that is not encrypted");
         let der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(unread)?;
@@ -192,7 +193,7 @@ impl Checked for Pair {
     }
 }
 
-/// Whom a file says to trust.
+/// The trusted authorities of a file.
 #[derive(Debug)]
 pub(super) struct Authorities {
     pub(super) roots: Arc<RootCertStore>,

@@ -1,4 +1,5 @@
-//! TLS to clients, and to brokers and name servers: certificates from files, read again when these change.
+//! TLS to clients, and to brokers and name servers: certificates from files, read again when these
+//! change.
 
 mod files;
 mod server;
@@ -50,7 +51,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Everything that is to do with TLS.
+/// TLS of all connections, with the files that it needs.
 #[derive(Debug, Default)]
 pub(crate) struct Tls {
     to_clients: Option<Arc<ServerTls>>,
@@ -89,7 +90,8 @@ impl Tls {
         self.to_servers.as_ref().map(|to| to.tls().clone())
     }
 
-    /// By file, until when each certificate that is shown to anybody is valid, its chain included, in seconds since 1970.
+    /// By file, until when each certificate that Remora presents is valid, its chain included, in
+    /// seconds since 1970.
     pub(crate) fn expiries(&self) -> Vec<(String, i64)> {
         let to_clients = self.to_clients.iter().flat_map(|to| to.expiries());
         let to_servers = self.to_servers.iter().filter_map(ToServers::expiry);
@@ -145,7 +147,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// Whether there is something new; what cannot be used is said once.
+    /// Whether there is something new; a file that cannot be used is logged once.
     fn at<T: Checked>(&mut self, watched: &mut Watched<T>) -> bool {
         match watched.scan() {
             None => false,
@@ -162,7 +164,7 @@ impl Scan {
 
     fn refuse(&mut self, error: &TlsError) {
         self.errors += 1;
-        warn!(%error, "a changed file cannot be used, what was read before stays");
+        warn!(%error, "changed file cannot be used; its previous content stays in use");
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct ServerTls {
 #[derive(Debug)]
 struct Files {
     pairs: Vec<Watched<Pair>>,
-    /// Who signs clients' certificates, and whether clients must have one.
+    /// The authorities that sign clients' certificates, and whether clients must have one.
     authorities: Option<(Watched<Arc<Authorities>>, bool)>,
 }
 
@@ -68,7 +68,7 @@ impl ServerTls {
         TlsAcceptor::from(config).accept(stream).await
     }
 
-    /// Reads anew what has changed. Connections that are there stay as they are.
+    /// Reads changed files again. Existing connections stay as they are.
     pub(super) fn scan(&self, scan: &mut Scan) {
         let mut files = self.files.lock();
         let mut changed = false;

@@ -74,7 +74,8 @@ fn pem(what: &str, der: &[u8]) -> String {
     format!("-----BEGIN {what}-----\n{lines}\n-----END {what}-----\n")
 }
 
-/// A folder as Kubernetes mounts a secret: files are links into a folder that is a link itself, which is swapped.
+/// A folder as Kubernetes mounts a secret: files are links into a folder that is a link itself,
+/// which is swapped.
 struct Mounted {
     folder: TempDir,
     swaps: u32,
@@ -277,7 +278,7 @@ async fn a_bad_pair_changes_nothing() {
     ];
     for (errors, bad) in (1..).zip(&bad) {
         mounted.swap(bad);
-        // It is said once, however often it is scanned.
+        // It is logged once, however often it is scanned.
         (0..5).for_each(|_| tls.scan());
         assert_eq!(tls.reload_errors(), errors);
         let stream = connect(&tls, &client, "a").await.unwrap();

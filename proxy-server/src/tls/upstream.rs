@@ -29,7 +29,7 @@ pub(super) struct ToServers {
 
 #[derive(Debug)]
 struct Files {
-    /// Who signs their certificates; nobody is asked without.
+    /// The authorities that sign their certificates; without, certificates are not verified.
     authorities: Option<Watched<Arc<Authorities>>>,
     /// Whether a certificate must be for the host.
     verify_host: bool,
@@ -65,7 +65,7 @@ impl ToServers {
         self.files.lock().build().unwrap()
     }
 
-    /// Reads anew what has changed. Connections that are there stay as they are.
+    /// Reads changed files again. Existing connections stay as they are.
     pub(super) fn scan(&self, scan: &mut Scan) {
         let mut files = self.files.lock();
         let mut changed = false;
@@ -117,9 +117,9 @@ impl Files {
     }
 }
 
-/// Takes every certificate that one of the authorities has signed, for the host or whosever it is; and those that are
-/// listed as authorities themselves, which WebPKI alone would not take: a broker's own certificate is often one that has
-/// signed itself, as `openssl req -x509` makes it.
+/// Accepts every certificate that one of the authorities has signed, for the host or for any; and
+/// those that are listed as authorities themselves, which WebPKI alone would not take: a broker's
+/// own certificate is often one that has signed itself, as `openssl req -x509` makes it.
 #[derive(Debug)]
 struct Verified {
     authorities: Arc<Authorities>,
@@ -179,8 +179,8 @@ impl ServerCertVerifier for Verified {
     }
 }
 
-/// Takes every certificate. Whose key has signed the handshake means nothing then, so that is not looked at either: a
-/// certificate may be of a kind that cannot be read here.
+/// Accepts every certificate. The signature of the handshake proves nothing then, so it is not
+/// verified either: a certificate may be of a kind that cannot be read here.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 

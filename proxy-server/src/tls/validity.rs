@@ -9,7 +9,8 @@ const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 
-/// The `notAfter` of a certificate in DER (RFC 5280, 4.1), in seconds since 1970. `None` when it is no certificate.
+/// The `notAfter` of a certificate in DER (RFC 5280, 4.1), in seconds since 1970. `None` when it is
+/// no certificate.
 pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
     let (certificate, _) = expect(SEQUENCE, certificate)?;
     let (to_be_signed, _) = expect(SEQUENCE, certificate)?;
@@ -57,7 +58,8 @@ fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`, the only forms that certificates may have (RFC 5280, 4.1.2.5).
+/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`, the only forms that certificates may have (RFC 5280,
+/// 4.1.2.5).
 fn time(tag: u8, text: &[u8]) -> Option<i64> {
     let digits = text.strip_suffix(b"Z")?;
     let number = |at: usize, count: usize| {
