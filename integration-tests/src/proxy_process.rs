@@ -307,7 +307,7 @@ impl Remora {
             "remora's log has what it should not have:\n{}",
             complaints.join("\n")
         );
-        let came = self.clients_told_of("client came")?;
+        let came = self.clients_told_of("client registered")?;
         let left = self.clients_told_of("client left")?;
         // Of more than these in a second, not all are told of.
         let all_are_told = came.len().max(left.len()) < 100;

@@ -96,7 +96,7 @@ fn trailing(abuse: &Abuse, name: &str) -> Result<Outcome> {
         let _ = line.drain_for(Duration::from_secs(1)).await;
         Ok(())
     })?;
-    let came = world.remora().log_lines("client came")?;
+    let came = world.remora().log_lines("client registered")?;
     for id in ["shown1", "hidden"] {
         let is_known = came.iter().any(|line| line.contains(id));
         if world.seen().heartbeats_of(id) > 0 && !is_known {

@@ -1,8 +1,9 @@
-//! Whether a request may be made at all, before a broker is chosen for it.
+//! Admission: whether a client may make a request, before a broker is chosen for it.
 //!
-//! Every request of every protocol passes [`admit`] once. This is where quotas (by client, topic or group) and access
-//! control (which user may do what with which topic and group) belong: all that they need is in [`Caller`] and [`Ask`], both
-//! borrowed, and nothing is allocated unless the request is refused.
+//! Every request of every protocol passes [`admit`] once. Quotas (by client, topic or group) and
+//! access control (the permissions of a user for a topic and group) belong here: all that they need
+//! is in [`Caller`] and [`Ask`]. Both are borrowed, and nothing is allocated unless the request is
+//! refused.
 
 use remoting_codec::RequestCode;
 use remoting_codec::headers::Text;
@@ -11,32 +12,33 @@ use crate::caller::Caller;
 use crate::error::{ErrorKind, MessagingError};
 use crate::policy::Policy;
 
-/// A request, as far as it matters to whether it may be made.
+/// The properties of a request that admission depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// What is asked, as brokers call it.
+    /// The request code.
     pub code: RequestCode,
-    /// The topic, if it is about one.
+    /// The topic, if the request names one.
     pub topic: Option<Text<'a>>,
     /// The group of the consumer or producer, if it names one.
     pub group: Option<Text<'a>>,
-    /// Bytes of the request.
+    /// The length of the request, in bytes.
     pub bytes: usize,
-    /// Long polls that the client has outstanding.
+    /// The number of long polls that the client has outstanding.
     pub polls: usize,
 }
 
-/// Whether the client may ask that now.
+/// Whether the client may make the request now.
 ///
 /// # Errors
-/// With why not: [`ErrorKind::Busy`] when it has too many long polls outstanding.
+/// If the request is refused: [`ErrorKind::Busy`] if the client has too many long polls
+/// outstanding.
 #[inline]
 pub fn admit(caller: &Caller, ask: &Ask<'_>) -> Result<(), MessagingError> {
     admit_poll(caller.policy(), ask)
 }
 
-/// Polls may last for minutes. A client that is not read meanwhile could leave without being noticed, so further polls
-/// are refused and not left unread.
+/// Polls may last for minutes. If the client were not read meanwhile, its disconnect would not be
+/// noticed. So further polls are refused instead of left unread.
 #[inline]
 fn admit_poll(policy: &Policy, ask: &Ask<'_>) -> Result<(), MessagingError> {
     if ask.polls < policy.outstanding_limit || !ask.code.is_long_poll() {

@@ -1,4 +1,4 @@
-//! A client that asks something: which broker it means, and its share of look-ups.
+//! A client that makes requests: the brokers that its requests are for, and its share of look-ups.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -13,37 +13,39 @@ use tokio::sync::Semaphore;
 use crate::error::{ErrorKind, MessagingError};
 use crate::policy::Policy;
 
-/// Most look-ups of one client at a time. Made-up topics of one client so delay those of others by so many at most.
+/// The most look-ups of one client at a time. It limits how long one client's invented topics delay
+/// the look-ups of other clients.
 const LOOK_UPS_MAX: usize = 32;
 
-/// A client, as far as it matters to what it asks. It lives as long as the client is connected.
+/// A client as decisions about its requests see it. It lives as long as the client is connected.
 #[derive(Debug)]
 pub struct Caller {
     upstream: Rc<Upstream>,
     policy: Arc<Policy>,
-    /// What it shares with other clients of its address.
+    /// The state that it shares with other clients of its address.
     address: Rc<Address>,
-    /// The broker that everything it asks is for, if it has connected to the listener of one.
+    /// The broker that all its requests are for, if the client has connected to a broker listener.
     broker: Option<Rc<str>>,
-    /// The turns of its look-ups of routes.
+    /// The permits of its look-ups of routes.
     look_ups: Arc<Semaphore>,
 }
 
-/// Which broker a request is for, as far as the request says.
+/// The fields of a request that name its broker.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// The broker's name, or the mark of a static topic.
+    /// The broker's name, or the marker of a static topic.
     pub broker: Option<Text<'a>>,
-    /// The topic; empty if there is none.
+    /// The topic; empty if the request names none.
     pub topic: &'a str,
-    /// The queue's number.
+    /// The queue id.
     pub queue: Option<i32>,
-    /// Whether any broker of the topic will do if there are several.
+    /// Whether any broker of the topic will do, if there are several.
     pub any: bool,
 }
 
 impl Caller {
-    /// A client that has connected from `from`, to the listener of `broker` if it is one's.
+    /// A client that has connected from `from`. `broker` is the broker of the listener, if it
+    /// belongs to one.
     #[must_use]
     pub fn new(
         upstream: Rc<Upstream>,
@@ -60,32 +62,32 @@ impl Caller {
         }
     }
 
-    /// The worker's connections, and its way to what all workers share.
+    /// The worker's connections, and its access to the state that all workers share.
     #[must_use]
     pub fn upstream(&self) -> &Rc<Upstream> {
         &self.upstream
     }
 
-    /// Times and limits.
+    /// Timeouts and limits.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// What it shares with other clients of its address.
+    /// The state that it shares with other clients of its address.
     #[must_use]
     pub fn address(&self) -> &Rc<Address> {
         &self.address
     }
 
-    /// The broker that everything it asks is for, on a listener that belongs to one.
+    /// The broker that all its requests are for, on a broker listener.
     #[must_use]
     pub fn broker(&self) -> Option<&str> {
         self.broker.as_deref()
     }
 
-    /// The broker that a request is for, if it is known without asking a name server: the listener's, or the one of that
-    /// name.
+    /// The broker that a request is for, if no look-up is needed: the broker of the listener, or
+    /// the one of that name.
     #[inline]
     #[must_use]
     pub fn known_broker(&self, named: Option<Text<'_>>) -> Option<Rc<Broker>> {
@@ -95,11 +97,12 @@ impl Caller {
         self.upstream.known_broker(&named?.text())
     }
 
-    /// The broker that a request is for: the listener's, the one that it names, or the only one that its
-    /// topic has. `None` when the topic has several and the request names none.
+    /// The broker that a request is for: the broker of the listener, the one that the request
+    /// names, or the only one of the topic. `None` if the topic has several and the request names
+    /// none.
     ///
     /// # Errors
-    /// When there is no such broker or topic, or no name server answers.
+    /// If there is no such broker or topic, or no name server answers.
     pub async fn find_broker(
         &self,
         target: Target<'_>,
@@ -112,7 +115,8 @@ impl Caller {
             let broker = self.named_broker(&name.text(), topic, queue).await?;
             return Ok(Some(broker));
         }
-        // Where there is one broker, it is meant, whatever the topic is or whether it exists.
+        // If there is only one broker, the request is for it, whatever the topic is and whether or
+        // not it exists.
         if let [only] = &*self.upstream.all_brokers().await {
             return Ok(Some(only.clone()));
         }
@@ -127,11 +131,11 @@ impl Caller {
         }
     }
 
-    /// The broker of that name. For a static topic, clients name none that exists, but a mark; the broker is
-    /// then the one that has the queue.
+    /// The broker of that name. For a static topic, clients send a marker in place of a broker's
+    /// name; the broker is then the one that has the queue.
     ///
     /// # Errors
-    /// When there is no such broker or topic, or no name server answers.
+    /// If there is no such broker or topic, or no name server answers.
     pub async fn named_broker(
         &self,
         name: &str,
@@ -149,10 +153,11 @@ impl Caller {
         Ok(self.upstream.broker(name).await?)
     }
 
-    /// The broker to ask where any of a topic's will do: the listener's, or the first that can be reached.
+    /// The broker for a request that any broker of the topic can answer: the broker of the
+    /// listener, or the first that can be reached.
     ///
     /// # Errors
-    /// When there is no such topic, none of its brokers can be reached, or no name server answers.
+    /// If there is no such topic, none of its brokers can be reached, or no name server answers.
     pub async fn any_broker(&self, topic: &str) -> Result<Rc<Broker>, MessagingError> {
         if let Some(name) = &self.broker {
             return Ok(self.upstream.broker(name).await?);
@@ -161,7 +166,7 @@ impl Caller {
         let mut failed = None;
         for data in route.brokers() {
             match self.upstream.broker(&data.broker_name).await {
-                // One that could not be reached a moment ago fails here.
+                // A broker whose circuit is open fails here.
                 Ok(broker) => match broker.connection(Class::Request, false) {
                     Ok(_) => return Ok(broker),
                     Err(error) => failed = Some(error),
@@ -176,10 +181,11 @@ impl Caller {
         Err(failed.map_or_else(no_broker, MessagingError::from))
     }
 
-    /// The topic's route. Where it is not known, the client's look-ups take turns, and those of its address.
+    /// The topic's route. If it is not cached, the look-up waits for a permit of the client and of
+    /// its address.
     ///
     /// # Errors
-    /// When there is no such topic, or no name server answers.
+    /// If there is no such topic, or no name server answers.
     pub async fn route(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
         let routes = self.upstream.routes();
         if let Some(route) = routes.cached(topic) {
@@ -187,7 +193,8 @@ impl Caller {
         }
         let turn = self.look_ups.clone().acquire_owned().await.ok();
         let turn_of_address = self.address.look_ups().clone().acquire_owned().await.ok();
-        // In a task: the look-up goes on when no request waits for it any more, and it has its turn for as long.
+        // The look-up runs in a task: it continues, and keeps its permit, when no request waits for
+        // it any more.
         let (routes, topic) = (routes.clone(), topic.to_owned());
         let looking = tokio::task::spawn_local(async move {
             let _turns = (turn, turn_of_address);

@@ -1,4 +1,4 @@
-//! Why the cluster could not do what a client asked, for every protocol to render.
+//! The errors of requests to the cluster, for every protocol to render.
 
 use std::sync::Arc;
 
@@ -6,36 +6,40 @@ use remoting_codec::{DecodeError, ResponseCode};
 use route_cache::{NameServerError, RouteError, UpstreamError};
 use thiserror::Error;
 
-/// Why a request failed, as far as clients act on it. Each protocol has one function from this to its own codes.
+/// The kind of an error, in the distinctions that clients act on. Each protocol has one function
+/// that maps it to its own codes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
-    /// The broker's answer is longer than a frame may be: ask for less at a time.
+    /// The broker's answer is longer than a frame may be. The client must ask for less at a time.
     AnswerTooLarge,
-    /// Too much waits for the broker, or this client has its share outstanding. Nothing was sent: try again later.
+    /// Too many requests wait for the broker, or this client's share is used up. Nothing was sent;
+    /// the client must try again later.
     Busy,
-    /// The client may not do that. For access control; nothing is denied yet.
+    /// The client lacks the permission. Reserved for access control; nothing returns it yet.
     Denied,
-    /// What was sent cannot be understood, or exceeds a bound of its kind.
+    /// The request is malformed, or exceeds a limit of its kind.
     Invalid,
-    /// The broker has not answered in time. The request may have been carried out.
+    /// The broker has not answered in time. The request may have been executed.
     Late,
-    /// The connection to the broker ended. The request may have been carried out.
+    /// The connection to the broker ended. The request may have been executed.
     Lost,
-    /// No name server answers, and nothing is known from earlier.
+    /// No name server answers, and no earlier result is cached.
     NoNameServer,
-    /// There is no such topic.
+    /// The topic does not exist.
     NoSuchTopic,
-    /// The broker has answered with this code, and the text is its remark.
+    /// The broker has answered with this code. The text is its remark.
     Refused(ResponseCode),
-    /// The client is above its quota. For quotas; nothing is throttled yet.
+    /// The client exceeds its quota. Reserved for quotas; nothing returns it yet.
     Throttled,
-    /// The request is longer than a broker takes.
+    /// The request is longer than a broker accepts.
     TooLarge,
-    /// There is no such broker, or it cannot be reached now. Nothing was sent: another broker may be asked.
+    /// The broker does not exist, or cannot be reached now. Nothing was sent; another broker may be
+    /// tried.
     Unavailable,
 }
 
-/// Why a request failed: what kind of error it is, and one sentence for people. It may cross threads.
+/// Why a request failed: the kind of the error, and a sentence for people. It can be sent between
+/// threads.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{text}")]
 pub struct MessagingError {
@@ -51,7 +55,7 @@ impl MessagingError {
         Self { kind, text }
     }
 
-    /// Of which kind it is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -63,14 +67,15 @@ impl MessagingError {
         &self.text
     }
 
-    /// Whether the broker cannot have received the request, and could not now: another may get it.
+    /// Whether the broker certainly has not received the request, and cannot be reached now, so
+    /// that another broker may get it.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         self.kind == ErrorKind::Unavailable
     }
 }
 
-/// Whether the broker cannot have received the request, and could not now.
+/// Whether the broker certainly has not received the request, and cannot be reached now.
 #[must_use]
 pub fn is_unsent(error: &UpstreamError) -> bool {
     kind(error) == ErrorKind::Unavailable
@@ -86,7 +91,7 @@ fn kind(error: &UpstreamError) -> ErrorKind {
         | UpstreamError::NoMaster(_) => ErrorKind::Unavailable,
         UpstreamError::Timeout(_) => ErrorKind::Late,
         UpstreamError::TooLong => ErrorKind::TooLarge,
-        // Of one that is not known here, the worst is assumed.
+        // A variant that is unknown here is treated as the worst case.
         _ => ErrorKind::Lost,
     }
 }
@@ -112,7 +117,7 @@ impl From<NameServerError> for MessagingError {
     }
 }
 
-/// What a broker sent cannot be read.
+/// A frame of a broker cannot be decoded.
 impl From<DecodeError> for MessagingError {
     fn from(error: DecodeError) -> Self {
         Self::new(ErrorKind::Invalid, error.to_string())

@@ -1,10 +1,13 @@
-//! Which broker takes a message whose broker is unavailable.
+//! Chooses the broker that gets a message whose own broker is unavailable.
 //!
-//! A Java client that is connected to brokers directly does the same with an asynchronous send: as it is, with the same
-//! queue's number, it goes to another broker (`MQClientAPIImpl.onExceptionImpl`). Behind a proxy it cannot, because an error
-//! ends such a send, and half of them would fail until the client asks for its route again, which may take 30 s.
+//! A Java client that is connected to brokers directly does the same with an asynchronous send: it
+//! sends the unchanged request, with the same queue id, to another broker
+//! (`MQClientAPIImpl.onExceptionImpl`). Behind a proxy it cannot, because an error response ends
+//! such a send. Half of the sends would fail until the client asks for its route again, which may
+//! take 30 s.
 //!
-//! What may have reached a broker is never sent to another ([`MessagingError::is_unsent`](crate::MessagingError::is_unsent)).
+//! A message that may have reached a broker is never sent to another
+//! ([`MessagingError::is_unsent`](crate::MessagingError::is_unsent)).
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,12 +19,12 @@ use crate::caller::Caller;
 use crate::message::Message;
 use crate::policy::Patience;
 
-/// The brokers that may take a message in the place of its own, each tried once.
+/// The brokers that may get a message in place of its own broker. Each is tried once.
 #[derive(Debug)]
 pub struct FailOver {
-    /// Their names, the last one first.
+    /// Their names, in reverse order.
     others: Vec<Box<str>>,
-    /// When the send was read.
+    /// The time at which the send was read.
     begun: Instant,
 }
 
@@ -40,14 +43,14 @@ impl FailOver {
 }
 
 impl Caller {
-    /// Whether a message of this client may go to another broker when its own is unavailable.
+    /// Whether a message of this client may go to another broker if its own is unavailable.
     #[must_use]
     pub fn may_fail_over(&self, message: &Message<'_>) -> bool {
         self.policy().send_elsewhere && self.broker().is_none() && message.may_fail_over()
     }
 
-    /// The brokers that can take a message for that queue as well as `broker` can, from that broker on in the order of the
-    /// route, so that the messages of one broker go to one other. None when there is no route.
+    /// The other brokers that have that queue, in the order of the route, starting behind `broker`:
+    /// so the messages of one broker all go to the same other one. Empty if there is no route.
     pub async fn fail_over(
         &self,
         topic: &str,
@@ -64,8 +67,8 @@ impl Caller {
         }
     }
 
-    /// The next broker to try, and how long it may take: what the earlier ones have left of the time. `None` when there is
-    /// none, or no time is left.
+    /// The next broker to try, and the timeout of its answer: the time that the earlier ones have
+    /// left. `None` if there is no further broker, or no time is left.
     pub async fn next_broker(&self, others: &mut FailOver) -> Option<(Rc<Broker>, Duration)> {
         while let Some(name) = others.next_name() {
             if let Ok(broker) = self.upstream().broker(&name).await {

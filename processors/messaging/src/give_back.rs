@@ -1,6 +1,8 @@
-//! Messages that a broker has handed out for a POP and that no client will take: they are made visible again at once.
+//! Gives messages back that a broker has handed out for a POP and that no client will receive: they
+//! are made visible again at once.
 //!
-//! Otherwise they would stay invisible to the group until their time is over, because no client would acknowledge them.
+//! Otherwise they would stay invisible to the group until their invisible time ends, because no
+//! client would acknowledge them.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,29 +14,31 @@ use route_cache::{Connection, Upstream};
 
 use crate::own::ask;
 
-/// How long a broker may take to take something back.
+/// The timeout of the broker's answer.
 const GIVE_BACK_TIME: Duration = Duration::from_secs(5);
 
-/// For how many milliseconds a message that is given back stays invisible.
+/// How long a message that is given back stays invisible, in milliseconds.
 const INVISIBLE_TIME: i64 = 1;
 
 header! {
-    /// What of the answer to a POP is in the receipts of its messages (`PopMessageResponseHeader`).
+    /// The fields of the answer to a POP that its messages' receipts are made of
+    /// (`PopMessageResponseHeader`).
     pub struct HandedOut<'a> {
         /// When the messages were popped: milliseconds since 1970, by the broker's clock.
         pop_time: i64 = "popTime",
-        /// For how many milliseconds no other client gets them.
+        /// How long no other client gets the messages, in milliseconds.
         invisible_time: i64 = "invisibleTime",
-        /// Which queue of the broker's own keeps the checkpoint.
+        /// The broker's own queue that keeps the checkpoint.
         revive_queue: i32 = "reviveQid",
-        /// Where in each queue the POP began.
+        /// The start offset of the POP in each queue.
         starts: Option<Text<'a>> = "startOffsetInfo",
-        /// Which messages of each queue it has.
+        /// The offsets of the popped messages in each queue.
         messages: Option<Text<'a>> = "msgOffsetInfo",
     }
 }
 
-/// A POP, and what it takes to give back what it brings. It needs nothing of the client, which may be gone by then.
+/// A POP, with all that is needed to give its messages back. It keeps nothing of the client, which
+/// may have disconnected by then.
 #[derive(Debug)]
 pub struct Popping {
     upstream: Rc<Upstream>,
@@ -60,7 +64,8 @@ impl Popping {
         }
     }
 
-    /// Makes every message of a successful answer visible again, in tasks of their own. `answer` has the answer's fields.
+    /// Makes every message of a successful answer visible again, in separate tasks. `answer` has
+    /// the answer's fields.
     pub fn give_back(&self, answer: ExtFields<'_>) {
         let broker = self.connection.broker_name().unwrap_or_default();
         let Ok(answer) = HandedOut::read(answer) else {
@@ -83,7 +88,7 @@ impl Popping {
     }
 }
 
-/// The requests that give the messages of an answer back, one a message.
+/// The requests that give back the messages of an answer, one per message.
 fn requests(
     answer: &HandedOut<'_>,
     broker: &str,
@@ -98,7 +103,7 @@ fn requests(
         ..PopOffsets::default()
     };
     let mut requests = Vec::new();
-    // What of the lists cannot be read is passed over.
+    // Malformed entries of the lists are skipped.
     for queue in offsets.messages().flatten() {
         let (mark, queue_id) = (queue.mark, queue.queue_id);
         let Some(start_offset) = offsets.start_of(mark, queue_id) else {

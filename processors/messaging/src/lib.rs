@@ -1,20 +1,22 @@
-//! What any client can ask of a cluster, whatever protocol it speaks.
+//! Requests that clients make to a cluster, independent of their protocol.
 //!
-//! A protocol's crate reads what its clients send and writes what they get. This crate is what all of them have in common,
-//! in two layers:
+//! A protocol's crate reads its clients' requests and writes their answers. This crate has what all
+//! protocols share, in two layers:
 //!
-//! - **Decisions**, which wait for nothing and allocate nothing where the answer is known, so that the fastest path may use
-//!   them: whether a request may be made ([`admit`]), which broker it is for ([`Caller::known_broker`], and where a name
-//!   server must be asked [`Caller::find_broker`]), which connection a consumer's poll takes
-//!   ([`Member::poll_connection`]), whether a message may go to another broker and to which ([`Caller::may_fail_over`],
-//!   [`Caller::next_broker`]), and how long a broker may take ([`Policy::time`], [`pull_time`], [`pop_time`]).
-//! - **Typed calls**, which ask brokers something in Remora's own name: what a POP has brought is given back
-//!   ([`Popping::give_back`]), a client is declared, introduced and withdrawn ([`Member`]). Sending, receiving and
-//!   acknowledging come with the first protocol that does not pass on its clients' own frames.
+//! - **Decisions**, which neither wait nor allocate if the answer is cached, so that the fast path
+//!   may use them: whether a request is admitted ([`admit`]), which broker it is for
+//!   ([`Caller::known_broker`], and with a look-up [`Caller::find_broker`]), which connection a
+//!   consumer's poll uses ([`Member::poll_connection`]), whether and to which brokers a message may
+//!   fail over ([`Caller::may_fail_over`], [`Caller::next_broker`]), and the timeout of a broker's
+//!   answer ([`Policy::time`], [`pull_time`], [`pop_time`]).
+//! - **Typed calls**, which send requests of Remora's own to brokers: popped messages are given
+//!   back ([`Popping::give_back`]), a client is declared, introduced and withdrawn ([`Member`]).
+//!   Calls for sending, receiving and acknowledging will be added with the first protocol whose
+//!   clients' frames cannot be relayed.
 //!
-//! What fails is a [`MessagingError`], which each protocol renders in one place.
+//! Errors are [`MessagingError`]s, which each protocol renders in one place.
 //!
-//! What is held, for which client and until when:
+//! The state that is kept, its owner and its lifetime:
 //!
 //! | | for | until |
 //! |---|---|---|
@@ -23,8 +25,9 @@
 //! | [`Popping`] | one POP | its answer was delivered, given back, or can no longer come |
 //! | [`FailOver`] | one message | a broker has taken it, or none is left |
 //!
-//! Everything belongs to one worker and stays on its thread, except for [`MessagingError`] and [`Policy`]. Nothing here
-//! knows a frame of a client or a session, except that a [`Declaration`] holds the frame that registers it at brokers.
+//! Everything belongs to one worker and stays on its thread, except for [`MessagingError`] and
+//! [`Policy`]. Nothing here depends on a client's frames or on a session, except that a
+//! [`Declaration`] holds the frame that registers the client at brokers.
 
 mod admission;
 mod caller;

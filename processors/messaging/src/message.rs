@@ -1,4 +1,4 @@
-//! What decisions need to know of a message that is sent.
+//! The properties of a sent message that decisions depend on.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use remoting_codec::headers::Text;
 use remoting_codec::message::{SysFlag, TransactionType, property};
 use route_cache::MOCK_PREFIX;
 
-/// The property of a request.
+/// The property that marks a request, which is replied to.
 static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new(property::REPLY_TO_CLIENT));
 
@@ -16,18 +16,18 @@ static REPLY_TO_CLIENT: LazyLock<Finder<'static>> =
 static SHARDING_KEY: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new(property::SHARDING_KEY));
 
-/// What brokers will send to the producer of a message because of it. They must know the producer before they get such a
-/// message.
+/// What brokers will send to the producer because of a message. They must know the producer before
+/// they get such a message.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Expected {
-    /// Transaction checks: it is a half message, whose outcome the broker may ask for.
+    /// Transaction checks, because it is a half message.
     pub check: bool,
-    /// A reply: it is a request.
+    /// A reply, because it is a request.
     pub reply: bool,
 }
 
 impl Expected {
-    /// By the code of the send, its `sysFlag` and its properties.
+    /// From the request code of the send, its `sysFlag` and its properties.
     #[inline]
     #[must_use]
     pub fn of(code: RequestCode, sys_flag: Option<i32>, properties: Option<Text<'_>>) -> Self {
@@ -44,7 +44,7 @@ impl Expected {
         }
     }
 
-    /// Whether there is anything.
+    /// Whether brokers will send anything.
     #[inline]
     #[must_use]
     pub fn is_something(self) -> bool {
@@ -52,22 +52,23 @@ impl Expected {
     }
 }
 
-/// A message, as far as it matters to which broker may take it.
+/// The properties of a message that decide which broker may get it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// The code of its send.
+    /// The request code of the send.
     pub code: RequestCode,
     /// The broker that it is for.
     pub broker: Option<Text<'a>>,
     /// Its properties.
     pub properties: Option<Text<'a>>,
-    /// What will be sent because of it.
+    /// What brokers will send because of it.
     pub expected: Expected,
 }
 
 impl Message<'_> {
-    /// Whether another broker may take it. What belongs to one broker does not go to another: half messages, whose
-    /// end would go astray, requests, and what must stay in order, as far as that can be seen.
+    /// Whether the message may go to another broker. A message that is bound to its broker may not:
+    /// half messages, whose END_TRANSACTION would go to the wrong broker, requests, and messages
+    /// that must stay in order, if a property shows it.
     #[must_use]
     pub fn may_fail_over(&self) -> bool {
         let is_message = matches!(

@@ -1,4 +1,4 @@
-//! What Remora asks brokers in its own name, on behalf of a client.
+//! Requests of Remora's own to brokers, on behalf of a client.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use route_cache::{Connection, UpstreamConfig};
 
 use crate::error::{ErrorKind, MessagingError};
 
-/// Asks a broker something in Remora's own name, signed with Remora's own key if there is one, and waits for the answer,
-/// a whole frame.
+/// Sends a request of Remora's own to a broker, signed with Remora's own key if it has one, and
+/// waits for the answer, a whole frame.
 ///
 /// # Errors
-/// When there is no answer within `time`, or it is not a success.
+/// If there is no answer within `time`, or the answer is not a success.
 pub(crate) async fn ask(
     connection: &Connection,
     config: &UpstreamConfig,

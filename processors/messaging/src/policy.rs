@@ -1,25 +1,28 @@
-//! What can be set about what clients ask of a cluster, and how long a broker may take.
+//! The settings of requests to a cluster, and the timeouts of brokers' answers.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Kinds of requests by how long clients wait for an answer; [`Policy`] has the times. A
-/// request is answered a little before its client gives up, because a Java client that waits in vain
-/// closes its connection, and with it all of its long polls. A pull names its time itself.
+/// The kinds of requests by how long clients wait for an answer; [`Policy`] has the timeouts.
+/// Remora answers a little before its client gives up, because a Java client whose request times
+/// out closes its connection, and with it all of its long polls. A pull carries its own timeout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Patience {
-    /// What the broker asks another client first, for which it has 10 s. Tools of Java wait 5 s unless set otherwise; a
-    /// broker that is asked directly answers no sooner.
+    /// Requests that the broker first passes to another client, for which it waits 10 s. Java tools
+    /// wait 5 s by default; without a proxy the broker would answer no sooner.
     Client,
-    /// What Java waits 3 s for (`ClientConfig.mqClientApiTimeout`; `ASYNC_TIMEOUT` of `DefaultMQPushConsumerImpl`).
+    /// Requests for which Java waits 3 s (`ClientConfig.mqClientApiTimeout`; `ASYNC_TIMEOUT` of
+    /// `DefaultMQPushConsumerImpl`).
     ///
-    /// For an assignment it waits 1 s, then 2 s, then 3 s (`RebalanceImpl.tryQueryAssignment`). Silence has it ask again, and
-    /// any error has it divide queues by itself from then on: so it is not answered sooner.
+    /// For an assignment, Java waits 1 s, then 2 s, then 3 s (`RebalanceImpl.tryQueryAssignment`).
+    /// After a timeout it asks again. After an error it divides the queues by itself from then on,
+    /// so Remora does not answer an error sooner.
     General,
-    /// Java waits 1 s for a lock (`MQClientAPIImpl.lockBatchMQ` as it is called by `RebalanceImpl.lock`).
+    /// Locks: Java waits 1 s (`MQClientAPIImpl.lockBatchMQ` as called by `RebalanceImpl.lock`).
     Lock,
-    /// What Java waits 5 s for (offsets, messages sent back, `DefaultMQAdminExt`) or 6 s (`MQAdminImpl`).
+    /// Requests for which Java waits 5 s (offsets, messages sent back, `DefaultMQAdminExt`) or 6 s
+    /// (`MQAdminImpl`).
     Offset,
     /// A search in the brokers' indexes: Java waits 18 s (`MQAdminImpl.queryMessage`).
     Search,
@@ -27,51 +30,51 @@ pub enum Patience {
     Send,
 }
 
-/// How long a broker may take for what it asks another client: it waits 10 s for that (`Broker2Client.callClient` in the
-/// reference), and answers then.
+/// The timeout of a request that the broker passes to another client: it waits 10 s for that client
+/// (`Broker2Client.callClient` in the reference), and answers then.
 const CLIENT_TIME: Duration = Duration::from_secs(11);
 
-/// How long a broker may take to search its index. Java waits 18 s (`MQAdminImpl.queryMessage`).
+/// The timeout of a search in the broker's index. Java waits 18 s (`MQAdminImpl.queryMessage`).
 const SEARCH_TIME: Duration = Duration::from_secs(16);
 
-/// The longest wait of a long poll that is believed.
+/// The longest wait of a long poll that is accepted.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 
-/// What a broker may take longer than a pull allowed it to wait for messages: it looks at those that wait
-/// every 5 s (`PullRequestHoldService` in the reference). Java waits 10 to 15 s longer.
+/// The time that a broker gets in addition to a pull's own wait: it checks waiting pulls every 5 s
+/// (`PullRequestHoldService` in the reference). Java waits 10 to 15 s longer.
 const PULL_MARGIN: Duration = Duration::from_secs(8);
 
-/// What a broker may take for a pull that may not wait. Java waits 10 s.
+/// The timeout of a pull that may not wait. Java waits 10 s.
 const PULL_NO_WAIT: Duration = Duration::from_secs(9);
 
-/// What a broker may take longer than a POP allowed it to wait for messages, by its clock and not by this one. Java waits
-/// 10 s longer.
+/// The time that a broker gets in addition to a POP's own wait, which it measures by its own clock.
+/// Java waits 10 s longer.
 const POP_MARGIN: Duration = Duration::from_secs(5);
 
-/// What can be set about what clients ask of a cluster.
+/// The settings of requests to a cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
-    /// How long a broker may take for most requests.
+    /// The timeout of most requests.
     pub general_time: Duration,
-    /// How long a heartbeat that declares nothing new is answered without asking brokers. A client sends
-    /// one per broker of its routes, all to one address.
+    /// How long heartbeats that declare nothing new are answered without being relayed. A client
+    /// sends one per broker of its routes, all to one address.
     pub heartbeat_repeat: Duration,
-    /// How long a heartbeat waits for brokers' answers. Below the 3 s that clients wait.
+    /// How long a heartbeat waits for brokers' answers: less than the 3 s that clients wait.
     pub heartbeat_time: Duration,
     /// How long a half message or a request waits until brokers know its producer.
     pub introduction_time: Duration,
-    /// How long a broker may take to lock or unlock queues.
+    /// The timeout of locking and unlocking queues.
     pub lock_time: Duration,
-    /// How long a broker may take for offsets and for messages sent back.
+    /// The timeout of requests about offsets and of messages sent back.
     pub offset_time: Duration,
-    /// Most requests of one client that may be outstanding; with more, it is not read further. As many long polls; further
-    /// ones are refused.
+    /// The most requests of one client that may be outstanding; above it, the client is not read
+    /// further. The same number of long polls is allowed; further ones are refused.
     pub outstanding_limit: usize,
     /// How long a pull waits until the broker knows its consumer.
     pub registration_time: Duration,
     /// Whether a message whose broker is unavailable goes to another broker of the topic.
     pub send_elsewhere: bool,
-    /// How long a broker may take for a send.
+    /// The timeout of a send.
     pub send_time: Duration,
 }
 
@@ -93,7 +96,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How long a broker may take for such a request.
+    /// The timeout of such a request.
     #[must_use]
     pub fn time(&self, patience: Patience) -> Duration {
         match patience {
@@ -106,7 +109,8 @@ impl Policy {
         }
     }
 
-    /// What is left of the time for such a request that was read at `begun`; nothing if it is over.
+    /// The time that is left for such a request that was read at `begun`; `None` if it has timed
+    /// out.
     #[must_use]
     pub fn time_left(&self, patience: Patience, begun: Instant, now: Instant) -> Option<Duration> {
         let waited = now.saturating_duration_since(begun);
@@ -115,7 +119,8 @@ impl Policy {
     }
 }
 
-/// How long a broker may take for a pull that allows it to wait for messages that many milliseconds, or not at all.
+/// The timeout of a pull that allows the broker to wait for messages for that many milliseconds, or
+/// not at all.
 #[must_use]
 pub fn pull_time(wait: Option<i64>) -> Duration {
     let Some(wait) = wait else {
@@ -125,10 +130,11 @@ pub fn pull_time(wait: Option<i64>) -> Duration {
     Duration::from_millis(wait).min(WAIT_MAX) + PULL_MARGIN
 }
 
-/// How long a broker may take for a POP that was made at `born` by the client's clock, when it is `now` by this one, and
-/// allows it to wait for messages for `wait`: all in milliseconds, the first two since 1970. It answers at `born` + `wait` of
-/// its own clock at the latest (`PopLongPollingService.polling` in the reference): the poll of a client whose clock is ahead
-/// is kept longer by as much.
+/// The timeout of a POP that was sent at `born` by the client's clock, and that allows the broker
+/// to wait for messages for `wait`; `now` is the time by this clock. All are in milliseconds,
+/// `born` and `now` since 1970. The broker answers at `born` + `wait` of its own clock at the
+/// latest (`PopLongPollingService.polling` in the reference). If the client's clock is ahead, the
+/// poll is kept longer by that difference.
 #[must_use]
 pub fn pop_time(wait: i64, born: i64, now: i64) -> Duration {
     let ahead = born.saturating_sub(now).max(0);
@@ -148,7 +154,7 @@ mod tests {
         assert_eq!(seconds(15_000, 900_000), 15);
         assert_eq!(seconds(15_000, 1_008_000), 23);
         assert_eq!(seconds(0, 1_008_000), 8);
-        // What cannot be believed.
+        // Values that are not accepted.
         assert_eq!(seconds(15_000, i64::MAX), 600);
         assert_eq!(seconds(i64::MAX, 1_008_000), 600);
         assert_eq!(seconds(-1, 0), 0);

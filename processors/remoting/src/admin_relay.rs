@@ -1,5 +1,5 @@
-//! Codes that administer: relayed if that is wanted, to the broker of the listener that they came in on,
-//! or to a name server.
+//! Administrative codes: relayed, if `admin_relay` is enabled, to the broker of the listener that
+//! they arrived at, or to a name server.
 
 use std::rc::Rc;
 
@@ -11,8 +11,8 @@ use crate::relay;
 use crate::session::Session;
 use crate::session::request::{Asked, Incoming};
 
-/// Codes by which a name server is told something. Whoever sends one sends it to each name server that
-/// it knows; here it knows one address.
+/// Codes that write to a name server. A tool sends them to each name server that it knows; here it
+/// knows only Remora's address.
 const CHANGES_NAME_SERVERS: &[RequestCode] = &[
     RequestCode::PUT_KV_CONFIG,
     RequestCode::DELETE_KV_CONFIG,
@@ -23,7 +23,7 @@ const CHANGES_NAME_SERVERS: &[RequestCode] = &[
     RequestCode::ADD_WRITE_PERM_OF_BROKER,
 ];
 
-/// Codes by which an administrator changes topics or brokers, so that routes change with them.
+/// Codes that change topics or brokers, and with them routes.
 const CHANGES_ROUTES: &[RequestCode] = &[
     RequestCode::UPDATE_AND_CREATE_TOPIC_LIST,
     RequestCode::UPDATE_BROKER_CONFIG,
@@ -58,7 +58,8 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
         let name_servers = session.upstream.name_servers();
         let changes_name_servers = CHANGES_NAME_SERVERS.contains(&code);
         if view.is_oneway() {
-            // One that waited for an answer would take the connection that all share for dead.
+            // A one-way request must not wait for an answer: without one, the connection that all
+            // clients share would be taken for dead.
             return Ok(name_servers
                 .relay_oneway(request.bytes(), changes_name_servers)
                 .await?);
@@ -80,8 +81,8 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
     Ok(())
 }
 
-/// Has routes loaded anew before the next client gets them: that of the topic that a request names, or all. What was not
-/// answered may have been done.
+/// Reloads routes before the next client gets them: the route of the topic that the request names,
+/// or all. A request that got no answer may have been executed.
 fn note_change(session: &Session, view: &CommandView<'_>) {
     let routes = session.upstream.routes();
     match view.ext_fields().value("topic") {
@@ -90,8 +91,8 @@ fn note_change(session: &Session, view: &CommandView<'_>) {
     }
 }
 
-/// The list of brokers with where clients reach them. Replicas have no address of their own here, and are left out where there
-/// is a master.
+/// The list of brokers with the addresses that clients can reach. Slaves have no advertised
+/// address, and are left out if the broker has a master.
 fn cluster_info(
     session: &Session,
     incoming: &Incoming<'_>,

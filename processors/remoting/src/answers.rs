@@ -1,17 +1,17 @@
-//! What Remora answers itself in the place of a broker.
+//! Answers that Remora makes in place of a broker.
 
 use remoting_codec::{
     Opaque, RemotingCommand, RequestCode, ResponseCode, SerializeType, UpstreamView,
 };
 use route_cache::Origin;
 
-/// In the place of an answer that the client has no room for: nothing found, ask again at once from
-/// the offset that was asked for.
+/// Replaces an answer that does not fit into the client's outbox: no messages, and the client pulls
+/// again immediately, from the offset of its request.
 pub(crate) fn ask_again(view: &UpstreamView<'_>, offset: i64) -> RemotingCommand {
     let offset = offset.to_string();
     let code = ResponseCode::PULL_RETRY_IMMEDIATELY;
     let mut again = RemotingCommand::response(code, Opaque::default(), SerializeType::Json)
-        .with_remark("the client does not read what it has pulled");
+        .with_remark("the client reads its answers too slowly: read them, then pull again");
     view.ext_fields().visit(|name, value| {
         let value = if name == "nextBeginOffset" {
             offset.clone()
@@ -32,7 +32,7 @@ pub(crate) fn nothing_found(origin: &Origin) -> RemotingCommand {
         RequestCode::POP_MESSAGE => answer(ResponseCode::POLLING_TIMEOUT),
         RequestCode::NOTIFICATION => answer(ResponseCode::SUCCESS).with_field("hasMsg", "false"),
         _ => {
-            // The offset to go on from is the one that was asked for.
+            // The client continues from the offset of its request.
             let offset = origin.ticket.offset.to_string();
             answer(ResponseCode::PULL_NOT_FOUND)
                 .with_field("nextBeginOffset", offset)

@@ -1,4 +1,4 @@
-//! A client's requests, as they come.
+//! The frames of a client, as they are read.
 
 use remoting_codec::{CommandView, DecodeError};
 use remoting_transport::{Frame, FrameHandler};
@@ -34,7 +34,8 @@ impl FrameHandler for Session {
         self.may_take_more()
     }
 
-    /// Polls that the client has left are given up, so that the rest of what it said can be taken.
+    /// Gives up the polls that the client left outstanding, so that its remaining frames can be
+    /// read.
     fn peer_ended(&self) {
         self.give_up_polls();
         self.upstream.note_gone();

@@ -1,4 +1,4 @@
-//! From a request to its processor.
+//! Dispatches each request to its processor.
 
 use std::rc::Rc;
 
@@ -29,7 +29,7 @@ use crate::topic::create_topic;
 use crate::topic::query_message;
 use crate::topic::topic_route;
 
-/// Serves a request, or starts to.
+/// Serves a request, or starts the task that serves it.
 pub(crate) fn dispatch(session: &Rc<Session>, incoming: &Incoming<'_>) {
     let view = incoming.view;
     if is_cut_short(view) {
@@ -44,8 +44,8 @@ pub(crate) fn dispatch(session: &Rc<Session>, incoming: &Incoming<'_>) {
     }
 }
 
-/// Serves a request whose code does not fit into the header that it came in: no broker would know it,
-/// so it goes on with a header of the other kind.
+/// Serves a request whose code does not fit into its binary header. No broker would recognise the
+/// code, so the request is relayed with a JSON header.
 fn dispatch_whole(session: &Rc<Session>, incoming: &Incoming<'_>) -> Result<(), DecodeError> {
     let whole = RemotingCommand {
         serialize_type: SerializeType::Json,
@@ -61,7 +61,7 @@ fn dispatch_whole(session: &Rc<Session>, incoming: &Incoming<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Whether the code was cut short by its binary header and made whole by the codec.
+/// Whether the code was truncated by its binary header and restored by the codec.
 fn is_cut_short(view: &CommandView<'_>) -> bool {
     view.serialize_type() == SerializeType::RocketMq && view.code() > i32::from(i16::MAX)
 }
@@ -74,7 +74,7 @@ fn serve(
     let asked = &Asked::read(row, *incoming)?;
     admit(session, asked)?;
     if session.keeps(asked) {
-        // Answered when the client has nothing more to ask.
+        // The poll is answered when the client has no other requests outstanding.
         return Ok(());
     }
     match row.processor {
@@ -99,7 +99,7 @@ fn serve(
     }
 }
 
-/// Whether the request may be made now.
+/// Whether the request is admitted.
 #[inline]
 fn admit(session: &Session, asked: &Asked<'_>) -> Result<(), MessagingError> {
     let ask = Ask {

@@ -1,4 +1,4 @@
-//! What clients are told when something is wrong, all in one place.
+//! The errors that clients receive: their response codes and remarks.
 
 use messaging::{ErrorKind, MessagingError};
 use remoting_codec::{BodyError, DecodeError, FieldError, RequestCode, ResponseCode};
@@ -12,22 +12,24 @@ pub enum ProcessError {
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The cluster could not do it.
+    /// The cluster could not serve the request.
     #[error(transparent)]
     Cluster(#[from] MessagingError),
     /// An ext field is missing or malformed.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// Only brokers may ask this.
+    /// A client sent a request that only brokers send.
     #[error("request code {0} goes from a broker to a client, not the other way")]
     FromBroker(RequestCode),
-    /// Longer than a heartbeat may be.
-    #[error("heartbeat of more than {0} bytes: limits.heartbeat_bytes allows no more")]
+    /// The heartbeat exceeds `limits.heartbeat_bytes`.
+    #[error(
+        "heartbeat of more than {0} bytes: subscribe to fewer topics, or raise limits.heartbeat_bytes"
+    )]
     HeartbeatTooLong(usize),
-    /// Nobody knows the group.
+    /// No broker knows the group.
     #[error("no consumer of group {0} is known")]
     NoConsumer(String),
-    /// The request does not say which broker it is for, and the topic has several.
+    /// The request does not name its broker, and the topic has several.
     #[error(
         "ext field {field} (the broker's name) is missing, and topic {topic} has several brokers: \
          use a client that sends it (Java from 4.9.5 in the 4.9 line, from 5.1.0), or give each \
@@ -39,18 +41,18 @@ pub enum ProcessError {
         /// The request's topic.
         topic: String,
     },
-    /// Longer than what is kept of its kind.
+    /// The body exceeds the limit of its kind, in bytes.
     #[error("{0} of more than {1} bytes")]
     TooLong(&'static str, usize),
-    /// The client has its share of what may be outstanding at a broker outstanding already.
+    /// The client's share of the requests that may be outstanding at the broker is used up.
     #[error(
         "too many requests of this client wait for broker {0}: send the next when one is answered"
     )]
     TooMany(Box<str>),
-    /// Nobody serves that code.
+    /// Remora does not serve the code.
     #[error("request code {0} is not served by Remora")]
     Unsupported(RequestCode),
-    /// What a broker or client said cannot be read.
+    /// A frame of a broker or client cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] DecodeError),
 }
@@ -74,16 +76,17 @@ impl From<NameServerError> for ProcessError {
 }
 
 impl ProcessError {
-    /// Whether the broker cannot have received the request, and could not now.
+    /// Whether the broker certainly has not received the request, and cannot be reached now.
     pub(crate) fn is_unsent(&self) -> bool {
         matches!(self, Self::Cluster(error) if error.is_unsent())
     }
 
-    /// The code that makes a client do the right thing. The remark is the error's text.
+    /// The response code that leads the client to the right reaction. The remark is the error's
+    /// text.
     ///
-    /// A producer tries another broker on 1, 2 and 14, at once. A request that was written to a broker
-    /// that then closed, or that did not answer in time, may have been carried out; trying again is
-    /// what a client does that is connected directly, too.
+    /// A producer immediately tries another broker on codes 1, 2 and 14. A request may have been
+    /// executed if it was written to a broker that then closed the connection or did not answer in
+    /// time. A client that is connected directly retries in these cases, too.
     #[must_use]
     pub fn response_code(&self) -> ResponseCode {
         match self {
@@ -101,7 +104,7 @@ impl ProcessError {
     }
 }
 
-/// What the cluster's errors are in this protocol.
+/// The response code of each kind of cluster error.
 fn render(kind: ErrorKind) -> ResponseCode {
     match kind {
         ErrorKind::AnswerTooLarge | ErrorKind::Invalid | ErrorKind::NoNameServer => {

@@ -1,44 +1,46 @@
-//! What can be set about the serving of clients.
+//! Settings of client connections.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use messaging::Policy;
 
-/// Which clients are told of brokers' own listeners.
+/// Which clients receive the addresses of broker listeners in routes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum BrokerAddresses {
-    /// All but those that are known to name the broker in every request that needs it.
+    /// All clients except the versions that are known to name the broker in every request that
+    /// needs it.
     #[default]
     Auto,
-    /// All.
+    /// All clients.
     Always,
-    /// None.
+    /// No client.
     Never,
 }
 
 /// Settings of client connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Times and limits of what clients ask of the cluster, whatever protocol they speak.
+    /// Timeouts and limits of requests, for every protocol.
     pub policy: Arc<Policy>,
-    /// Once more than this many bytes wait to be written to a client, it is not read further, and a
-    /// pull's answer is replaced by one that makes it ask again.
+    /// The limit of an outbox, in bytes. Above it, the client is not read further, and a pull's
+    /// answer is replaced by one that makes the client pull again.
     pub client_buffer_limit: usize,
-    /// What everything that peers make Remora hold may add up to, in bytes, of all workers.
+    /// The memory that Remora may use, in bytes, of all workers.
     pub memory_limit: usize,
-    /// Most bytes of a frame's header.
+    /// The largest header of a frame, in bytes.
     pub header_limit: usize,
-    /// Most bytes of a heartbeat, its header included. What lanes say again is kept, so it counts as held for the client.
+    /// The largest heartbeat, in bytes, its header included. Remora keeps it to send it again on
+    /// new lanes, so it is charged to the client's account.
     pub heartbeat_limit: usize,
-    /// Whether codes that are not served otherwise go to a name server, or to the broker of the
-    /// listener that they came in on.
+    /// Whether codes without a row are relayed to a name server, or to the broker of the listener
+    /// that they arrived at.
     pub admin_relay: bool,
-    /// Which clients are told of brokers' own listeners.
+    /// Which clients receive the addresses of broker listeners in routes.
     pub broker_addresses: BrokerAddresses,
-    /// A request that is answered later than this is logged, unless it is a long poll; zero logs none.
+    /// A request that took longer is logged, unless it is a long poll; zero disables the log.
     pub slow_threshold: Duration,
-    /// Most of them that a worker logs in a second.
+    /// The most slow requests that a worker logs in a second.
     pub slow_per_second: u32,
 }
 
@@ -58,12 +60,15 @@ impl Default for Settings {
     }
 }
 
-/// Of what Remora may take, what is not held for anybody: the process itself, and what its runtime and allocator keep.
+/// The part of the memory that is not held for a client or broker, in bytes: the process itself,
+/// and what its runtime and allocator keep.
 const UNHELD: usize = 16 * 1024 * 1024;
 
 impl Settings {
-    /// Bytes that clients may make all workers hold: five eighths of what Remora may take, less what it takes by itself. Memory that connections have given back is with the operating system a second later, and by then others
-    /// may have taken as much.
+    /// The most bytes that all workers may hold for clients: five eighths of
+    /// [`memory_limit`](Self::memory_limit), less what Remora itself uses. Memory that connections
+    /// have freed returns to the operating system up to a second later, and other connections may
+    /// have allocated as much by then.
     #[must_use]
     pub fn held_limit(&self) -> usize {
         (self.memory_limit / 8 * 5).saturating_sub(UNHELD)

@@ -1,9 +1,9 @@
-//! The one table of request codes.
+//! The table of request codes.
 //!
-//! A code that is not in it is answered with REQUEST_CODE_NOT_SUPPORTED and a remark that names it.
+//! A code without a row is answered with REQUEST_CODE_NOT_SUPPORTED and a remark that names it.
 //! Field names are those of the reference's header classes (`SendMessageRequestHeaderV2`,
-//! `PullMessageRequestHeader`, …). Required is only what Remora cannot serve the request without: what a
-//! broker is asked, the broker judges.
+//! `PullMessageRequestHeader`, …). A field is required only if Remora cannot serve the request
+//! without it: all other fields are validated by the broker.
 
 mod fields;
 
@@ -19,50 +19,53 @@ use self::fields::{
     UNREGISTER,
 };
 
-/// A request code, who serves it, and what there is to know of it.
+/// A request code, its processor, and the properties that relaying depends on.
 #[derive(Debug)]
 pub struct Row {
     /// The code.
     pub code: Code,
-    /// Who serves it.
+    /// The processor that serves it.
     pub processor: Processor,
-    /// The ext fields that are read.
+    /// The ext fields that Remora reads.
     pub fields: &'static [FieldSpec],
     places: Places,
-    /// Which of a broker's connections it takes.
+    /// The kind of data connection that it uses.
     pub class: Class,
-    /// Whether only a master can do it.
+    /// Whether only a master can serve it.
     pub needs_master: bool,
-    /// How long the broker may take.
+    /// The timeout of the broker's answer.
     pub patience: Patience,
 }
 
-/// Who serves a request.
+/// The processor of a request, by module.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Processor {
-    /// `admin_relay`: relayed to a name server or to the listener's broker, if that is set. Codes that have no row.
+    /// `admin_relay`: relayed to a name server or to the listener's broker, if `admin_relay` is
+    /// enabled. Serves the codes that have no row.
     Admin,
     /// `batch_ack`: relayed to the broker that the body names.
     BatchAck,
     /// `client_config`: relayed to a broker of the topic that the body names.
     ClientConfig,
-    /// `connections`: relayed to every broker, and their answers joined.
+    /// `connections`: relayed to every broker, and the answers joined.
     Connections,
     /// `create_topic`: relayed to every broker of the route.
     CreateTopic,
     /// `consumer_list`: relayed to a broker that knows the group.
     ConsumerList,
-    /// `push`: brokers ask clients this; a client that asks it is refused.
+    /// `push`: only brokers send this, to clients; refused if a client sends it.
     FromBroker,
     /// `heartbeat`: relayed on the client's lanes.
     Heartbeat,
     /// `lock_batch`: relayed to the broker that the body names.
     LockBatch,
-    /// `pop`: relayed once the broker knows the consumer; what nobody takes any more is given back.
+    /// `pop`: relayed once the broker knows the consumer; messages that no client can take any more
+    /// are given back.
     Pop,
     /// `pull`: relayed once the broker knows the consumer.
     Pull,
-    /// `query_message`: relayed to every broker of the topic, and their answers shared out or joined.
+    /// `query_message`: relayed to every broker of the topic, and the answers distributed or
+    /// joined.
     QueryMessage,
     /// `assignment`: relayed to a broker of the topic that knows the group.
     QueryAssignment,
@@ -70,15 +73,15 @@ pub enum Processor {
     Receipt,
     /// `relay`: relayed to the broker that the header names.
     Relay,
-    /// `send`: relayed, and the broker gets to know the producer.
+    /// `send`: relayed, and the producer is registered at the broker.
     Send,
-    /// `topic_route`: answered here.
+    /// `topic_route`: answered by Remora.
     TopicRoute,
     /// `unregister`: relayed on the client's lanes.
     Unregister,
 }
 
-/// Which of the addresses of a broker can do it.
+/// Which addresses of a broker can serve a request.
 enum Needs {
     Any,
     Master,
@@ -86,7 +89,7 @@ enum Needs {
 
 macro_rules! table {
     ($($code:ident $processor:ident $columns:ident $class:ident $needs:ident $patience:ident;)*) => {
-        /// Every code that is served, in their order.
+        /// Every code that is served, in ascending order.
         pub static TABLE: &[Row] = &[$(Row {
             code: Code::$code,
             processor: Processor::$processor,
@@ -146,7 +149,7 @@ table! {
     BATCH_ACK_MESSAGE               BatchAck        NONE       Request Any    General;
 }
 
-/// What is known of a code that has no row.
+/// The row that stands for every code without a row.
 pub(crate) static UNLISTED: Row = Row {
     code: Code(0),
     processor: Processor::Admin,
@@ -158,27 +161,28 @@ pub(crate) static UNLISTED: Row = Row {
 };
 
 impl Row {
-    /// The declaration of that field, if the code has it.
+    /// The declaration of the field, if the code has it.
     pub(crate) fn spec(&self, field: Field) -> Option<&'static FieldSpec> {
         self.fields.get(self.field(field))
     }
 
-    /// Where in `fields` that field is; behind their end, if the code does not have it.
+    /// The index of the field in `fields`; past their end, if the code does not have it.
     #[inline]
     pub(crate) fn field(&self, field: Field) -> usize {
         self.places.of_field(field)
     }
 
-    /// The row of that code, if it is served.
+    /// The row of the code, if it is served.
     #[must_use]
     pub fn find(code: Code) -> Option<&'static Self> {
         TABLE.get(Self::place(code)?)
     }
 
-    /// Where in the table that row is.
+    /// The index of the code's row in the table.
     #[must_use]
     pub fn place(code: Code) -> Option<usize> {
-        // Nearly all codes are small: those are looked up, which is done twice for every request.
+        // Nearly all codes are small. They are looked up in an array, because every request needs
+        // it twice.
         const SMALL: usize = 512;
         static PLACES: LazyLock<[u8; SMALL]> = LazyLock::new(|| {
             std::array::from_fn(|code| {

@@ -1,5 +1,5 @@
-//! Folders and files of the crates of `processors` name each other in one direction only: what stands on a floor may name what
-//! stands below.
+//! Folders and files of the crates of `processors` name each other in one direction only: a file
+//! may name only files of lower floors.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A crate's floors, from the ground up. Inside a folder, files may name each other.
+/// A crate's floors, from the lowest to the highest. Inside a folder, files may name each other.
 type Floors = &'static [&'static [&'static str]];
 
 /// `processors/remoting`.
@@ -52,7 +52,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The names behind `crate::` in what is code.
+/// The names behind `crate::` in code, comments excluded.
 fn named(text: &str) -> impl Iterator<Item = &str> {
     let code = text
         .lines()
@@ -64,7 +64,7 @@ fn named(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The names in a crate that point up, or along a floor.
+/// The names in a crate that point to a higher floor, or to another file of the same floor.
 fn up(krate: &str, floors: Floors) -> Vec<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{krate}/src"));
     let mut up = Vec::new();

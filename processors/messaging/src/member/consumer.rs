@@ -1,4 +1,4 @@
-//! Which connection the requests of consumers take, once the broker knows the consumer.
+//! The connections that consumers' requests use, once the broker knows the consumer.
 
 use std::rc::Rc;
 
@@ -9,14 +9,14 @@ use super::Member;
 use crate::error::MessagingError;
 
 impl Member {
-    /// The connection that a pull or POP of that group takes, which is one of that class; `None` when the broker does not
-    /// know the consumer yet.
+    /// The connection that a pull or POP of that group uses, of that class; `None` while the broker
+    /// does not know the consumer.
     ///
-    /// A broadcast consumer's pulls take its lane: the broker keeps its offsets by the connection on
-    /// which it is registered (`BroadcastOffsetManager` in the reference).
+    /// A broadcast consumer's pulls use its lane: the broker keeps the consumer's offsets by the
+    /// connection on which it is registered (`BroadcastOffsetManager` in the reference).
     ///
     /// # Errors
-    /// When the broker cannot be reached now.
+    /// If the broker cannot be reached now.
     pub fn poll_connection(
         &self,
         broker: &Broker,
@@ -25,7 +25,8 @@ impl Member {
     ) -> Result<Option<Rc<Connection>>, UpstreamError> {
         let membership = self.membership.borrow();
         let Some(model) = group.and_then(|group| membership.consumer(group)) else {
-            // The client has not declared that it is in the group: the broker decides what that means.
+            // The client has not declared that it is in the group: the broker decides how to
+            // answer.
             return broker.connection(class, false).map(Some);
         };
         let addresses = broker.addresses();
@@ -40,11 +41,12 @@ impl Member {
         }
     }
 
-    /// The same, waiting for the broker to know the consumer: one that does not answers an error, after
-    /// which a client pauses for seconds. `class` is asked for once it is needed.
+    /// The connection that a pull or POP uses, after waiting until the broker knows the consumer. A
+    /// broker that does not know the consumer answers an error, after which a client pauses for
+    /// seconds. `class` is called when it is needed.
     ///
     /// # Errors
-    /// When the broker cannot be reached now.
+    /// If the broker cannot be reached now.
     pub async fn wait_for_poll_connection(
         &self,
         broker: &Broker,

@@ -1,4 +1,4 @@
-//! What a client declares of itself, and what becomes of that.
+//! Declarations of clients, and what lanes need of them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,23 +8,25 @@ use remoting_codec::body::{Heartbeat, Names};
 use remoting_codec::{Language, Version};
 use tokio::time::Instant;
 
-/// What a client declares of itself: its groups and subscriptions, and the HEART_BEAT that registers it at brokers.
+/// The declaration of a client: its groups and subscriptions, and the HEART_BEAT that registers it
+/// at brokers.
 ///
-/// This is where a protocol ends. One whose clients send heartbeats passes on theirs, byte for byte, with their signature; one
-/// whose clients send none makes the frame of what it knows of them, and signs it with Remora's own key.
+/// This is the boundary to a protocol. If the protocol's clients send heartbeats, its crate passes
+/// them on byte for byte, with their signature. Otherwise it builds the frame from its knowledge of
+/// the client, and signs it with Remora's own key.
 #[derive(Debug)]
 pub struct Declaration {
     /// Its content.
     pub heartbeat: Heartbeat,
     /// The whole frame: a request that wants an answer.
     pub frame: Bytes,
-    /// Where in the frame its body is.
+    /// The range of the body in the frame.
     pub body: Range<usize>,
     /// The frame's signature, if the client signs.
     pub signature: Option<Box<str>>,
-    /// The client's language, as brokers note it down.
+    /// The client's language, as brokers record it.
     pub language: Language,
-    /// The client's version, as brokers note it down.
+    /// The client's version, as brokers record it.
     pub version: Version,
 }
 
@@ -34,18 +36,19 @@ impl Declaration {
     }
 }
 
-/// A declaration that was taken in, as far as lanes depend on it.
+/// The parts of a stored declaration that lanes depend on.
 #[derive(Debug)]
 pub struct Declared {
     /// The client id's key in the registration.
     pub key: usize,
-    /// What its consumer groups subscribe to.
+    /// The topics that its consumer groups subscribe to.
     pub topics: Arc<Names>,
-    /// When the same was announced to brokers last, and a broker took it.
+    /// When an equal declaration was last announced to brokers and accepted by one.
     pub announced: Option<Instant>,
 }
 
-/// The groups that a client unregisters at once; Java names one, C++ both and leaves one empty.
+/// The groups that a client unregisters in one request. Java names one; C++ names both and leaves
+/// one empty.
 #[derive(Debug, Default)]
 pub struct Groups {
     /// The producer group.
@@ -54,7 +57,7 @@ pub struct Groups {
     pub consumer: Option<String>,
 }
 
-/// A client as brokers note it down.
+/// A client as brokers record it.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) client_id: String,

@@ -1,4 +1,4 @@
-//! The lanes of a client: to which brokers it has them, and which it needs.
+//! The lanes of a client: those that it has, and those that it needs.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -14,20 +14,22 @@ use tokio::time::{Instant, timeout_at};
 use super::{Declared, Member, summary};
 use crate::error::MessagingError;
 
-/// Most topics of one heartbeat whose routes are looked up at the same time.
+/// The most topics of one heartbeat whose routes are looked up at the same time.
 const LOOK_UPS_MAX: usize = 16;
 
-/// After so many topics, others get their turn.
+/// The number of topics after which other clients get a turn.
 const TOPICS_PER_TURN: usize = 64;
 
-/// So many topics of a group are looked at, the same ones for all members: the first by name.
+/// The number of topics of a group that are considered, the same ones for all members: the first by
+/// name.
 const TOPICS_MAX: usize = 64;
 
-/// Of a heartbeat of more bytes, one copy is made in a turn.
+/// Of a heartbeat that is longer, in bytes, one copy is made per turn.
 const LONG: usize = 64 * 1024;
 
 impl Member {
-    /// The brokers that have these topics, as far as they can be found without letting the client wait.
+    /// The brokers that have these topics, as far as they are found within the time that the client
+    /// can wait.
     pub async fn brokers_of(&self, topics: impl Iterator<Item = &str>) -> Vec<Rc<Broker>> {
         let (caller, upstream) = (self.caller(), self.caller().upstream());
         if let Some(name) = caller.broker() {
@@ -44,7 +46,7 @@ impl Member {
             if turn % TOPICS_PER_TURN == 0 {
                 yield_now().await;
             }
-            // A topic may not exist yet: that of a group's retries starts with the first heartbeat.
+            // A topic may not exist yet: a group's retry topic is created at the first heartbeat.
             let Ok(route) = loaded else {
                 continue;
             };
@@ -56,11 +58,12 @@ impl Member {
         brokers
     }
 
-    /// Opens the lanes that are missing: to these brokers, their slaves too, because consumers may read there
-    /// and are refused where they are not known; and to the masters that the client has sent to.
+    /// Opens the missing lanes: to these brokers, their slaves included, because consumers may read
+    /// there and are refused where they are not registered; and to the masters that the client has
+    /// sent to.
     pub fn open_lanes(&self, brokers: &[Rc<Broker>]) {
         let upstream = self.caller().upstream();
-        // A lane to an address that no broker has any more is none.
+        // A lane to an address that no broker has any more is removed.
         self.membership.borrow_mut().retain_lanes(|lane| {
             let broker = upstream.known_broker(lane.broker());
             broker.is_some_and(|broker| broker.addresses().all().any(|at| at == lane.address()))
@@ -76,8 +79,8 @@ impl Member {
         }
     }
 
-    /// Opens lanes to every master, or to that of the listener's broker: the client has others there for
-    /// the other brokers.
+    /// Opens lanes to every master, or only to that of the listener's broker: for the other
+    /// brokers, the client has connections to other listeners.
     pub async fn open_to_masters(&self) {
         let upstream = self.caller().upstream();
         let brokers = match self.caller().broker() {
@@ -89,14 +92,14 @@ impl Member {
         }
     }
 
-    /// The lane to the master of that broker; opened if there is none.
+    /// The lane to the master of that broker; it is opened if there is none.
     pub(super) fn lane_to_master(&self, broker: &Broker) -> Option<Rc<Lane>> {
         let address = broker.addresses().master().cloned();
         self.lane_to(broker, &address?)
     }
 
-    /// The lane to that address; opened if there is none. `None` when the client has left, or has not
-    /// declared itself.
+    /// The lane to that address; it is opened if there is none. `None` if the client has left, or
+    /// has not declared itself.
     pub(super) fn lane_to(&self, broker: &Broker, address: &Arc<str>) -> Option<Rc<Lane>> {
         let mut membership = self.membership.borrow_mut();
         if let Some(lane) = membership.lane(broker.name(), address) {
@@ -113,7 +116,7 @@ impl Member {
         Some(lane)
     }
 
-    /// All of its lanes.
+    /// All lanes of the client.
     pub(super) fn lanes(&self) -> Vec<Rc<Lane>> {
         self.membership.borrow().lanes().to_vec()
     }
@@ -126,7 +129,8 @@ impl Member {
         lane.is_some_and(|lane| lane.registered().is_some())
     }
 
-    /// The first lane on which the client is known, of those to brokers that have one of the topics.
+    /// The first lane on which the client is registered, among those to brokers that have one of
+    /// the topics.
     pub async fn lane_of_topics<'a>(
         &self,
         topics: impl Iterator<Item = &'a str>,
@@ -140,18 +144,19 @@ impl Member {
         })
     }
 
-    /// Sends a declaration on all lanes: what brokers answer, in one ([`Verdict`]); `None` when no broker has to know the
-    /// client yet. A broker that is unreachable now gets it from its lane later.
+    /// Sends a declaration on all lanes, and returns the brokers' answers in one ([`Verdict`]);
+    /// `None` if no broker has to know the client yet. A broker that is unreachable now gets the
+    /// declaration from its lane later.
     ///
     /// # Errors
-    /// When no broker answers.
+    /// If no broker answers.
     pub async fn announce(&self, declared: &Declared) -> Result<Option<Verdict>, MessagingError> {
         let (key, time) = (declared.key, self.caller().policy().heartbeat_time);
         let is_long = self.membership.borrow().length(key) > LONG;
         let lanes = self.lanes();
         let telling = lanes.iter().enumerate().map(|(turn, lane)| async move {
             if is_long {
-                // Each has a copy made of it.
+                // Each lane copies the declaration.
                 for _ in 0..turn {
                     yield_now().await;
                 }
@@ -165,7 +170,7 @@ impl Member {
         Ok(verdict)
     }
 
-    /// Tells all brokers which groups the client has unregistered, and waits for them.
+    /// Sends all brokers the unregistrations of the client's groups, and waits for their answers.
     pub async fn withdraw(&self) {
         let mut telling = JoinSet::new();
         for lane in self.lanes() {
@@ -174,7 +179,7 @@ impl Member {
                 self.caller().policy().heartbeat_time,
             );
             telling.spawn_local(async move {
-                // Offsets that were committed before must reach the broker before.
+                // Offsets that were committed earlier must reach the broker first.
                 if let Some(broker) = upstream.known_broker(lane.broker()) {
                     broker.requests_flushed().await;
                 }

@@ -1,4 +1,4 @@
-//! What a client has declared of itself, and the lanes on which brokers get it.
+//! The declarations of a client, and the lanes that register it at brokers.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,51 +14,54 @@ use tokio::time::Instant;
 use super::declaration::{Declaration, Declared, Groups, Identity};
 use crate::error::{ErrorKind, MessagingError};
 
-/// Most client ids on one connection. A client has one; the bound is for what is no client.
+/// The most client ids on one connection. A client has one; the limit is for abusive connections.
 const CLIENT_IDS_MAX: usize = 8;
 
-/// Most groups of a client that has not declared itself.
+/// The most groups of a client that has not declared itself.
 const STAND_IN_MAX: usize = 64;
 
-/// Longest name of a group (`Validators.CHARACTER_MAX_LENGTH`). A longer one is none that anything could come back to.
+/// The longest name of a group (`Validators.CHARACTER_MAX_LENGTH`). Brokers send nothing for a
+/// group of a longer name.
 const GROUP_MAX: usize = 255;
 
-/// Longest id that a reply can name: it is among the properties of a message, which brokers keep in a `short`'s length.
+/// The longest client id that a reply can name: it is among the properties of a message, whose
+/// length brokers keep in a `short`.
 const REPLY_ID_MAX: usize = 32767;
 
 /// The groups of one client connection.
 ///
-/// Kept only for brokers: they hold the membership, and this is what is sent to them again when
-/// a lane is made again.
+/// It is kept only for brokers, which hold the membership: it is sent to them again when a lane is
+/// reconnected.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
     clients: Vec<Client>,
     lanes: Vec<Rc<Lane>>,
     registration: Rc<Registration>,
-    /// Brokers that the client has sent to before it declared itself.
+    /// The brokers that the client has sent to before it declared itself.
     sent_to: Vec<Rc<Broker>>,
-    /// Groups in whose name the client has sent what something will come back to, before it declared itself.
+    /// The groups of messages that the client has sent before it declared itself, if brokers will
+    /// send something because of the messages.
     stand_in: Vec<Box<str>>,
-    /// Whether the client sends requests that others reply to.
+    /// Whether the client sends requests that other clients reply to.
     requester: bool,
     closed: bool,
-    /// The client's id, as far as it is shown, once it is closed.
+    /// The client's id in the form that logs show, once the membership is closed.
     was: Option<String>,
-    /// Bytes of what was made of the heartbeats.
+    /// The bytes of what was decoded from the heartbeats.
     decoded: usize,
     /// See [`Member::turn`](super::Member::turn).
     turn: Rc<Mutex<()>>,
 }
 
-/// One client id of the connection. Its place among them is its key in the registration.
+/// One client id of the connection. Its index among them is its key in the registration.
 #[derive(Debug)]
 struct Client {
     declaration: Declaration,
-    /// Bytes of its heartbeat as it was read.
+    /// The length of its decoded heartbeat, in bytes.
     decoded: usize,
-    /// Whether it has unregistered groups since.
+    /// Whether it has unregistered groups since its last heartbeat.
     has_unregistered: bool,
-    /// When it was announced to brokers last, and a broker took it.
+    /// When it was last announced to brokers and accepted by one.
     announced: Option<Instant>,
     /// How often it was registered for replies, and when last.
     replies: Replies,
@@ -81,8 +84,8 @@ impl Client {
 }
 
 impl Membership {
-    /// What was declared by a heartbeat of that body, if nothing in it is new. The same under another signature is new:
-    /// brokers judge it again.
+    /// The declaration of a heartbeat with that body, if it contains nothing new. The same body
+    /// under another signature is new, because brokers check it again.
     pub(super) fn declared(&self, body: &[u8], signature: Option<&str>) -> Option<Declared> {
         let mut clients = self.clients.iter().enumerate();
         let (key, same) =
@@ -91,7 +94,7 @@ impl Membership {
         is_signed_alike.then(|| same.declared(key))
     }
 
-    /// Takes in a declaration.
+    /// Stores a declaration.
     pub(super) fn declare(&mut self, declaration: Declaration) -> Result<Declared, MessagingError> {
         let known = self.key(&declaration.heartbeat.client_id);
         let key = known.unwrap_or(self.clients.len());
@@ -119,7 +122,7 @@ impl Membership {
         }
         if !std::mem::take(&mut self.stand_in).is_empty() {
             self.registration.clear();
-            // Brokers keep the first id that they hear on a connection.
+            // Brokers keep the first id that they receive on a connection.
             for lane in &self.lanes {
                 lane.renew();
             }
@@ -128,14 +131,14 @@ impl Membership {
         Ok(declared)
     }
 
-    /// How many bytes are kept of the client's declarations.
+    /// The number of bytes that are kept of the client's declarations.
     pub(super) fn held_bytes(&self) -> usize {
         let names: usize = self.stand_in.iter().map(|group| group.len()).sum();
         let sent_to = self.sent_to.len() * size_of::<Rc<Broker>>();
         self.registration.bytes() + self.decoded + names + sent_to
     }
 
-    /// Bytes of the latest heartbeat under that key.
+    /// The length of the latest heartbeat under that key, in bytes.
     pub(super) fn length(&self, key: usize) -> usize {
         let client = self.clients.get(key);
         client.map_or(0, |client| client.declaration.frame.len())
@@ -146,17 +149,19 @@ impl Membership {
         self.turn.clone()
     }
 
-    /// Whether lanes register the client in the group, before it has declared itself.
+    /// Whether lanes register a stand-in for the client in the group, before it has declared
+    /// itself.
     pub(super) fn stands_in(&self, group: &str) -> bool {
         self.stand_in.iter().any(|known| &**known == group)
     }
 
-    /// Until the client declares itself, lanes register a client of that id in the group. True
-    /// when lanes that are registered already have yet to do so.
+    /// Until the client declares itself, lanes register a stand-in of that id in the group. True if
+    /// lanes that are already registered must still register it.
     ///
-    /// That is never signed: no broker has judged the client yet, and with Remora's own key any client could get the checks of a
-    /// group's transactions. A broker that demands signatures refuses it, and knows the producer from its first
-    /// heartbeat on, as without a proxy.
+    /// The stand-in is never signed. No broker has authenticated the client yet, and with Remora's
+    /// own key any client could get the transaction checks of any group. A broker that requires
+    /// signatures refuses it, and knows the producer from its first heartbeat on, as without a
+    /// proxy.
     pub(super) fn stand_in(&mut self, client_id: &str, group: &str) -> bool {
         if self.closed
             || self.is_known()
@@ -184,8 +189,9 @@ impl Membership {
         self.requester
     }
 
-    /// The client of that key, and how often it was registered for replies, this time among them. `None` when there is no
-    /// need to: no reply could name the id, or that has been done as often as `rounds`, and since that moment.
+    /// The client of that key, and how often it was registered for replies, this time included.
+    /// `None` if no registration is needed: no reply could name the id, or it was registered
+    /// `rounds` times and again since that moment.
     pub(super) fn next_reply_round(
         &mut self,
         key: usize,
@@ -209,15 +215,15 @@ impl Membership {
         Some((replies.round, identity))
     }
 
-    /// A broker has taken the declaration of that key.
+    /// Notes that a broker has accepted the declaration of that key.
     pub(super) fn set_announced(&mut self, key: usize) {
         if let Some(client) = self.clients.get_mut(key) {
             client.announced = Some(Instant::now());
         }
     }
 
-    /// Takes out a group that the client unregisters in `frame`, a request that wants an answer. False when it is not there:
-    /// a client unregisters once per broker, all to one address.
+    /// Removes a group that the client unregisters in `frame`, a request that wants an answer.
+    /// False if the group is not there: a client unregisters once per broker, all to one address.
     pub(super) fn unregister(&mut self, client_id: &str, groups: &Groups, frame: Bytes) -> bool {
         let key = self.key(client_id);
         let Some((key, client)) = key.and_then(|key| Some(key).zip(self.clients.get_mut(key)))
@@ -242,7 +248,7 @@ impl Membership {
         clients.position(|client| client.declaration.heartbeat.client_id == client_id)
     }
 
-    /// The client's id, the first where there are several.
+    /// The client's id; the first if there are several.
     pub(super) fn client_id(&self) -> Option<&str> {
         let first = self.clients.first();
         first.map_or(self.was.as_deref(), |first| {
@@ -256,7 +262,7 @@ impl Membership {
         clients.any(|client| !client.declaration.heartbeat.producer_groups.is_empty())
     }
 
-    /// The consumer groups that the client is in, and how it gets messages in each.
+    /// The consumer groups that the client is in, each with its way of consuming.
     pub(super) fn groups(&self) -> impl Iterator<Item = (&str, ConsumeType)> {
         let groups = self
             .clients
@@ -265,7 +271,7 @@ impl Membership {
         groups.map(|consumer| (&*consumer.group_name, consumer.consume_type))
     }
 
-    /// How the members of that consumer group divide messages, if the client is one.
+    /// How the members of that consumer group divide messages, if the client is a member.
     pub(super) fn consumer(&self, group: &str) -> Option<MessageModel> {
         Some(self.consumer_data(group)?.message_model)
     }
@@ -285,14 +291,15 @@ impl Membership {
         !self.clients.is_empty()
     }
 
-    /// Notes that the client has sent to a broker, for when it declares itself.
+    /// Notes that the client has sent to a broker, so that a lane is opened when it declares
+    /// itself.
     pub(super) fn note_sent_to(&mut self, broker: &Rc<Broker>) {
         if !self.sent_to.iter().any(|known| Rc::ptr_eq(known, broker)) {
             self.sent_to.push(broker.clone());
         }
     }
 
-    /// The brokers that were noted; they are forgotten with that.
+    /// Takes the noted brokers out.
     pub(super) fn take_sent_to(&mut self) -> Vec<Rc<Broker>> {
         std::mem::take(&mut self.sent_to)
     }
@@ -302,7 +309,7 @@ impl Membership {
         self.lanes.get(self.place(broker, address).ok()?)
     }
 
-    /// Where among the lanes that one is, or would be.
+    /// The index of that lane among the lanes, or the one at which it would be inserted.
     fn place(&self, broker: &str, address: &str) -> Result<usize, usize> {
         self.lanes
             .binary_search_by(|lane| (&**lane.broker(), &**lane.address()).cmp(&(broker, address)))
@@ -313,20 +320,20 @@ impl Membership {
         &self.lanes
     }
 
-    /// What is sent first on new lanes; nothing once the client has left.
+    /// The registration that is sent first on new lanes; `None` once the client has left.
     pub(super) fn registration(&self) -> Option<Rc<Registration>> {
         (!self.closed && (self.is_known() || !self.stand_in.is_empty()))
             .then(|| self.registration.clone())
     }
 
-    /// Takes in a lane that was opened; ordered by broker, so that all members of a group look at a
-    /// broker first that is first for all.
+    /// Adds a lane that was opened. Lanes are ordered by broker, so that all members of a group try
+    /// the brokers in the same order.
     pub(super) fn add_lane(&mut self, lane: Rc<Lane>) {
         let (Ok(at) | Err(at)) = self.place(lane.broker(), lane.address());
         self.lanes.insert(at, lane);
     }
 
-    /// Ends the lanes that `keep` does not want.
+    /// Ends the lanes for which `keep` returns false.
     pub(super) fn retain_lanes(&mut self, keep: impl Fn(&Lane) -> bool) {
         self.lanes.retain(|lane| {
             let kept = keep(lane);
@@ -337,7 +344,7 @@ impl Membership {
         });
     }
 
-    /// The client has gone: so have its lanes.
+    /// Ends all lanes, because the client has disconnected.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.retain_lanes(|_| false);
@@ -380,7 +387,7 @@ mod tests {
         assert_eq!(membership.stand_in.len(), STAND_IN_MAX);
         assert!(!membership.stand_in("peer", &"g".repeat(GROUP_MAX + 1)));
         assert!(membership.held_bytes() > STAND_IN_MAX * 100);
-        // The client declares itself, and again: the same is kept once.
+        // The client declares itself twice; an equal declaration is kept once.
         say(&mut membership, "c0").unwrap();
         let one = membership.held_bytes();
         assert!(one > 100 && one < STAND_IN_MAX * 100);

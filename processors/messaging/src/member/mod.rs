@@ -1,9 +1,9 @@
-//! A client as brokers see it: its id, groups and subscriptions, the lanes on which they know it, and where
-//! what they send to it goes.
+//! A client as brokers see it: its id, groups and subscriptions, the lanes that register it, and
+//! the inbox for what brokers send to it.
 //!
-//! Brokers know their clients by connection. So a member has a connection of its own, a lane, to each broker that must know
-//! it, and brokers stay the only ones that keep memberships. What a broker sends on a lane is for that lane's member,
-//! and goes to its inbox, a [`PushTarget`].
+//! Brokers identify their clients by connection. So a member has a connection of its own, a lane,
+//! to each broker that must know it, and only brokers keep memberships. A push that a broker sends
+//! on a lane is for that lane's member, and goes to its inbox, a [`PushTarget`].
 
 mod consumer;
 mod declaration;
@@ -28,12 +28,12 @@ use self::membership::Membership;
 use crate::caller::Caller;
 use crate::error::MessagingError;
 
-/// One client as brokers see it. Nothing of it is kept elsewhere; it ends with [`close`](Self::close), and its lanes with
-/// it.
+/// One client as brokers see it. No other place keeps its state. It ends with
+/// [`close`](Self::close), and its lanes with it.
 pub struct Member {
     caller: Caller,
     membership: RefCell<Membership>,
-    /// What is charged for what is kept of the client's declarations.
+    /// The bytes that are charged for the client's declarations.
     charged: Cell<usize>,
     account: Rc<Account>,
     inbox: Weak<dyn PushTarget>,
@@ -48,8 +48,8 @@ impl std::fmt::Debug for Member {
 }
 
 impl Member {
-    /// A client that has declared nothing yet. What is kept of its declarations is charged to `account`; what brokers send
-    /// to it goes to `inbox`.
+    /// A client that has declared nothing yet. Its declarations are charged to `account`; pushes of
+    /// brokers go to `inbox`.
     #[must_use]
     pub fn new(caller: Caller, account: Rc<Account>, inbox: Weak<dyn PushTarget>) -> Self {
         Self {
@@ -61,37 +61,38 @@ impl Member {
         }
     }
 
-    /// The same client, as far as it matters to what it asks.
+    /// The client as decisions about its requests see it.
     #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// To be held while a declaration is taken in: long ones are read elsewhere, and what the client has sent first counts
-    /// first.
+    /// The lock that is held while a declaration is stored. Long declarations are decoded by
+    /// another thread; the lock keeps them in the order in which the client sent them.
     #[must_use]
     pub fn turn(&self) -> Rc<Mutex<()>> {
         self.membership.borrow().turn()
     }
 
-    /// What was declared by a heartbeat of that body and signature, if nothing in it is new.
+    /// The declaration of a heartbeat with that body and signature, if it contains nothing new.
     #[must_use]
     pub fn declared(&self, body: &[u8], signature: Option<&str>) -> Option<Declared> {
         self.membership.borrow().declared(body, signature)
     }
 
-    /// Takes in a declaration; brokers get it by [`announce`](Self::announce).
+    /// Stores a declaration; brokers get it by [`announce`](Self::announce).
     ///
     /// # Errors
-    /// When the connection has more client ids than it may.
+    /// If the connection has more client ids than it may.
     pub fn declare(&self, declaration: Declaration) -> Result<Declared, MessagingError> {
         let declared = self.membership.borrow_mut().declare(declaration)?;
         self.charge();
         Ok(declared)
     }
 
-    /// Takes out groups that the client unregisters in `frame`, a request that wants an answer; brokers get it by
-    /// [`withdraw`](Self::withdraw). False when they are not there: a client unregisters once per broker, all to one address.
+    /// Removes groups that the client unregisters in `frame`, a request that wants an answer;
+    /// brokers get it by [`withdraw`](Self::withdraw). False if they are not there: a client
+    /// unregisters once per broker, all to one address.
     pub fn unregister(&self, client_id: &str, groups: &Groups, frame: Bytes) -> bool {
         let mut membership = self.membership.borrow_mut();
         let is_news = membership.unregister(client_id, groups, frame);
@@ -100,7 +101,8 @@ impl Member {
         is_news
     }
 
-    /// The client's id as far as it is shown, the first where there are several. It is known after the end too.
+    /// The client's id in the form that logs show; the first if there are several. It is available
+    /// after the close, too.
     #[must_use]
     pub fn client_id(&self) -> Option<String> {
         let membership = self.membership.borrow();
@@ -119,7 +121,7 @@ impl Member {
         self.membership.borrow().is_producer()
     }
 
-    /// The consumer groups that it is in, and how it gets messages in each.
+    /// The consumer groups that it is in, each with its way of consuming.
     #[must_use]
     pub fn groups(&self) -> Vec<(String, ConsumeType)> {
         let membership = self.membership.borrow();
@@ -127,7 +129,7 @@ impl Member {
         groups.map(|(group, how)| (group.to_owned(), how)).collect()
     }
 
-    /// How the members of that consumer group divide messages, if the client is one.
+    /// How the members of that consumer group divide messages, if the client is a member.
     #[must_use]
     pub fn consumer(&self, group: &str) -> Option<MessageModel> {
         self.membership.borrow().consumer(group)
@@ -139,13 +141,14 @@ impl Member {
         self.membership.borrow().topics(group)
     }
 
-    /// Ends its lanes: at once, because that is how brokers learn that a client has left. None is opened any more.
+    /// Ends the client's lanes, at once, because brokers thereby learn that the client has left. No
+    /// lane is opened any more.
     pub fn close(&self) {
         self.membership.borrow_mut().close();
         self.charge();
     }
 
-    /// Charges what is kept of the client's declarations.
+    /// Charges the client's declarations to its account.
     fn charge(&self) {
         let bytes = self.membership.borrow().held_bytes();
         self.account.add(bytes);
@@ -153,8 +156,9 @@ impl Member {
     }
 }
 
-/// One answer of many: that of a broker that has taken the heartbeat, else the first refusal. `None` when no broker
-/// has to know the client yet. A broker that is unreachable now gets it from its lane when that is connected again.
+/// One answer of many: that of a broker that has accepted the heartbeat, else the first refusal.
+/// `None` if no broker has to know the client yet. A broker that is unreachable now gets the
+/// heartbeat from its lane when that is connected again.
 fn summary(
     verdicts: Vec<Result<Verdict, route_cache::UpstreamError>>,
 ) -> Result<Option<Verdict>, MessagingError> {

@@ -1,7 +1,8 @@
-//! Brokers get to know a producer, before or after its message.
+//! Registers a producer at brokers, before or after its message.
 //!
-//! A heartbeat names no topics, so a producer is made known to a broker with its first message there.
-//! Most messages do not wait for that. Two kinds do, because something will come back to the producer ([`Expected`]).
+//! A heartbeat names no topics, so a producer is registered at a broker with its first message to
+//! that broker. Most messages do not wait for the registration. Two kinds do, because the broker
+//! will send something to the producer ([`Expected`]).
 
 use std::fmt::Display;
 use std::rc::Rc;
@@ -14,8 +15,8 @@ use super::membership::Membership;
 use crate::message::Expected;
 
 impl Member {
-    /// Whether brokers must get to know the producer before that broker gets a message of that group, of which that is
-    /// expected.
+    /// Whether the producer must be registered before that broker gets a message of that group,
+    /// because of which the broker will send what is `expected`.
     #[inline]
     #[must_use]
     pub fn must_introduce(
@@ -39,9 +40,10 @@ impl Member {
             || membership.lanes().iter().any(|lane| lane.is_joining())
     }
 
-    /// Lets brokers know the producer of a message of that group before that broker gets it: waits for that, for a bounded
-    /// time. One that has not declared itself yet is known by `stand_in`, an id, until it does: a transaction check goes to
-    /// any connection of the group.
+    /// Registers the producer of a message of that group before that broker gets the message; waits
+    /// for the registration, for a limited time. For a producer that has not declared itself, a
+    /// stand-in of the id `stand_in` is registered until it does: a transaction check goes to any
+    /// connection of the group.
     pub async fn introduce_first(
         &self,
         broker: &Broker,
@@ -67,14 +69,15 @@ impl Member {
         };
         let time = self.caller().policy().introduction_time;
         if is_new && lane.registered().is_some() {
-            // An error here, the message itself will meet with.
+            // The message itself will meet the same error.
             let _ = lane.update(time).await;
         } else {
             lane.wait_registered(time).await;
         }
     }
 
-    /// Lets the broker know the client, if the client has declared itself; else notes it for then.
+    /// Registers the client at the broker, if the client has declared itself; otherwise notes the
+    /// broker until it does.
     pub fn introduce(&self, broker: &Rc<Broker>) {
         let mut membership = self.membership.borrow_mut();
         if has_lane_to(&membership, broker) {

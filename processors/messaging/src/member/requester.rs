@@ -1,15 +1,17 @@
-//! Request and reply: a client that sends requests must be found by whichever broker the reply reaches.
+//! Request and reply: a client that sends requests must be registered at every broker that a reply
+//! may reach.
 //!
 //! A replier sends its reply to any broker of the cluster's reply topic, and that broker looks the
-//! requester up by its client id. So a client that sends requests is made known to every master.
+//! requester up by its client id. So a client that sends requests is registered at every master.
 //!
-//! The broker's table of client ids has a trap (`ProducerManager` in the reference): whenever any
-//! connection of an id ends, the id is taken out, and only a group that is new on its connection puts it
-//! back. The end of a lane in another replica, from which the client has just moved, may come after the
-//! start of its lane here. So with each of its first heartbeats such a client is also registered
-//! under a group that is new every time. That is signed with Remora's own key, on lanes on which the broker has taken
-//! the client's own heartbeat. Without a key, a broker that demands signatures refuses it, and a client that moved
-//! between replicas in just that order gets no replies before it connects again.
+//! The broker's table of client ids has a pitfall (`ProducerManager` in the reference): when any
+//! connection of an id ends, the id is removed, and only a group that is new on its connection adds
+//! it again. If the client has moved from another replica, its lane there may end after its lane
+//! here has started. So with each of its first heartbeats, such a client is also registered under a
+//! group that is new every time. That registration is signed with Remora's own key, and sent on
+//! lanes on which the broker has accepted the client's own heartbeat. Without a key, a broker that
+//! requires signatures refuses it. A client that moved between replicas in that order then gets no
+//! replies before it reconnects.
 
 use remoting_codec::body::Heartbeat;
 use remoting_codec::{RemotingCommand, RequestCode};
@@ -20,17 +22,18 @@ use tokio::time::Instant;
 use super::declaration::Identity;
 use super::{Declared, Member};
 
-/// Prefix of the groups that are registered for replies.
+/// The prefix of the groups that are registered for replies.
 const GROUP_PREFIX: &str = "REMORA_REPLY_";
 
-/// Heartbeats with which a new group is registered. Whatever ends late in another replica has ended by
-/// then: there, a client that sends nothing is given up after two minutes. After that the last group is
-/// only kept alive, because leaving one makes the client unknown for a moment.
+/// The number of heartbeats with which a new group is registered. By then, every lane in another
+/// replica has ended: a client that sends nothing is closed there after two minutes. After that,
+/// only the last group is kept registered, because leaving a group makes the client unknown for a
+/// moment.
 const ROUNDS: u32 = 6;
 
 impl Member {
-    /// Waits until every lane is registered, for a bounded time. A broker that cannot be reached now takes
-    /// no reply either.
+    /// Waits until every lane is registered, for a limited time. A broker that cannot be reached
+    /// now accepts no reply either.
     pub(super) async fn introduce_requester(&self) {
         self.open_to_masters().await;
         let time = self.caller().policy().introduction_time;
@@ -41,14 +44,15 @@ impl Member {
         waiting.join_all().await;
     }
 
-    /// Whether it sends requests that others reply to.
+    /// Whether it sends requests that other clients reply to.
     #[must_use]
     pub fn is_requester(&self) -> bool {
         self.membership.borrow().is_requester()
     }
 
-    /// Registers a client id for replies under a new group, on the lanes on which its declaration was taken; after the first
-    /// times, no more often than a declaration that has not changed is announced. For one that sends requests only.
+    /// Registers the client id of a requester for replies under a new group, on the lanes on which
+    /// its declaration was accepted. After the first rounds, it does so no more often than an
+    /// unchanged declaration is announced.
     pub async fn renew_replies(&self, declared: &Declared) {
         let (key, policy) = (declared.key, self.caller().policy());
         let now = Instant::now();
@@ -82,8 +86,8 @@ impl Member {
     }
 }
 
-/// Leaving the last round's group comes first, because it takes the id out of the table; and were none
-/// left, a broker would close the lane once one of them had been silent for two minutes.
+/// The last round's group is left first, because that removes the id from the table. If no group
+/// were left, a broker would close the lane once one of the groups had been silent for two minutes.
 fn leave(identity: &Identity, round: u32) -> RemotingCommand {
     request(identity, RequestCode::UNREGISTER_CLIENT)
         .with_field("clientID", identity.client_id.clone())
@@ -96,7 +100,7 @@ fn join(identity: &Identity, round: u32) -> RemotingCommand {
     request(identity, RequestCode::HEART_BEAT).with_body(body)
 }
 
-/// A request with the client's language and version, as brokers note them down.
+/// A request with the client's language and version, as brokers record them.
 fn request(identity: &Identity, code: RequestCode) -> RemotingCommand {
     RemotingCommand {
         language: identity.language,

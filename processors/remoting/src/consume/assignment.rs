@@ -1,5 +1,5 @@
-//! QUERY_ASSIGNMENT (400): relayed to a broker that knows the group, for it divides the topic's queues
-//! among the members it knows.
+//! QUERY_ASSIGNMENT (400): relayed to a broker that knows the group, because the broker divides the
+//! topic's queues among the members that it knows.
 
 use std::rc::Rc;
 

@@ -1,9 +1,10 @@
-//! GET_CONSUMER_LIST_BY_GROUP (38), and what is asked of a member of a group (307, 309): relayed to a
+//! GET_CONSUMER_LIST_BY_GROUP (38), and requests to a member of a group (307, 309): relayed to a
 //! broker that knows the group.
 //!
-//! The request names no broker. Any broker of the group's topics knows all members, and no other need:
-//! one that a member merely sends to knows that member alone. That it is the same broker for all
-//! members, whatever replica they are connected to, keeps their views alike while one comes or goes.
+//! The request names no broker. Every broker of the group's topics knows all members. Other brokers
+//! may not: a broker that a member only sends to knows that member alone. All members must get the
+//! list from the same broker, whatever replica they are connected to, so that their views stay
+//! alike while a member connects or leaves.
 
 use std::rc::Rc;
 
@@ -34,16 +35,17 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         }
         return relay::on_connection(&session, &connection, &asked.incoming, time);
     }
-    // The topic of its retries lives wherever the group is known.
+    // The group's retry topic exists wherever the group is known.
     let topic = format!("{RETRY_PREFIX}{group}");
     let broker = session.caller().any_broker(&topic).await;
     let broker = broker.map_err(|_| ProcessError::NoConsumer(group.into_owned()))?;
     relay::to_broker(&session, &broker, asked.row, &asked.incoming)
 }
 
-/// Answers with each member once. Members divide queues by the list, each by the first place of its own id there. A broker lists a
-/// client by each of its connections, and keeps one that has died without an end for 120 s (`ClientHousekeepingService` in the
-/// reference): until then, the second place of the client would leave its queues to nobody.
+/// Answers with each member once. Members divide the queues by the list, each by the first index of
+/// its own id. A broker lists a client once per connection, and keeps a connection that died
+/// without a close for 120 s (`ClientHousekeepingService` in the reference). Until then, the queues
+/// of the client's second entry would be assigned to no client.
 async fn each_once(
     session: &Session,
     incoming: &Incoming<'_>,

@@ -1,4 +1,4 @@
-//! LOCK_BATCH_MQ (41) and UNLOCK_BATCH_MQ (42): relayed to the brokers whose queues they name.
+//! LOCK_BATCH_MQ (41) and UNLOCK_BATCH_MQ (42): relayed to the brokers whose queues the body names.
 
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
@@ -14,14 +14,14 @@ use crate::session::Session;
 use crate::session::bodies;
 use crate::session::request::Request;
 
-/// After so many queues, others get their turn.
+/// The number of queues after which other clients get a turn.
 const QUEUES_PER_TURN: usize = 512;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let batch = bodies::of_request(&request, "list of queues", LockBatch::decode).await?;
     let mut by_broker: BTreeMap<Rc<str>, (Rc<Broker>, HashSet<MessageQueue>)> = BTreeMap::new();
-    let mut trouble = None;
+    let mut last_error = None;
     let mut unknown = HashSet::new();
     for (nth, queue) in batch.mq_set.iter().enumerate() {
         if nth % QUEUES_PER_TURN == QUEUES_PER_TURN - 1 {
@@ -38,15 +38,15 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
                 let (_, queues) = by_broker.entry(name).or_insert((broker, HashSet::new()));
                 queues.insert(queue.clone());
             }
-            // What others can do is still done.
+            // The queues of the other brokers are still locked.
             Err(error) => {
                 unknown.insert((name, topic));
-                trouble = Some(error);
+                last_error = Some(error);
             }
         }
     }
-    let whole = trouble.is_none();
-    if let (Some(error), true) = (trouble, by_broker.is_empty()) {
+    let whole = last_error.is_none();
+    if let (Some(error), true) = (last_error, by_broker.is_empty()) {
         return Err(error.into());
     }
     let mut brokers = by_broker.into_values();
@@ -68,10 +68,12 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
 }
 
-/// Asks each broker for all queues, and believes it about its own. Java never needs this: it asks once per broker.
+/// Asks each broker for all queues, and takes from its answer only the broker's own queues. Java
+/// clients never need this: they send one request per broker.
 ///
-/// A broker takes locks of queues that it does not have, where they mean nothing. So the request goes to each as it is,
-/// and the client's signature is good: a part of it would have to be signed anew, by somebody with other rights.
+/// A broker accepts locks of queues that it does not have; they have no effect there. So each
+/// broker gets the whole request, and the client's signature stays valid. A part of the request
+/// would have to be signed again, with a key that has other permissions.
 async fn ask_each(
     session: &Rc<Session>,
     request: &Request,
@@ -85,7 +87,8 @@ async fn ask_each(
             broker.requests_flushed().await;
         }
         if view.is_oneway() {
-            // Nobody waits for what comes of it, and others are to hear of it all the same.
+            // The client waits for no answer, and the other brokers must get the request in any
+            // case.
             if let Ok(connection) = broker.connection(row.class, row.needs_master) {
                 let _ = connection.relay_oneway(
                     &request.incoming(&view).frame,
@@ -104,7 +107,7 @@ async fn ask_each(
     let mut all = Vec::new();
     let mut taken = false;
     let mut refusal = None;
-    // A broker that does not answer has locked nothing that the client may count on.
+    // The client may not rely on locks of a broker that does not answer.
     for (frame, queues) in asking.join_all().await.into_iter().flatten() {
         let answered = CommandView::decode(&frame)?;
         if answered.code() != ResponseCode::SUCCESS.0 {

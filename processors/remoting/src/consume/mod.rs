@@ -1,4 +1,4 @@
-//! Requests of consumers: messages, receipts, locks, and who else is in the group.
+//! Requests of consumers: messages, receipts, locks, and the members of the group.
 
 pub(crate) mod assignment;
 pub(crate) mod batch_ack;

@@ -1,7 +1,8 @@
 //! POP_MESSAGE (200050), NOTIFICATION (200054): relayed once the broker knows the consumer.
 //!
-//! What a broker hands out stays invisible to the group until its time is over. When the client has gone
-//! meanwhile, nobody would ever acknowledge it, so it is made visible again at once.
+//! Messages that a broker hands out stay invisible to the group until their invisible time ends. If
+//! the client has disconnected meanwhile, no client would acknowledge them, so they are given back
+//! at once.
 
 use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
@@ -60,7 +61,7 @@ fn on_connection(
     })
 }
 
-/// How long the broker may take.
+/// The timeout of the broker's answer.
 fn time(asked: &Asked<'_>, now: i64) -> Duration {
     let wait = asked.long(Field::PollTime).unwrap_or_default();
     pop_time(wait, asked.long(Field::BornTime).unwrap_or_default(), now)
@@ -72,8 +73,8 @@ fn now_millis() -> i64 {
     now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A POP whose answer is awaited, and what it takes to give that back. It may come long after the client has gone, of which
-/// nothing is kept for it.
+/// A POP that waits for its answer, and what is needed to give its messages back. The answer may
+/// arrive long after the client has disconnected, and nothing of the client is kept for it.
 struct Pop {
     session: Weak<Session>,
     popping: Popping,

@@ -35,7 +35,7 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
     Ok(())
 }
 
-/// Puts a pull into the connection, or into that to the replica that it was moved to.
+/// Writes a pull to the master's connection, or to that of the slave that the queue was moved to.
 fn on_connection(
     session: &Rc<Session>,
     broker: &Broker,
@@ -64,7 +64,7 @@ fn on_connection(
     })
 }
 
-/// How long the broker may take.
+/// The timeout of the broker's answer.
 fn time(asked: &Asked<'_>) -> Duration {
     let may_wait = asked.int(Field::SysFlag).unwrap_or_default() & SUSPEND != 0;
     let wait = || asked.long(Field::Suspend).unwrap_or_default();

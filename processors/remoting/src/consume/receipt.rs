@@ -1,5 +1,5 @@
-//! ACK_MESSAGE (200051), CHANGE_MESSAGE_INVISIBLETIME (200053): relayed to the broker that the header
-//! names or, for clients of 5.0, that the receipt does.
+//! ACK_MESSAGE (200051), CHANGE_MESSAGE_INVISIBLETIME (200053): relayed to the broker that the
+//! header names or, for clients of 5.0, the broker that the receipt names.
 
 use std::rc::Rc;
 

@@ -1,8 +1,8 @@
-//! Pulls that a master has moved to a replica.
+//! Pulls that a master has moved to a slave.
 //!
-//! A broker whose memory does not hold what a consumer is at suggests, with each answer to a pull,
-//! from which of its addresses to pull next. A client cannot follow, for it sees one address of each
-//! broker; so Remora does.
+//! A master whose page cache no longer holds the messages that a consumer reads suggests, with each
+//! answer to a pull, from which of its addresses to pull next. A client cannot follow the
+//! suggestion, because it sees one address per broker. Remora follows it instead.
 
 use std::rc::Rc;
 
@@ -13,10 +13,10 @@ use crate::session::moved::Queue;
 use crate::session::request::Asked;
 use crate::table::Field;
 
-/// The ext field of a pull's answer.
+/// The ext field of a pull's answer that holds the suggested address's id.
 const SUGGESTION: &str = "suggestWhichBrokerId";
 
-/// The queue of a pull, if its broker has replicas at all.
+/// The queue of a pull, if its broker has slaves.
 pub(crate) fn queue(broker: &Broker, asked: &Asked<'_>) -> Option<Queue> {
     if !broker.addresses().has_replicas() {
         return None;
@@ -30,7 +30,8 @@ pub(crate) fn queue(broker: &Broker, asked: &Asked<'_>) -> Option<Queue> {
     })
 }
 
-/// The replica's connection that a pull should take, if it should: one that knows the consumer.
+/// The slave's connection that a pull uses, if the queue was moved to a slave and the slave knows
+/// the consumer.
 pub(crate) fn connection(
     session: &Session,
     broker: &Broker,
@@ -57,7 +58,7 @@ impl RelayTarget for Pull {
                     .moved
                     .suggest(&self.queue, suggestion.unwrap_or_default());
             }
-            // Back to the master, which may be fine.
+            // The next pull goes to the master, which may be available.
             Outcome::Failed(_) => self.session.moved.suggest(&self.queue, 0),
             Outcome::GivenUp | Outcome::Late { .. } => {}
         }

@@ -1,4 +1,5 @@
-//! CHECK_CLIENT_CONFIG (46): relayed to a broker of the topic, which knows what filters it can do.
+//! CHECK_CLIENT_CONFIG (46): relayed to a broker of the topic, which knows what filters it
+//! supports.
 
 use std::rc::Rc;
 

@@ -1,5 +1,6 @@
-//! GET_CONSUMER_CONNECTION_LIST (203), GET_PRODUCER_CONNECTION_LIST (204): relayed to every broker, and
-//! their answers joined. Brokers know the real clients; each knows those that concern it.
+//! GET_CONSUMER_CONNECTION_LIST (203), GET_PRODUCER_CONNECTION_LIST (204): relayed to every broker,
+//! and the answers joined. Only brokers know the clients of all replicas, and each broker knows
+//! only those that use it.
 
 use std::rc::Rc;
 
@@ -23,7 +24,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         return relay::to_broker(&session, &broker, request.row, &incoming);
     }
     if view.is_oneway() {
-        // No broker would answer it, and nobody awaits what is joined.
+        // A one-way request: no broker would answer it, and the client waits for no answer.
         return Ok(());
     }
     let brokers = session.upstream.all_brokers().await;

@@ -15,8 +15,8 @@ use crate::session::bodies;
 use crate::session::kind;
 use crate::session::request::Request;
 
-/// Clients that have come.
-static CAME: LogThrottle = LogThrottle::per_second(100);
+/// Throttles the log of registered clients, for all workers.
+static REGISTERED: LogThrottle = LogThrottle::per_second(100);
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
     let view = request.view()?;
@@ -36,7 +36,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     let mut brokers = member.brokers_of(declared.topics.iter()).await;
     if session.caller().broker().is_none() && kind::uses_own_listeners(&session, &view) {
-        // The client has a connection of its own to each of those, and declares this there as well.
+        // The client has its own connection to each of those brokers, and registers there as well.
         brokers.retain(|broker| !session.advertised.brokers.contains_key(&**broker.name()));
     }
     member.open_lanes(&brokers);
@@ -49,7 +49,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     Ok(())
 }
 
-/// Takes in what the client says of itself. `None` when it has gone meanwhile.
+/// Stores the client's declaration. `None` when the client has disconnected meanwhile.
 async fn take_in(
     session: &Session,
     request: &Request,
@@ -60,7 +60,7 @@ async fn take_in(
     let _turn = turn.lock().await;
     let signature = view.ext_fields().value(SIGNATURE);
     let signature = signature.map(|signature| signature.text());
-    // Most of the time it declares what it has declared before.
+    // Most heartbeats repeat the previous declaration.
     let declared = member.declared(view.body(), signature.as_deref());
     if let Some(declared) = declared {
         return Ok(Some(declared));
@@ -71,7 +71,7 @@ async fn take_in(
         return Ok(None);
     }
     if !member.is_known()
-        && let Some(not_logged) = CAME.pass()
+        && let Some(not_logged) = REGISTERED.pass()
     {
         tracing::info!(
             peer = %session.peer(),
@@ -79,7 +79,7 @@ async fn take_in(
             language = view.language().name(),
             version = view.version().name(),
             not_logged,
-            "client came"
+            "client registered"
         );
     }
     let frame = request.awaited()?;
@@ -95,22 +95,23 @@ async fn take_in(
     Ok(Some(declared))
 }
 
-/// What brokers have answered, as the client gets it.
+/// The response to the client, from the answers of the brokers.
 fn response(verdict: Option<Verdict>) -> RemotingCommand {
     match verdict {
-        // The client takes from this version what the broker can do.
+        // The client derives from this version what the broker supports.
         Some(verdict) if verdict.is_success() => success(verdict.version),
         Some(refusal) => {
             let code = ResponseCode(refusal.code);
             let response = RemotingCommand::response(code, Opaque::default(), SerializeType::Json);
             response.with_remark(String::from(refusal.remark))
         }
-        // No broker has to know the client yet.
+        // The client does not have to be registered at any broker yet.
         None => success(Version::V5_5_0),
     }
 }
 
-/// Nothing is said of heartbeats of the second version: a client then goes on sending whole ones.
+/// Heartbeats of the second version are not announced, so the client continues to send whole
+/// heartbeats.
 fn success(version: Version) -> RemotingCommand {
     RemotingCommand {
         version,

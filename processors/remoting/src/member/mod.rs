@@ -1,4 +1,4 @@
-//! What clients declare of themselves, and questions about members.
+//! Declarations of clients, and queries about members.
 
 pub(crate) mod client_config;
 pub(crate) mod connections;

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::session::request::Request;
 use crate::table::Field;
 
-/// Most bytes of an unregistration, for it is kept.
+/// The largest unregistration, in bytes. It is limited because it is kept.
 const FRAME_MAX: usize = 16 * 1024;
 
 pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<(), ProcessError> {
@@ -20,7 +20,8 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
     let asked = request.asked(&view)?;
     let text = |field| asked.value(field).map(|value| value.text().into_owned());
-    // Brokers go by the connection, whether the request says whose it is or not (`ClientManageProcessor.unregisterClient`).
+    // Brokers identify the client by the connection, whatever client id the request names
+    // (`ClientManageProcessor.unregisterClient`).
     let client_id = text(Field::ClientId).or_else(|| session.member.client_id());
     let client_id = client_id.unwrap_or_default();
     let groups = Groups {

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use remoting_codec::ExtValue;
 
-/// What topics and groups are called that have no label value of their own.
+/// The label value of topics and groups that have none of their own.
 pub const OTHER: &str = "other";
 
-/// Most names that have label values of their own: with the two others, what fits into a `Tag`.
+/// The most names that have label values of their own: with the two others, as many as fit into a
+/// `Tag`.
 const LABELS_MAX: usize = 4094;
 
-/// Topics or groups that have label values of their own, by number. 0 is all others, and 1 those of them that are
-/// RocketMQ's own.
+/// The topics or groups that have label values of their own, by number. 0 stands for all others,
+/// and 1 for RocketMQ's own among them.
 #[derive(Debug)]
 pub struct Labels {
     names: Vec<Box<str>>,
@@ -20,13 +21,13 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// These topics, as far as there is room for them.
+    /// The labels of these topics, as far as there is room for them.
     #[must_use]
     pub fn of_topics(names: &[String]) -> Self {
         Self::new(names, is_system_topic)
     }
 
-    /// These consumer groups.
+    /// The labels of these consumer groups.
     #[must_use]
     pub fn of_groups(names: &[String]) -> Self {
         Self::new(names, is_system_group)
@@ -52,14 +53,14 @@ impl Labels {
         own.unwrap_or_else(|| u16::from((self.is_system)(&name)))
     }
 
-    /// The label value that a name has, and whether it is RocketMQ's own.
+    /// The label value of a name, and whether the name is RocketMQ's own.
     #[must_use]
     pub fn of<'a>(&'a self, name: &'a str) -> (&'a str, bool) {
         let is_own = self.numbers.contains_key(name);
         (if is_own { name } else { OTHER }, (self.is_system)(name))
     }
 
-    /// All values by number, with whether they are of RocketMQ's own.
+    /// All values by number, each with whether it is RocketMQ's own.
     pub fn values(&self) -> impl Iterator<Item = (&str, bool)> {
         let own = self.names.iter();
         [(OTHER, false), (OTHER, true)]

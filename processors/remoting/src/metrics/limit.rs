@@ -1,27 +1,27 @@
-//! Limits that clients may meet, as they are counted.
+//! The limits whose hits by clients are counted.
 
 use super::OTHER;
 
-/// Limits that a client may meet.
+/// A limit that a client may hit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Limit {
-    /// Connections in all.
+    /// All connections.
     Connections,
     /// Connections from one address.
     ConnectionsPerAddress,
-    /// Bytes that wait for one client.
+    /// Bytes in one client's outbox.
     ClientBuffer,
-    /// Bytes that are held for all clients.
+    /// Bytes held for all clients.
     Memory,
-    /// Requests that are outstanding at one broker.
+    /// Requests outstanding at one broker.
     BrokerOutstanding,
-    /// Requests of one client that are outstanding.
+    /// Outstanding requests of one client.
     Outstanding,
-    /// Time for the first frame.
+    /// Time until the first frame.
     Handshake,
-    /// Time for a frame to be whole.
+    /// Time until a frame is complete.
     Frame,
-    /// Time without a sign of life.
+    /// Time without a frame.
     Idle,
 }
 

@@ -1,4 +1,4 @@
-//! What a worker counts of the requests of its clients.
+//! The metrics of a worker about its clients' requests.
 
 mod labels;
 mod limit;
@@ -29,50 +29,50 @@ pub const SIZES: &[u64] = &[
     4 * 1024 * 1024,
 ];
 
-/// Types of messages, as RocketMQ's metrics call them (`TopicMessageType`).
+/// The types of messages, by the names in RocketMQ's metrics (`TopicMessageType`).
 pub const MESSAGE_TYPES: [&str; 4] = ["normal", "fifo", "delay", "transaction"];
 
 /// Response codes that have a label value of their own; all others are "other".
 pub const RESULTS: &[(ResponseCode, &str)] = ResponseCode::NAMED;
 
-/// Messages of one topic and type, or topic and group.
+/// The messages of one topic and type, or of one topic and group.
 #[derive(Debug, Default)]
 pub struct Flow {
-    /// How many.
+    /// The number of messages.
     pub messages: Counter,
-    /// Their bytes.
+    /// The sum of their bytes.
     pub bytes: Counter,
 }
 
-/// A histogram that takes memory once something is observed.
+/// A histogram that allocates at the first observation.
 type Lazy = OnceLock<Box<Histogram>>;
 
-/// How one request code was answered, by result.
+/// The answers to one request code, by result.
 type Results = Box<[Lazy]>;
 
-/// What a worker counts.
+/// The metrics of a worker.
 #[derive(Debug)]
 pub struct RequestMetrics {
     topics: Arc<Labels>,
     groups: Arc<Labels>,
-    /// By row of the table, the last for codes that have none: what brokers have answered.
+    /// Answers of brokers, by row of the table; the last is for codes without a row.
     relayed: Box<[Results]>,
-    /// What Remora has answered itself.
+    /// Answers that Remora made.
     own: Box<[Results]>,
-    /// By topic and type.
+    /// Sent messages, by topic and type.
     sent: Box<[Flow]>,
     sizes: Box<[Lazy]>,
-    /// By topic and group.
+    /// Pulled messages, by topic and group.
     pulled: Box<[Flow]>,
     limits: [Counter; Limit::ALL.len()],
-    /// Requests that took longer than the threshold of the slow log.
+    /// Requests that exceeded the threshold of the slow log.
     pub slow: Counter,
-    /// Answers that told a client to go elsewhere.
+    /// Answers with GO_AWAY.
     pub go_away: Counter,
 }
 
 impl RequestMetrics {
-    /// Nothing counted yet.
+    /// Metrics that are all zero.
     #[must_use]
     pub fn new(topics: Arc<Labels>, groups: Arc<Labels>) -> Self {
         let results = || (0..=RESULTS.len()).map(|_| Lazy::new()).collect();
@@ -93,7 +93,7 @@ impl RequestMetrics {
         }
     }
 
-    /// A limit was met.
+    /// Counts a hit of the limit.
     pub fn limit(&self, limit: Limit) {
         let at = Limit::ALL.iter().position(|(known, _)| *known == limit);
         if let Some(counter) = at.and_then(|at| self.limits.get(at)) {
@@ -101,13 +101,13 @@ impl RequestMetrics {
         }
     }
 
-    /// How often limits were met, with their label values.
+    /// The number of hits of each limit, with the limit's label value.
     pub fn limits(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counted = self.limits.iter().map(Counter::get);
         Limit::ALL.iter().map(|(_, name)| *name).zip(counted)
     }
 
-    /// A request was answered: by a broker, or here.
+    /// Counts an answer, of a broker or of Remora.
     #[inline]
     pub(crate) fn answered(&self, code: RequestCode, result: i32, relayed: bool, time: Duration) {
         if cfg!(uncounted) {
@@ -124,7 +124,7 @@ impl RequestMetrics {
         }
     }
 
-    /// What a send is counted as.
+    /// The tag of a send.
     pub(crate) fn tag_send(
         &self,
         topic: Option<ExtValue<'_>>,
@@ -147,7 +147,7 @@ impl RequestMetrics {
         )
     }
 
-    /// What a pull is counted as.
+    /// The tag of a pull.
     pub(crate) fn tag_pull(&self, topic: Option<ExtValue<'_>>, group: Option<ExtValue<'_>>) -> Tag {
         if cfg!(uncounted) {
             return Tag::default();
@@ -155,7 +155,7 @@ impl RequestMetrics {
         Tag::pull(self.topics.number(topic), self.groups.number(group))
     }
 
-    /// The messages of a request that was answered with success.
+    /// Counts the messages of a request that was answered with success.
     #[inline]
     pub(crate) fn count(&self, tag: Tag, body: &[u8]) {
         match tag.read() {
@@ -185,8 +185,8 @@ impl RequestMetrics {
         }
     }
 
-    /// How requests were answered: their code (none for those that no row has), the result, whether by a broker, and
-    /// after what time.
+    /// Visits the answers: the code (none for codes without a row), the result, whether a broker
+    /// answered, and the time that it took.
     pub fn visit_answered(
         &self,
         mut each: impl FnMut(Option<&'static Row>, &'static str, bool, &Histogram),
@@ -203,7 +203,8 @@ impl RequestMetrics {
         }
     }
 
-    /// What was sent: topic and whether it is RocketMQ's own, type, how much, and in what sizes.
+    /// Visits the sent messages: the topic and whether it is RocketMQ's own, the type, the flow,
+    /// and the sizes.
     pub fn visit_sent(&self, mut each: impl FnMut((&str, bool), &'static str, &Flow, &Histogram)) {
         let types = MESSAGE_TYPES.iter();
         let labels = self
@@ -217,7 +218,8 @@ impl RequestMetrics {
         }
     }
 
-    /// What was pulled: topic and group, each with whether it is RocketMQ's own, and how much.
+    /// Visits the pulled messages: the topic and the group, each with whether it is RocketMQ's own,
+    /// and the flow.
     pub fn visit_pulled(&self, mut each: impl FnMut((&str, bool), (&str, bool), &Flow)) {
         let labels = self
             .topics
@@ -231,7 +233,8 @@ impl RequestMetrics {
     }
 }
 
-/// Messages in a body: each begins with its length (`MessageDecoder` in the reference).
+/// The number of messages in a body. Each starts with its length (`MessageDecoder` in the
+/// reference).
 fn count_messages(mut body: &[u8]) -> usize {
     let mut count = 0;
     while let Some((length, _)) = body.split_first_chunk::<4>() {
@@ -245,8 +248,8 @@ fn count_messages(mut body: &[u8]) -> usize {
     count
 }
 
-/// The type of a message by its properties, as a broker's metrics have it (`BrokerMetricsManager.getMessageType`): a place
-/// in [`MESSAGE_TYPES`].
+/// The type of a message by its properties, as in a broker's metrics
+/// (`BrokerMetricsManager.getMessageType`): an index in [`MESSAGE_TYPES`].
 pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> usize {
     if cfg!(uncounted) {
         return 0;
@@ -264,7 +267,8 @@ pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> u
     let Some(properties) = properties.filter(|_| !is_half) else {
         return if is_half { 3 } else { 0 };
     };
-    // All names that tell have a D in them, and most properties have few. This is done for every message.
+    // All property names that decide the type contain a D, and most properties have few. This runs
+    // for every message.
     let raw = properties.raw();
     let mut delays = false;
     for at in memchr_iter(b'D', raw) {
@@ -281,7 +285,7 @@ pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> u
     }
 }
 
-/// Whether the D at that place is that of the property of a message that is to stay in order.
+/// Whether the D at that index belongs to the property of a message that must stay in order.
 fn is_sharding_key(raw: &[u8], at: usize) -> bool {
     let (before, from) = raw.split_at(at);
     before.ends_with(b"__SHAR") && from.starts_with(b"DINGKEY")

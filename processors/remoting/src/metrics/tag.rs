@@ -1,4 +1,5 @@
-//! What a request is counted as, packed into a number that waits with it for its answer.
+//! The topic, group and size that a request is counted under, packed into a number that is kept
+//! until the answer arrives.
 //!
 //! ```text
 //!        63        34 33        16 15     14 13        2 1    0
@@ -7,38 +8,39 @@
 //! pull  | nothing           | group         | topic     | 2   |
 //! ```
 //!
-//! Topics and groups are numbers of [`Labels`](super::Labels). 0 is a request that is counted as nothing.
+//! Topics and groups are numbers of [`Labels`](super::Labels). 0 stands for a request that is not
+//! counted.
 
 const SEND: u64 = 1;
 const PULL: u64 = 2;
 
-/// The bits of a topic's or a group's number, and of a count of messages and of bytes.
+/// The bits of the number of a topic or a group, of a count of messages, and of a count of bytes.
 const LABEL: u64 = 0xFFF;
 const MESSAGES: u64 = 0x3_FFFF;
 const BYTES: u64 = 0x3FFF_FFFF;
 
-/// What a request is counted as once it is answered.
+/// The key that a request is counted under once it is answered.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Tag(pub u64);
 
-/// What a [`Tag`] says.
+/// The content of a [`Tag`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tagged {
-    /// The request is counted as nothing.
+    /// The request is not counted.
     Nothing,
-    /// Messages of a topic, of the type at that place in `MESSAGE_TYPES`.
+    /// Messages of a topic, of the type at that index in `MESSAGE_TYPES`.
     Send {
         topic: usize,
         message_type: usize,
         messages: u64,
         bytes: u64,
     },
-    /// Messages of a topic for a group; how many, the answer tells.
+    /// Messages of a topic for a group. The answer has their number.
     Pull { topic: usize, group: usize },
 }
 
 impl Tag {
-    /// A send; above what there is room for, the most is counted.
+    /// A send. Values that do not fit are counted as the largest that fits.
     pub(super) fn send(topic: u16, message_type: usize, messages: usize, bytes: usize) -> Self {
         let messages = (messages as u64).min(MESSAGES);
         let bytes = (bytes as u64).min(BYTES);

@@ -1,5 +1,6 @@
-//! Sends whose broker is unavailable, and that it has not been given: another broker of the topic takes them
-//! ([`Caller::next_broker`](messaging::Caller::next_broker) has which, and why).
+//! Fail-over of sends. A send that its unavailable broker has not received goes to another broker
+//! of the topic ([`Caller::next_broker`](messaging::Caller::next_broker) chooses it and states the
+//! reason).
 
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use crate::session::Session;
 use crate::session::request::{Asked, Request};
 use crate::table::Field;
 
-/// Whether another broker may take that send.
+/// Whether the send may fail over.
 pub(crate) fn may_go(session: &Session, asked: &Asked<'_>, expected: Expected) -> bool {
     session.caller().may_fail_over(&Message {
         code: asked.row.code,
@@ -23,7 +24,8 @@ pub(crate) fn may_go(session: &Session, asked: &Asked<'_>, expected: Expected) -
     })
 }
 
-/// Gives the send to the next broker of the topic that can take it; there being none, it ends with that error.
+/// Relays the send to the next broker of the topic that can take it. If there is none, the send
+/// ends with the error.
 pub(crate) async fn send(
     session: Rc<Session>,
     request: Request,
@@ -41,10 +43,11 @@ pub(crate) async fn send(
     let mut others = caller
         .fail_over(&topic, &broker, queue, request.begun)
         .await;
-    // The client has waited for the first broker already. Where all are unreachable, this is what ends it.
+    // The client has already waited for the first broker. If all are unreachable, this timeout ends
+    // the send.
     while let Some((other, left)) = caller.next_broker(&mut others).await {
         if send::give(&session, &other, &asked, expected, left).is_ok() {
-            tracing::debug!(%broker, to = %other.name(), %error, "sent elsewhere");
+            tracing::debug!(%broker, to = %other.name(), %error, "send failed over");
             session.member.introduce(&other);
             return Ok(());
         }
@@ -52,7 +55,8 @@ pub(crate) async fn send(
     Err(error)
 }
 
-/// Gives a one-way send to another broker if the connection that it waits for never comes about, which nobody would say.
+/// Lets a one-way send fail over if the connection that it waits for cannot be opened. Nothing else
+/// would report that to the client.
 pub(crate) async fn follow_oneway(
     session: Rc<Session>,
     request: Request,
@@ -66,11 +70,11 @@ pub(crate) async fn follow_oneway(
     send(session, request, UpstreamError::NoBroker(broker).into()).await
 }
 
-/// A send that waits for a connection that may not come about.
+/// A send that waits for a connection that may fail to open.
 pub(crate) struct Undecided {
     pub(crate) session: Rc<Session>,
     pub(crate) request: Request,
-    /// What the request takes.
+    /// The memory that is charged for the request.
     pub(crate) _held: Held,
 }
 

@@ -1,4 +1,4 @@
-//! Sends, and where they go when their broker cannot be had.
+//! Sends, and their fail-over when a broker is unavailable.
 
 pub(crate) mod elsewhere;
 pub(crate) mod send;

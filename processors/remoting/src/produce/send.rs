@@ -1,9 +1,10 @@
-//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), and replies (324, 325): relayed,
-//! and the broker gets to know the producer.
+//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320), and replies (324, 325):
+//! relayed, and the producer is registered at the broker.
 //!
-//! A heartbeat names no topics, so a producer is made known to a broker with its first message there.
-//! Most messages do not wait for that. Two kinds do, for something will come back to the producer: half
-//! messages, whose outcome the broker may ask for, and requests, which are replied to.
+//! A heartbeat names no topics, so a producer is registered at a broker with its first message to
+//! that broker. Most messages do not wait for the registration. Two kinds do, because the broker
+//! will send something to the producer: half messages, which the broker may check, and requests,
+//! which are replied to.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,8 +22,9 @@ use crate::session::Session;
 use crate::session::request::{Asked, Incoming, Request};
 use crate::table::Field;
 
-/// A send from this size on goes over a connection for large ones: small ones of other clients would wait behind it. So do
-/// the sends of a client of which so much waits for brokers already.
+/// Sends of at least this size, in bytes, use a separate data connection, because small sends of
+/// other clients would wait behind them. So do the sends of a client that has more than
+/// [`WAITING_MAX`] bytes waiting for brokers.
 const BULK_MIN: usize = 16 * 1024;
 const WAITING_MAX: usize = 32 * 1024;
 
@@ -64,13 +66,14 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
     Ok(())
 }
 
-/// Has the broker know the producer first, where something will come back to it, and gives it the message.
+/// Registers the producer at the broker first, if the broker will send something to it, and relays
+/// the message.
 async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), ProcessError> {
     let view = request.view()?;
     let asked = request.asked(&view)?;
     let broker = choose::find_broker(session, &asked).await?;
     let (expected, group) = (expected(&asked), asked.text(Field::Group));
-    // One that has not declared itself is known by where it connects from.
+    // A producer that has not declared itself is registered under its connection's address.
     let stand_in = session.peer();
     let member = &session.member;
     member
@@ -82,7 +85,7 @@ async fn find_and_give(session: &Rc<Session>, request: &Request) -> Result<(), P
     Ok(())
 }
 
-/// Puts the message into the data connection. The broker may take so long.
+/// Writes the message to the data connection, with that timeout for the broker's answer.
 pub(crate) fn give(
     session: &Rc<Session>,
     broker: &Broker,
@@ -92,7 +95,8 @@ pub(crate) fn give(
 ) -> Result<(), ProcessError> {
     let (row, incoming) = (asked.row, &asked.incoming);
     let Incoming { frame, view, .. } = incoming;
-    // One that has sent something large keeps to that connection until all is answered, so that its messages stay in order.
+    // A client that has sent a large message stays on that connection until all its sends are
+    // answered, so that its messages stay in order.
     let is_bulk = frame.bytes().len() >= BULK_MIN
         || session.bulk.get() > 0
         || session.account().forwarded() > WAITING_MAX;
@@ -127,7 +131,7 @@ pub(crate) fn give(
     })
 }
 
-/// What the message is counted as.
+/// The tag that the message is counted under.
 fn tag(session: &Session, asked: &Asked<'_>, expected: Expected) -> Tag {
     let message_type = message_type(expected.check, asked.value(Field::Properties));
     session
@@ -135,7 +139,7 @@ fn tag(session: &Session, asked: &Asked<'_>, expected: Expected) -> Tag {
         .tag_send(asked.value(Field::Topic), message_type, asked.view())
 }
 
-/// What brokers will send to the producer because of the message.
+/// What brokers will send to the producer because of this message.
 pub(crate) fn expected(asked: &Asked<'_>) -> Expected {
     let (flag, properties) = (asked.int(Field::SysFlag), asked.value(Field::Properties));
     Expected::of(asked.row.code, flag, properties)

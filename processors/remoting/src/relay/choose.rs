@@ -1,4 +1,4 @@
-//! Which broker a request is for, as its fields say.
+//! The broker that a request is for, by its fields.
 
 use std::rc::Rc;
 
@@ -13,15 +13,15 @@ use crate::session::kind::names_brokers;
 use crate::session::request::Asked;
 use crate::table::Field;
 
-/// The broker that a request is for, if it is known without asking anybody: the listener's, or the
+/// The broker that a request is for, if no look-up is needed: the broker of the listener, or the
 /// one that the header names.
 #[inline]
 pub(crate) fn known_broker(session: &Session, asked: &Asked<'_>) -> Option<Rc<Broker>> {
     session.caller().known_broker(asked.value(Field::Broker))
 }
 
-/// The broker that a request is for: the listener's, the one that it names, or the only one that its
-/// topic has.
+/// The broker that a request is for: the broker of the listener, the one that the header names, or
+/// the only one of the topic.
 pub(crate) async fn find_broker(
     session: &Session,
     asked: &Asked<'_>,
@@ -31,7 +31,8 @@ pub(crate) async fn find_broker(
         broker: asked.value(Field::Broker),
         topic: &topic,
         queue: asked.int(Field::Queue),
-        // The broker detector of a client that otherwise names brokers: any of them will do.
+        // The broker detector of a client that otherwise names brokers: any broker of the topic
+        // will do.
         any: asked.row.code == RequestCode::GET_MAX_OFFSET && names_brokers(asked.view()),
     };
     let found = session.caller().find_broker(target).await?;

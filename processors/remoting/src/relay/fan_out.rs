@@ -1,4 +1,4 @@
-//! Requests that several brokers are asked.
+//! Requests that are sent to several brokers.
 
 use std::rc::Rc;
 
@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use crate::session::Session;
 use crate::session::request::Request;
 
-/// Asks each of these brokers that has a master. What the answers take is charged to the client as long as it is kept.
+/// Sends the request to the master of each of the brokers, if it has one. The answers are charged
+/// to the client as long as they are kept.
 pub(crate) async fn ask_all(
     session: &Session,
     request: &Request,

@@ -1,4 +1,4 @@
-//! Requests that go to one broker as they are.
+//! Requests that are relayed to one broker unchanged.
 
 pub(crate) mod choose;
 pub(crate) mod fan_out;
@@ -32,7 +32,7 @@ pub(crate) fn process(session: &Rc<Session>, asked: &Asked<'_>) -> Result<(), Pr
     }
 }
 
-/// Puts a request into the data connection of its class.
+/// Writes a request to the data connection of its class.
 pub(crate) fn to_broker(
     session: &Rc<Session>,
     broker: &Broker,
@@ -40,7 +40,7 @@ pub(crate) fn to_broker(
     incoming: &Incoming<'_>,
 ) -> Result<(), ProcessError> {
     let class = match row.class {
-        // Offsets stay in the order in which the client says them.
+        // Commits of offsets stay in the order in which the client sent them.
         Class::Request
             if session.has_many_requests() && row.code != RequestCode::UPDATE_CONSUMER_OFFSET =>
         {
@@ -53,7 +53,7 @@ pub(crate) fn to_broker(
     on_connection(session, &connection, incoming, time)
 }
 
-/// Puts a request into a connection; its answer goes to the client.
+/// Writes a request to a connection; the answer goes to the client.
 pub(crate) fn on_connection(
     session: &Rc<Session>,
     connection: &Connection,
@@ -66,18 +66,18 @@ pub(crate) fn on_connection(
     })
 }
 
-/// What comes back with an answer.
+/// What is kept of a request until its answer arrives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counted {
-    /// The offset that a pull asks for; 0 otherwise.
+    /// The offset from which a pull reads; 0 for other requests.
     pub(crate) offset: i64,
-    /// What the request is counted as.
+    /// The tag that the request is counted under.
     pub(crate) tag: Tag,
     /// Whether it goes over the connection for large requests.
     pub(crate) is_bulk: bool,
 }
 
-/// Puts a request into a connection; its answer goes to `target`, on behalf of the client.
+/// Writes a request to a connection, on behalf of the client; the answer goes to `target`.
 pub(crate) fn for_target<T: RelayTarget + 'static>(
     session: &Session,
     connection: &Connection,

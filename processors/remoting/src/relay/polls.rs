@@ -1,4 +1,4 @@
-//! Which connection the polls of consumers take, once the broker knows the consumer.
+//! The connections that consumers' polls use, once the broker knows the consumer.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::session::request::Asked;
 use crate::table::Field;
 
-/// The connection that a poll takes, unless the broker does not know the consumer yet.
+/// The connection that a poll uses; none while the broker does not know the consumer.
 pub(crate) fn connection_now(
     session: &Session,
     broker: &Broker,
@@ -21,7 +21,7 @@ pub(crate) fn connection_now(
     Ok(member.poll_connection(broker, group.as_deref(), class)?)
 }
 
-/// The same, waiting for the broker to know the consumer.
+/// The connection that a poll uses, after waiting until the broker knows the consumer.
 pub(crate) async fn connection_later(
     session: &Session,
     broker: &Broker,

@@ -1,4 +1,4 @@
-//! How answers get to the client, whoever gives them.
+//! How answers are written to the client, whether a broker or Remora made them.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::error::ProcessError;
 use crate::metrics::{Limit, Tag};
 
 impl Session {
-    /// Answers a request with a frame that a broker has answered to it.
+    /// Answers a request with the frame that a broker has answered.
     pub(crate) fn pass_on(
         &self,
         incoming: &Incoming<'_>,
@@ -56,7 +56,7 @@ impl Session {
         let now = self.now();
         let time = now.saturating_duration_since(origin.ticket.begun);
         self.metrics.answered(origin.code, view.code(), true, time);
-        self.slow_log.look(self, origin.code, view.code(), time);
+        self.slow_log.check(self, origin.code, view.code(), time);
         if view.body().is_empty() || self.has_room() {
             if view.code() == ResponseCode::SUCCESS.0 {
                 self.metrics.count(Tag(origin.ticket.tag), view.body());
@@ -68,14 +68,15 @@ impl Session {
                 false => Limit::Memory,
             };
             self.metrics.limit(limit);
-            // There is no room for a body. What was pulled can be pulled again.
+            // The outbox has no room for a body. The messages can be pulled again.
             let again = Some(view)
                 .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
                 .map(|view| answers::ask_again(view, origin.ticket.offset));
             let busy = || {
                 let busy = ResponseCode::SYSTEM_BUSY;
-                RemotingCommand::response(busy, origin.opaque, origin.serialize_type)
-                    .with_remark("the client does not read what it asks for")
+                RemotingCommand::response(busy, origin.opaque, origin.serialize_type).with_remark(
+                    "the client reads its answers too slowly: read them, then ask again",
+                )
             };
             self.outbox.push(&RemotingCommand {
                 opaque: origin.opaque,
@@ -83,7 +84,7 @@ impl Session {
                 ..again.unwrap_or_else(busy)
             });
         }
-        // Even what is short adds up, for a client that reads nothing at all.
+        // Even short answers add up, for a client that reads nothing at all.
         if self.outbox.len()
             > self.settings.client_buffer_limit + self.upstream.config().frame_limit
         {
@@ -102,7 +103,7 @@ impl Session {
     fn on_failure(&self, origin: Origin, error: UpstreamError) {
         self.end_of(&origin);
         let error = ProcessError::from(error);
-        tracing::debug!(peer = %self.peer, code = %origin.code, %error, "not answered");
+        tracing::debug!(peer = %self.peer, code = %origin.code, %error, "request not answered");
         let code = error.response_code();
         self.count_own(origin.code, code.0, origin.ticket.begun);
         let response = RemotingCommand::response(code, origin.opaque, origin.serialize_type);

@@ -1,4 +1,5 @@
-//! Bodies that are read: long ones by another thread, for the worker has others to serve.
+//! Decoding of bodies. Long bodies are decoded by another thread, because the worker has other
+//! clients to serve.
 
 use bytes::Bytes;
 use remoting_codec::BodyError;
@@ -8,19 +9,20 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::error::ProcessError;
 use crate::session::request::Request;
 
-/// A body of more bytes is read by another thread.
+/// A longer body, in bytes, is decoded by another thread.
 pub(crate) const LONG: usize = 64 * 1024;
 
-/// Most bytes of a request's body that is read here, a heartbeat's apart: some thousand queues or receipts.
+/// The largest body of a request that is decoded here, in bytes, heartbeats excepted: some thousand
+/// queues or receipts.
 pub(crate) const BODY_MAX: usize = 1024 * 1024;
 
-/// So many long ones are read at the same time, by all workers together.
+/// The most long bodies that are decoded at the same time, by all workers together.
 static READING: Semaphore = Semaphore::const_new(2);
 
-/// Reads the body of a request.
+/// Decodes the body of a request.
 ///
 /// # Errors
-/// When it has more than [`BODY_MAX`] bytes, or is not what it should be.
+/// If the body has more than [`BODY_MAX`] bytes, or is malformed.
 pub(crate) async fn of_request<T: Send + 'static>(
     request: &Request,
     what: &'static str,
@@ -33,10 +35,10 @@ pub(crate) async fn of_request<T: Send + 'static>(
     of_frame(request.bytes(), body, what, read).await
 }
 
-/// Reads the body of a frame, which is at that place.
+/// Decodes the body of a frame, which is at that place.
 ///
 /// # Errors
-/// When it is not what it should be.
+/// If the body is malformed.
 pub(crate) async fn of_frame<T: Send + 'static>(
     frame: Bytes,
     body: std::ops::Range<usize>,
@@ -46,7 +48,7 @@ pub(crate) async fn of_frame<T: Send + 'static>(
     if body.len() <= LONG {
         return Ok(read(frame.get(body).unwrap_or_default())?);
     }
-    // The semaphore is never closed, and a reader that panics has not read anything.
+    // The semaphore is never closed. A decoder that panics has decoded nothing.
     let _turn = READING.acquire().await;
     let reading = spawn_blocking(move || read(frame.get(body).unwrap_or_default()));
     let unread = |error: JoinError| BodyError {

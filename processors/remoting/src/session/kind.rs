@@ -1,11 +1,11 @@
-//! What kind of client it is, by language and version.
+//! The kind of a client, by language and version.
 
 use remoting_codec::{CommandView, Language, Version};
 
 use super::Session;
 use crate::settings::BrokerAddresses;
 
-/// Whether the client is told of brokers' own listeners.
+/// Whether the client's routes have the addresses of broker listeners.
 pub(crate) fn uses_own_listeners(session: &Session, view: &CommandView<'_>) -> bool {
     match session.settings.broker_addresses {
         BrokerAddresses::Always => true,
@@ -14,7 +14,7 @@ pub(crate) fn uses_own_listeners(session: &Session, view: &CommandView<'_>) -> b
     }
 }
 
-/// Whether the client is one that names the broker in every request that needs it.
+/// Whether clients of this language and version name the broker in every request that needs it.
 pub(crate) fn names_brokers(view: &CommandView<'_>) -> bool {
     let version = view.version();
     view.language() == Language::JAVA

@@ -1,10 +1,12 @@
-//! A client that is to go to another replica: the proxy drains, or the connection is old.
+//! Moves a client to another replica: the proxy drains, or the connection is old.
 //!
-//! Java clients newer than 5.3.1 are told so: GO_AWAY (1500) has them connect anew and ask again. All others are closed, and
-//! most of them do not notice a close under a request before that times out. So no request may be on its way when they are
-//! closed. One that sends and waits is closed right behind an answer: the end of the stream comes with it, before the client
-//! can ask again. One that polls has its polls kept until it asks nothing more, for then all that it has to ask is here; they
-//! are answered empty then, all at once, with the end of the stream behind them.
+//! Java clients newer than 5.3.1 get GO_AWAY (1500): they reconnect and send the request again. The
+//! connections of all other clients are closed. Most of those clients do not notice a close while a
+//! request is outstanding, before the request times out. So no request may be outstanding at the
+//! close. A client that sends and waits is closed directly behind an answer: the end of the stream
+//! arrives with the answer, before the client can send the next request. The polls of a client that
+//! polls are kept until it sends nothing more, because then all its requests are here. They are
+//! answered empty then, all at once, with the end of the stream behind them.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -18,50 +20,52 @@ use crate::session::Session;
 use crate::session::request::Asked;
 use crate::table::Field;
 
-/// A client that polls and asks nothing else for so long has asked all that it has to.
+/// A client that polls and sends nothing else for this long has sent all its requests.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// One that polls and never pauses is closed behind any answer after this.
+/// A client that polls and never pauses is closed behind any answer after this time.
 const RESTLESS: Duration = Duration::from_secs(2);
 
-/// A client that asks nothing for so long is closed without an answer to close behind.
+/// A client that sends nothing for this long is closed without an answer in front of the close.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// The newest Java client that does not know GO_AWAY (`NettyRemotingServer` sends it to newer ones only).
+/// The newest Java client that does not know GO_AWAY (`NettyRemotingServer` sends it to newer
+/// clients only).
 const V5_3_1: Version = Version(475);
 
-/// With so many requests or polls outstanding, the next ones of a client go over a connection that only such clients share. A
-/// consumer has a poll for each queue. Sends and offsets are excepted: they must stay in their order.
+/// From this number of outstanding requests or polls on, the next ones of a client use a connection
+/// that only such clients share. A consumer has a poll for each queue. Sends and commits of offsets
+/// are excepted, because they must stay in order.
 const MANY_REQUESTS: usize = 512;
 const MANY_POLLS: usize = 256;
 
-/// What a poll takes that is kept.
+/// The memory of a poll that is kept, in bytes.
 const KEPT_BYTES: usize = size_of::<Origin>();
 
-/// What a poll takes that is outstanding at a broker: it may be for minutes.
+/// The memory of a poll that is outstanding at a broker, in bytes: it may be held for minutes.
 const POLL_BYTES: usize = 160;
 
-/// What is kept of a client that is to go.
+/// The state of a client that must leave.
 #[derive(Debug, Default)]
 pub(crate) struct Leaving {
     since: Cell<Option<Instant>>,
-    /// Polls that are outstanding at brokers.
+    /// The number of polls that are outstanding at brokers.
     polls: Cell<usize>,
-    /// Polls that came since, and go to no broker.
+    /// The polls that arrived since, and are not relayed.
     kept: RefCell<Vec<Origin>>,
-    /// Polls are given up now.
+    /// Whether polls are given up now.
     gives_up: Cell<bool>,
 }
 
 impl Leaving {
-    /// The client has gone. Answers how many bytes were kept.
+    /// Drops the kept polls, because the client has disconnected. Returns the bytes that were kept.
     pub(crate) fn forget(&self) -> usize {
         self.kept.take().len() * KEPT_BYTES
     }
 }
 
 impl Session {
-    /// Has the client go, as soon as it can be done without loss.
+    /// Makes the client leave, as soon as that loses no request.
     pub fn leave(&self) {
         if self.leaving.since.get().is_none() {
             let now = self.now();
@@ -69,25 +73,25 @@ impl Session {
         }
     }
 
-    /// Whether the client is to go.
+    /// Whether the client must leave.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.leaving.since.get().is_some()
     }
 
-    /// How many requests are outstanding, long polls not among them.
+    /// The number of outstanding requests, long polls excluded.
     pub(crate) fn requests(&self) -> usize {
         let polls = self.leaving.polls.get();
         self.outstanding.get().saturating_sub(polls)
     }
 
-    /// Whether the client has so many requests outstanding, long polls not among them, that those of other clients would wait
-    /// behind its next ones.
+    /// Whether the client has so many requests outstanding, long polls excluded, that requests of
+    /// other clients would wait behind its next ones.
     pub(crate) fn has_many_requests(&self) -> bool {
         self.requests() >= MANY_REQUESTS
     }
 
-    /// The class of the client's next poll, which is `class` unless it has many outstanding.
+    /// The class of the client's next poll: `class`, unless the client has many polls outstanding.
     pub(crate) fn class_of_poll(&self, class: Class) -> Class {
         match class {
             Class::Pull if self.leaving.polls.get() >= MANY_POLLS => Class::Crowd,
@@ -95,13 +99,13 @@ impl Session {
         }
     }
 
-    /// A poll went to a broker.
+    /// Counts a poll that was relayed to a broker.
     pub(crate) fn begin_poll(&self) {
         self.leaving.polls.set(self.leaving.polls.get() + 1);
         self.account().add(POLL_BYTES);
     }
 
-    /// A request that went to a broker was answered or will not be.
+    /// Notes that a relayed request was answered, or will never be.
     pub(crate) fn end_of(&self, origin: &Origin) {
         let is_poll = origin.code.is_long_poll();
         if is_poll {
@@ -116,7 +120,7 @@ impl Session {
         self.end();
     }
 
-    /// Polls are given up from now on, soon.
+    /// Gives up the client's polls, from the next check on.
     pub(crate) fn give_up_polls(&self) {
         self.leaving.gives_up.set(true);
     }
@@ -126,7 +130,7 @@ impl Session {
         self.leaving.gives_up.get()
     }
 
-    /// Whether the client is one that is told to go.
+    /// Whether the client gets GO_AWAY.
     fn is_told(&self) -> bool {
         let told = |(language, version)| knows_go_away(language, version);
         self.identity().is_some_and(told)
@@ -137,19 +141,20 @@ impl Session {
         self.outstanding.get() == self.leaving.polls.get()
     }
 
-    /// How many long polls are outstanding, at brokers or here.
+    /// The number of outstanding long polls, at brokers or here.
     pub(crate) fn polls(&self) -> usize {
         self.leaving.polls.get() + self.leaving.kept.borrow().len()
     }
 
-    /// To be called now and then for a client that is to go: ends its connection once it asks nothing.
+    /// Ends the connection of a client that must leave, once it sends nothing more. Called
+    /// periodically.
     pub fn leave_if_quiet(&self) {
         let Some(since) = self.leaving.since.get() else {
             return;
         };
         let heard = self.heard().map_or(since, |heard| heard.max(since));
         let quiet = self.now().saturating_duration_since(heard);
-        // One that is told has no need to be closed while it may still be here.
+        // A client that gets GO_AWAY need not be closed while it may still have a request here.
         let wait = match self.polls() > 0 && !self.is_told() {
             true => QUIET,
             false => SILENCE,
@@ -159,7 +164,7 @@ impl Session {
         }
     }
 
-    /// An answer is about to be written: the connection may end behind it.
+    /// Called before an answer is written: the connection may end behind it.
     pub(crate) fn leave_behind_answer(&self) {
         let Some(since) = self.leaving.since.get() else {
             return;
@@ -185,14 +190,15 @@ impl Session {
         self.finish();
     }
 
-    /// Answers a poll that no broker will answer any more.
+    /// Answers a poll, with no messages, that no broker will answer any more.
     pub(crate) fn answer_empty(&self, origin: &Origin) {
         let nothing = answers::nothing_found(origin);
         self.count_own(origin.code, nothing.code, origin.ticket.begun);
         self.outbox.push(&nothing);
     }
 
-    /// Keeps a poll of a client that must leave; answers that of one that has left. False when it must be served.
+    /// Keeps a poll of a client that must leave, and answers a poll of a client that has left.
+    /// False if the poll must be served.
     pub(crate) fn keeps(&self, asked: &Asked<'_>) -> bool {
         let view = asked.view();
         let is_kept = self.gives_up_polls() || (self.is_leaving() && !self.is_told());
@@ -221,7 +227,7 @@ impl Session {
         true
     }
 
-    /// What a request is answered with instead of being served, if the client must leave and can be told so.
+    /// The answer to a request in place of serving it, if the client must leave and knows GO_AWAY.
     pub(crate) fn go_away(&self, view: &CommandView<'_>) -> Option<RemotingCommand> {
         let is_told = knows_go_away(view.language(), view.version())
             && !view.is_oneway()
@@ -229,12 +235,12 @@ impl Session {
         if !self.is_leaving() || !is_told {
             return None;
         }
-        // Brokers forget the client before it connects to them by another way.
+        // Brokers must unregister the client before it connects through another replica.
         self.member.close();
         self.metrics.go_away.add(1);
         let code = ResponseCode::GO_AWAY;
         let answer = RemotingCommand::response(code, view.opaque(), view.serialize_type());
-        Some(answer.with_remark("connect again: this proxy is about to go"))
+        Some(answer.with_remark("reconnect: this proxy is closing the connection"))
     }
 }
 

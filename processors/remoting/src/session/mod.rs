@@ -38,13 +38,15 @@ use crate::session::request::Incoming;
 use crate::session::slow_log::SlowLog;
 use crate::settings::Settings;
 
-/// Work that one turn of a client may make before others have theirs, in requests that are relayed.
+/// The work that a client may cause in one turn before other clients get theirs, in relayed
+/// requests.
 const TURN_WORK: usize = 64;
 
-/// What a request is worth that becomes a task, or is answered here.
+/// The work of a request that becomes a task or is answered by Remora, in relayed requests.
 const TASK_WORK: usize = 4;
 
-/// A client connection: whom answers go to, and what the client has said of itself.
+/// The state of one client connection: the outbox for its answers, and what the client has
+/// declared.
 pub struct Session {
     pub(crate) upstream: Rc<Upstream>,
     pub(crate) settings: Rc<Settings>,
@@ -53,28 +55,28 @@ pub struct Session {
     pub(crate) pushes: RefCell<Pushes>,
     pub(crate) moved: Moved,
     pub(crate) queries: RefCell<Queries>,
-    /// Where this client is told that brokers are.
+    /// The addresses that are advertised to this client.
     pub(crate) advertised: Arc<Advertised>,
     pub(crate) metrics: Arc<RequestMetrics>,
     slow_log: Rc<SlowLog>,
     pub(crate) outbox: Outbox,
-    /// When the latest frame came.
+    /// When the latest frame arrived.
     heard: Cell<Option<Instant>>,
-    /// Who the client is, as its first frame says it.
+    /// The client's language and version, from its first frame.
     identity: Cell<Option<(Language, Version)>>,
-    /// Requests of this client that are not answered yet.
+    /// The number of requests of this client that are not answered yet.
     pub(crate) outstanding: Cell<usize>,
-    /// Those of them that are at brokers, by broker.
+    /// The outstanding requests that were relayed, by broker.
     pub(crate) at_brokers: Outstanding,
-    /// Those that went over connections for large ones.
+    /// The number of outstanding requests on connections for large requests.
     pub(crate) bulk: Cell<usize>,
-    /// Tasks that serve its requests.
+    /// The number of tasks that serve its requests.
     tasks: Cell<usize>,
-    /// Work that its latest turn has made.
+    /// The work of its current turn, in relayed requests.
     turn: Cell<usize>,
-    /// What is kept while the client is to go.
+    /// The state of moving the client to another replica.
     pub(crate) leaving: Leaving,
-    /// Frames that have come.
+    /// The number of frames that have arrived.
     received: Cell<u64>,
     peer: SocketAddr,
     this: Weak<Self>,
@@ -92,28 +94,28 @@ impl fmt::Debug for Session {
 /// The counters of one listener's clients.
 #[derive(Clone, Debug)]
 pub struct SessionMetrics {
-    /// Their bytes.
+    /// Counts the bytes.
     pub meter: Arc<Meter>,
-    /// Their requests.
+    /// Counts the requests.
     pub requests: Arc<RequestMetrics>,
-    /// Those of them that take long.
+    /// Logs the slow requests.
     pub slow_log: Rc<SlowLog>,
 }
 
-/// What metrics show of a client.
+/// The part of a client's state that metrics show.
 #[derive(Clone, Debug)]
 pub struct ClientSummary {
-    /// Its language and version, once it has said something.
+    /// Its language and version, once a frame has arrived.
     pub identity: Option<(Language, Version)>,
     /// Whether it is in a producer group.
     pub is_producer: bool,
-    /// The consumer groups that it is in, and how it gets messages in each.
+    /// The consumer groups that it is in, each with its way of consuming.
     pub groups: Vec<(String, ConsumeType)>,
 }
 
 impl Session {
-    /// A client that has just connected from `peer`, that is told `advertised`; to the listener of
-    /// `broker`, if it is one's.
+    /// A client that has just connected from `peer`, in whose routes brokers have the `advertised`
+    /// addresses. `broker` is the broker of the listener, if it belongs to one.
     #[must_use]
     pub fn new(
         upstream: Rc<Upstream>,
@@ -152,14 +154,14 @@ impl Session {
         })
     }
 
-    /// What is to be written to the client.
+    /// The bytes that wait to be written to the client.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// The client is gone or must go: its lanes end first, so that brokers forget it before it can come
-    /// back through another replica.
+    /// Closes the session. The client's lanes end first, so that brokers unregister the client
+    /// before it can connect through another replica.
     pub fn close(&self) {
         self.member.close();
         self.pushes.take();
@@ -171,38 +173,38 @@ impl Session {
         self.outbox.close();
     }
 
-    /// The client, as far as it matters to what it asks.
+    /// The client as decisions about its requests see it.
     #[inline]
     pub(crate) fn caller(&self) -> &Caller {
         self.member.caller()
     }
 
-    /// What the client makes the worker hold.
+    /// The account of the memory that the worker holds for the client.
     #[must_use]
     pub fn account(&self) -> &Rc<Account> {
         self.outbox.account()
     }
 
-    /// Where the client connects from.
+    /// The address that the client connects from.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// The proxy stops: the client's lanes end, and its connection once the answers that are there
-    /// are written.
+    /// Ends the client's lanes, because the proxy stops. The connection ends once the answers in
+    /// the outbox are written.
     pub fn finish(&self) {
         self.member.close();
         self.outbox.finish();
     }
 
-    /// Changes whenever something came from the client or went to it.
+    /// A counter that changes whenever a frame arrives from the client or bytes are written to it.
     #[must_use]
     pub fn activity(&self) -> u64 {
         self.outbox.bytes_written() + self.received.get()
     }
 
-    /// The client, as metrics see it.
+    /// The summary of the client for metrics.
     #[must_use]
     pub fn summary(&self) -> ClientSummary {
         ClientSummary {
@@ -212,38 +214,38 @@ impl Session {
         }
     }
 
-    /// The time when the worker last looked at the clock.
+    /// The time at which the worker last read the clock.
     #[inline]
     pub(crate) fn now(&self) -> Instant {
         self.upstream.buffers().now()
     }
 
-    /// Counts an answer that Remora gives itself.
+    /// Counts an answer that Remora made.
     pub(crate) fn count_own(&self, code: RequestCode, result: i32, begun: Instant) {
         let time = self.now().saturating_duration_since(begun);
         self.metrics.answered(code, result, false, time);
-        self.slow_log.look(self, code, result, time);
+        self.slow_log.check(self, code, result, time);
     }
 
-    /// Counts an answer that several brokers had a part in.
+    /// Counts an answer that was joined from those of several brokers.
     pub(crate) fn count_passed_on(&self, code: RequestCode, result: i32, begun: Instant) {
         let time = self.now().saturating_duration_since(begun);
         self.metrics.answered(code, result, true, time);
-        self.slow_log.look(self, code, result, time);
+        self.slow_log.check(self, code, result, time);
     }
 
-    /// When the latest frame came.
+    /// When the latest frame arrived.
     pub(crate) fn heard(&self) -> Option<Instant> {
         self.heard.get()
     }
 
-    /// Frames that have come.
+    /// The number of frames that have arrived.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.received.get()
     }
 
-    /// Whether the client is not read further at the moment.
+    /// Whether reading from the client is paused.
     #[must_use]
     pub fn is_held_back(&self) -> bool {
         !self.may_take_more()
@@ -258,7 +260,7 @@ impl Session {
             && self.may_hold_more()
     }
 
-    /// A frame has come.
+    /// Notes that a frame has arrived.
     #[inline]
     pub(crate) fn note_frame(&self, view: &CommandView<'_>) {
         if self.received.get() == 0 {
@@ -269,37 +271,38 @@ impl Session {
         self.heard.set(Some(self.now()));
     }
 
-    /// The client's turn begins.
+    /// Starts the client's turn.
     #[inline]
     pub(crate) fn begin_work(&self) {
         self.turn.set(0);
     }
 
-    /// Whether the client has made so much work in this turn that others must have theirs.
+    /// Whether the client has used up the work of its turn, so that other clients must get theirs.
     #[inline]
     pub(crate) fn has_worked_enough(&self) -> bool {
         self.turn.get() >= TURN_WORK
     }
 
-    /// A limit ends the client's connection.
+    /// Ends the client's connection because of that limit.
     pub fn end_at(&self, limit: Limit) {
         self.metrics.limit(limit);
         self.close();
     }
 
-    /// Who the client is, as its first frame says it.
+    /// The client's language and version, from its first frame.
     pub(crate) fn identity(&self) -> Option<(Language, Version)> {
         self.identity.get()
     }
 
-    /// The client's id, as far as it is shown, language and version, once it has said who it is.
+    /// The client's id in the form that logs show, its language and its version, once its first
+    /// frame has arrived.
     #[must_use]
     pub fn known_as(&self) -> Option<(String, &'static str, String)> {
         let (language, version) = self.identity.get()?;
         Some((self.member.client_id()?, language.name(), version.name()))
     }
 
-    /// Whether the client is gone.
+    /// Whether the session is closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.outbox.is_closed()
     }
@@ -308,7 +311,7 @@ impl Session {
         self.this.upgrade()
     }
 
-    /// Answers a request, unless it wants no answer.
+    /// Answers a request, unless it is one-way.
     pub(crate) fn answer(&self, incoming: &Incoming<'_>, response: RemotingCommand) {
         let view = incoming.view;
         self.work(TASK_WORK);
@@ -323,14 +326,14 @@ impl Session {
         }
     }
 
-    /// Answers a request with why it was not served.
+    /// Answers a request with the error because of which it was not served.
     pub(crate) fn refuse(&self, incoming: &Incoming<'_>, error: &ProcessError) {
         let view = incoming.view;
         let (peer, code) = (self.peer, view.request_code());
         let reason = error.to_string();
         if matches!(error, ProcessError::NoBrokerName { .. }) && notice::no_broker_name_is_due() {
             let error = shown(&reason);
-            tracing::warn!(%peer, %code, %error, "refused; said once a minute");
+            tracing::warn!(%peer, %code, %error, "request refused; logged once a minute");
         } else {
             tracing::debug!(%peer, %code, error = %shown(&reason), "refused");
         }
@@ -339,12 +342,12 @@ impl Session {
         self.answer(incoming, response.with_remark(reason));
     }
 
-    /// One more request is outstanding.
+    /// Counts one more outstanding request.
     pub(crate) fn begin(&self) {
         self.outstanding.set(self.outstanding.get() + 1);
     }
 
-    /// One fewer is.
+    /// Counts one outstanding request less.
     pub(crate) fn end(&self) {
         let before = self.outstanding.get();
         let is_full = self.requests() >= self.settings.policy.outstanding_limit;
@@ -362,12 +365,12 @@ impl Session {
         self.outbox.len() > self.settings.client_buffer_limit
     }
 
-    /// Whether the client has room for an answer with a body.
+    /// Whether the outbox has room for an answer with a body.
     pub(crate) fn has_room(&self) -> bool {
         !self.is_congested() && !self.account().is_over_share()
     }
 
-    /// Whether what the client makes the worker hold allows for more.
+    /// Whether the client's account allows the worker to hold more for it.
     fn may_hold_more(&self) -> bool {
         let account = self.account();
         account.may_forward() && !account.is_over_share()

@@ -1,10 +1,10 @@
-//! Where a client reads the queues that a master has moved to a replica.
+//! The slaves from which a client reads the queues that a master has moved.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Most queues of one client that are remembered; more, and they are read from the master again.
+/// The most queues of one client that are remembered; further ones are read from the master.
 const MOVED_MAX: usize = 4096;
 
 /// A queue that a group reads.
@@ -16,12 +16,12 @@ pub(crate) struct Queue {
     pub(crate) id: i32,
 }
 
-/// The queues of one client that are read from a replica, and which.
+/// The queues of one client that are read from a slave, with the slave's id.
 #[derive(Debug, Default)]
 pub(crate) struct Moved(RefCell<HashMap<Queue, i64>>);
 
 impl Moved {
-    /// A master suggests from which of its addresses to pull next.
+    /// Stores a master's suggestion from which of its addresses to pull next.
     pub(crate) fn suggest(&self, queue: &Queue, id: i64) {
         let mut moved = self.0.borrow_mut();
         if id <= 0 {
@@ -31,7 +31,7 @@ impl Moved {
         }
     }
 
-    /// The id of the replica that the queue is read from, if it is not the master.
+    /// The id of the slave that the queue is read from; none if it is read from the master.
     pub(crate) fn replica_of(&self, queue: &Queue) -> Option<i64> {
         self.0.borrow().get(queue).copied()
     }

@@ -1,6 +1,7 @@
-//! What brokers ask of clients, on their lanes: NOTIFY_CONSUMER_IDS_CHANGED (40) and whatever else.
+//! Requests that brokers send to clients, on their lanes: NOTIFY_CONSUMER_IDS_CHANGED (40) and
+//! others.
 //!
-//! A lane belongs to one client, so what comes over it is for that client, and is passed on as it is.
+//! A lane belongs to one client, so a push on it is for that client, and is passed on unchanged.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -15,11 +16,11 @@ use route_cache::Connection;
 
 use crate::session::Session;
 
-/// Most questions of brokers that may wait for one client's answer; beyond that, the oldest is
-/// forgotten, and the broker stops waiting by itself.
+/// The most pushes that may wait for one client's answer. Above it, the oldest is dropped, and its
+/// broker stops waiting by its own timeout.
 const WAITING_MAX: usize = 256;
 
-/// The questions that wait for the client's answer.
+/// The pushes that wait for the client's answer.
 #[derive(Debug, Default)]
 pub(crate) struct Pushes {
     last: Opaque,
@@ -28,14 +29,14 @@ pub(crate) struct Pushes {
 
 #[derive(Debug)]
 struct Push {
-    /// Towards the client: each broker counts for itself, so two may have used the same.
+    /// The opaque towards the client. Each broker counts its own opaques, so two may use the same.
     opaque: Opaque,
     from: Rc<Connection>,
-    /// The opaque that the broker gave it.
+    /// The broker's opaque.
     origin: UpstreamOpaque,
 }
 
-/// Passes on what a broker asks.
+/// Passes a push on to the client.
 pub(crate) fn on_push(
     session: &Session,
     from: &Rc<Connection>,
@@ -67,8 +68,8 @@ pub(crate) fn on_push(
     }
 }
 
-/// A check from a broker of 4.x does not name the broker. A client copies the name from there into its
-/// verdict, which would not find its way back without.
+/// A transaction check of a 4.x broker does not name the broker. A client copies the name from the
+/// check into its END_TRANSACTION, which could not be relayed without it.
 fn check_with_broker_name(
     from: &Connection,
     frame: &Frame<'_>,
@@ -84,7 +85,7 @@ fn check_with_broker_name(
     Some(command.to_bytes())
 }
 
-/// Passes back what the client answers; an answer that nobody waits for is dropped.
+/// Passes the client's answer on to the broker; an answer that no broker waits for is dropped.
 pub(crate) fn on_response(session: &Session, frame: &Frame<'_>, view: &CommandView<'_>) {
     let mut pushes = session.pushes.borrow_mut();
     let mut waiting = pushes.waiting.iter();

@@ -1,4 +1,4 @@
-//! Questions of one client to several brokers.
+//! Queries of one client that several brokers answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,19 +8,20 @@ use remoting_codec::RemotingCommand;
 use route_cache::UpstreamError;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Most questions of one client that brokers are asked at a time: each broker may answer with as much as a frame holds.
+/// The most queries of one client that are at brokers at a time: each broker may answer with as
+/// much as a frame holds.
 const ASKED_MAX: usize = 2;
 
-/// The questions of one client.
+/// The queries of one client.
 #[derive(Debug)]
 pub(crate) struct Queries {
-    /// The requests that wait for others of the same question, by the question.
+    /// The requests that wait for equal ones, by the hash of the query.
     pub(crate) together: HashMap<u64, Vec<oneshot::Sender<Answer>>>,
     turns: Arc<Semaphore>,
 }
 
 impl Queries {
-    /// The turns of questions whose answers may be large.
+    /// The permits of queries whose answers may be large.
     pub(crate) fn turns(&self) -> Arc<Semaphore> {
         self.turns.clone()
     }
@@ -35,13 +36,13 @@ impl Default for Queries {
     }
 }
 
-/// What one request is answered with.
+/// The answer to one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// As one broker has answered.
+    /// The answer of one broker.
     Frame(Bytes),
-    /// Several brokers' answers.
+    /// The joined answers of several brokers.
     Joined(RemotingCommand),
-    /// Nothing has come.
+    /// No broker has answered.
     Failed(UpstreamError),
 }

@@ -1,4 +1,4 @@
-//! A request: where it lies as it is received, and kept for a task.
+//! A request: borrowed from the read buffer, and kept for a task.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::table::{Field, Row};
 
-/// A request as it was received: what it takes to answer it.
+/// A request in the read buffer, with all that is needed to answer it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Incoming<'a> {
     pub(crate) frame: Frame<'a>,
@@ -20,7 +20,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) begun: Instant,
 }
 
-/// A request with its row of the table and the fields that the row declares, which are read once.
+/// A request with its row of the table and the fields that the row declares. They are read once.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) row: &'static Row,
@@ -32,7 +32,7 @@ impl<'a> Asked<'a> {
     /// Reads the fields.
     ///
     /// # Errors
-    /// Names the first field that is required and has no value.
+    /// The first required field that has no value.
     #[inline]
     pub(crate) fn read(row: &'static Row, incoming: Incoming<'a>) -> Result<Self, FieldError> {
         Ok(Self {
@@ -46,13 +46,13 @@ impl<'a> Asked<'a> {
         self.incoming.view
     }
 
-    /// The value of that field, if the code has it and the request has a value for it.
+    /// The value of the field, if the code has the field and the request has a value for it.
     #[inline]
     pub(crate) fn value(&self, field: Field) -> Option<ExtValue<'a>> {
         self.fields.value(self.row.field(field))
     }
 
-    /// The text of that field, empty if it has no value.
+    /// The text of the field; empty if it has no value.
     pub(crate) fn text(&self, field: Field) -> Cow<'a, str> {
         let value = self.value(field).map(|value| value.text());
         value.unwrap_or_default()
@@ -70,7 +70,7 @@ impl<'a> Asked<'a> {
         self.value(field)?.long()
     }
 
-    /// The request, to keep.
+    /// An owned copy of the request.
     pub(crate) fn keep(&self) -> Request {
         Request {
             frame: self.incoming.frame.to_owned(),
@@ -80,7 +80,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// A request kept for a task, with its row of the table: it outlives the buffer that it was read into.
+/// A request that is kept for a task, with its row of the table. It outlives the read buffer.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     frame: Bytes,
@@ -90,18 +90,18 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Bytes of the frame.
+    /// The length of the frame in bytes.
     pub(crate) fn len(&self) -> usize {
         self.frame.len()
     }
 
-    /// The frame, to keep.
+    /// The frame, owned.
     pub(crate) fn bytes(&self) -> Bytes {
         self.frame.clone()
     }
 
-    /// The frame, to keep, as one that wants an answer: what several brokers are told on behalf of a client is awaited,
-    /// whether or not the client wants to know.
+    /// The frame, owned, as a request that wants an answer. Requests to several brokers on behalf
+    /// of a client are awaited, whether or not the client's request is one-way.
     pub(crate) fn awaited(&self) -> Result<Bytes, DecodeError> {
         if !self.view()?.is_oneway() {
             return Ok(self.bytes());
@@ -111,12 +111,12 @@ impl Request {
         Ok(command.to_bytes())
     }
 
-    /// The header. It was read before the request was kept, so it can be read again.
+    /// The header. It was decoded before the request was kept, so it can be decoded again.
     pub(crate) fn view(&self) -> Result<CommandView<'_>, DecodeError> {
         CommandView::decode(&self.frame)
     }
 
-    /// What it takes to answer it, with its header.
+    /// All that is needed to answer the request, with its header.
     pub(crate) fn incoming<'a>(&'a self, view: &'a CommandView<'a>) -> Incoming<'a> {
         Incoming {
             frame: Frame::of(&self.frame),
@@ -125,7 +125,8 @@ impl Request {
         }
     }
 
-    /// The request with its fields, read again from its header: they were read before the request was kept.
+    /// The request with its fields, decoded again from its header: they were decoded before the
+    /// request was kept.
     pub(crate) fn asked<'a>(&'a self, view: &'a CommandView<'a>) -> Result<Asked<'a>, FieldError> {
         Asked::read(self.row, self.incoming(view))
     }

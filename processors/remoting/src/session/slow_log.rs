@@ -1,4 +1,4 @@
-//! The log of requests that take long.
+//! The log of slow requests.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tracing::info;
 
 use crate::session::Session;
 
-/// Holds back slow requests of a worker that are too many to log. The limit comes with the settings of the session.
+/// Throttles the slow log of a worker. The limit is in the settings of the session.
 #[derive(Debug)]
 pub struct SlowLog(LogThrottle);
 
@@ -19,9 +19,9 @@ impl Default for SlowLog {
 }
 
 impl SlowLog {
-    /// Logs a request that took that long to answer, if that is too long.
+    /// Logs a request if the time to its answer exceeds the threshold.
     #[inline]
-    pub(crate) fn look(&self, session: &Session, code: RequestCode, result: i32, time: Duration) {
+    pub(crate) fn check(&self, session: &Session, code: RequestCode, result: i32, time: Duration) {
         let threshold = session.settings.slow_threshold;
         if time > threshold && !threshold.is_zero() {
             self.log(session, code, result, time);

@@ -8,15 +8,16 @@ use super::request::Request;
 use super::{Session, TASK_WORK};
 use crate::error::ProcessError;
 
-/// Most tasks that one client may have under way: what they keep is charged to it, but what they do is not.
+/// The most tasks that one client may have at a time. The memory that they keep is charged to the
+/// client, but their work is not.
 pub(super) const TASKS_MAX: usize = 256;
 
-/// What a task takes beside its request.
+/// The memory of a task in addition to its request, in bytes.
 const TASK_BYTES: usize = 1024;
 
 impl Session {
-    /// Serves a request in a task of its own: the request is kept, counts as outstanding meanwhile,
-    /// and is refused with the error that the task ends with.
+    /// Serves a request in a task of its own. The request is kept, counts as outstanding meanwhile,
+    /// and is answered with the error that the task ends with.
     pub(crate) fn spawn<F>(
         self: &Rc<Self>,
         request: Request,

@@ -1,16 +1,16 @@
-//! Which ext fields are read of a request, by families of codes.
+//! The ext fields that Remora reads of a request, by families of codes.
 //!
-//! A processor asks for a [`Field`] and not for a name: one field has several names on the wire, and a code that
-//! lacks it has no value for it.
+//! A processor reads a [`Field`], not a name: a field has several names on the wire, and a code
+//! without the field has no value for it.
 
 use remoting_codec::FieldKind::Text;
 use remoting_codec::FieldSpec;
 use remoting_codec::headers::BROKER_NAME;
 
-/// An ext field that Remora reads, whatever it is called in the header of one code or another.
+/// An ext field that Remora reads, independent of its name in a header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Field {
-    /// When the client made a poll: milliseconds since 1970, by its clock.
+    /// When the client sent a poll: milliseconds since 1970, by the client's clock.
     BornTime,
     /// The name of the broker that the request is for.
     Broker,
@@ -18,13 +18,13 @@ pub enum Field {
     ClientId,
     /// The consumer group of a request that names a group of each kind.
     ConsumerGroup,
-    /// The topic whose brokers get a new topic.
+    /// The topic on whose brokers a new topic is created.
     DefaultTopic,
     /// A popped message's receipt.
     ExtraInfo,
     /// The group of the consumer or producer.
     Group,
-    /// For how many milliseconds the broker may hold a POP.
+    /// How long the broker may hold a POP, in milliseconds.
     PollTime,
     /// The producer group of a request that names a group of each kind.
     ProducerGroup,
@@ -32,9 +32,9 @@ pub enum Field {
     Properties,
     /// The queue's number at its broker.
     Queue,
-    /// The place in the queue from which on messages are pulled.
+    /// The queue offset from which messages are pulled.
     QueueOffset,
-    /// For how many milliseconds the broker may hold a pull.
+    /// How long the broker may hold a pull, in milliseconds.
     Suspend,
     /// Bits of a send (`MessageSysFlag`) or a pull (`PullSysFlag`).
     SysFlag,
@@ -46,13 +46,13 @@ pub enum Field {
     ZoneName,
 }
 
-/// How many fields there are.
+/// The number of fields.
 const FIELDS: usize = Field::ZoneName as usize + 1;
 
-/// What stands for the place of a field that a code does not have.
+/// The index of a field that a code does not have.
 const ABSENT: u8 = u8::MAX;
 
-/// By [`Field`], where it stands among the declarations of a family of codes.
+/// The index of each [`Field`] among the declarations of a family of codes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places([u8; FIELDS]);
 
@@ -69,7 +69,7 @@ impl Places {
         Self(places)
     }
 
-    /// Where that field stands; behind all of them, if it is not among them.
+    /// The index of the field; past the end, if the family does not have it.
     #[inline]
     pub(super) fn of_field(&self, field: Field) -> usize {
         usize::from(self.0.get(field as usize).copied().unwrap_or(ABSENT))
@@ -82,7 +82,7 @@ pub(super) struct Columns {
     pub(super) places: Places,
 }
 
-/// A field that brokers judge, whether it is there and what it says. Remora reads what it understands of it.
+/// An optional field, validated by brokers. Remora reads its value if it understands it.
 const fn text(name: &'static str) -> FieldSpec {
     FieldSpec::optional(name, Text)
 }
@@ -110,7 +110,7 @@ pub(super) const QUEUE: Columns =
 
 pub(super) const BACK: Columns = columns!(Broker: text(BROKER_NAME), Topic: text("originTopic"));
 
-/// The group is what a broker is chosen by.
+/// The group decides which broker serves the request.
 pub(super) const GROUP: Columns = columns!(Group: required("consumerGroup"));
 
 pub(super) const SEND: Columns = columns!(

@@ -1,7 +1,8 @@
 //! UPDATE_AND_CREATE_TOPIC (17): relayed to every broker of the route.
 //!
-//! `createTopic` of the client asks every master of a known topic's route the same, without naming it.
-//! Behind one address all of them arrive here; each takes effect on all, which is the same in the end.
+//! `createTopic` of the client sends the same request to every master of a known topic's route,
+//! without naming the master. All these requests arrive at Remora's one address. Each is relayed to
+//! all masters, so the result is the same.
 
 use std::rc::Rc;
 
@@ -37,7 +38,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         return Ok(());
     }
     let (answers, _held) = ask_all(&session, &request, brokers).await;
-    // Whatever has come of it: the next client gets the route as name servers know it now.
+    // Whatever the result, the next client gets the route as name servers have it now.
     session.upstream.routes().changed(&asked.text(Field::Topic));
     let mut success = None;
     for answer in answers {

@@ -1,11 +1,13 @@
-//! QUERY_MESSAGE (12): every broker of the topic is asked, and their answers are shared out or joined.
+//! QUERY_MESSAGE (12): relayed to every broker of the topic, and the answers distributed or joined.
 //!
-//! A client asks every broker of the topic the same, without naming it, and joins the answers. Behind one address all of these
-//! requests arrive here, and nothing tells which is for which broker, nor which of two threads asks.
+//! A client sends the same request to every broker of the topic, without naming the broker, and
+//! joins the answers. All these requests arrive at Remora's one address. Nothing shows which
+//! request is for which broker, nor which of two threads sent it.
 //!
-//! So the same requests that come together are answered together. Where they are as many as brokers, one asker has asked each
-//! broker once, and each request gets one broker's answer. Where they are more or fewer, several ask, or somebody asks once:
-//! then each gets the answers of all brokers joined, and may find a message more than once, but none is missing.
+//! So equal requests that arrive together are answered together. If their number equals the number
+//! of brokers, one thread has sent one to each broker, and each request gets one broker's answer.
+//! Otherwise several threads have asked, or one has asked once. Then each request gets the joined
+//! answers of all brokers: the client may find a message more than once, but it misses none.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -27,17 +29,17 @@ use crate::session::questions::Answer;
 use crate::session::request::Request;
 use crate::table::Field;
 
-/// The same requests come together while no more than this is between two of them. A client sends them one right after the
-/// other.
+/// Equal requests belong together if the time between two of them is at most this. A client sends
+/// them in direct succession.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What comes after this does not come together any more.
+/// The longest time for which equal requests are collected.
 const TOGETHER_MAX: Duration = Duration::from_secs(1);
 
-/// Most questions of one client that are told apart; each of further ones is answered alone.
+/// The most queries of one client that are collected at a time; each further one is answered alone.
 const QUESTIONS_MAX: usize = 64;
 
-/// The ext fields of an answer: up to when the broker has indexed its messages.
+/// The ext fields of an answer that hold how far the broker has indexed its messages.
 const INDEXED: [&str; 2] = ["indexLastUpdateTimestamp", "indexLastUpdatePhyoffset"];
 
 impl From<Result<Bytes, UpstreamError>> for Answer {
@@ -54,7 +56,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
         return relay::to_broker(&session, &broker, asked.row, &asked.incoming);
     }
     if view.is_oneway() {
-        // No broker would answer it, and nobody awaits what is found.
+        // A one-way request: no broker would answer it, and the client waits for no answer.
         return Ok(());
     }
     let route = session.caller().route(&asked.text(Field::Topic)).await?;
@@ -75,7 +77,7 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     }
 }
 
-/// What this request is answered with: found out here, or by the first of the same question.
+/// The answer to this request: found by this task, or by the task of the first equal request.
 async fn answer(
     session: &Session,
     request: &Request,
@@ -122,7 +124,7 @@ async fn answer(
     Ok(answer.await.map_err(|_| UpstreamError::FirstClosed)?)
 }
 
-/// What is asked, all ext fields taken together.
+/// A hash of all ext fields, by which equal requests are recognised.
 fn question(view: &CommandView<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     view.ext_fields().visit(|name, value| {
@@ -132,7 +134,7 @@ fn question(view: &CommandView<'_>) -> u64 {
     hasher.finish()
 }
 
-/// Those who ask that, once no more have come for a while.
+/// The requests with this hash, once no more of them arrive.
 async fn together(session: &Session, question: u64) -> Vec<oneshot::Sender<Answer>> {
     let begun = Instant::now();
     let mut before = 0;
@@ -147,7 +149,8 @@ async fn together(session: &Session, question: u64) -> Vec<oneshot::Sender<Answe
     }
 }
 
-/// Each broker's answer, in the order of the brokers, and what all of them take, charged to the client.
+/// Each broker's answer, in the order of the brokers, and the memory of all of them, charged to the
+/// client.
 async fn ask_each(
     session: &Session,
     request: &Request,
@@ -173,7 +176,8 @@ async fn ask_each(
     answers.map(|(_, answer, held)| (answer, held)).unzip()
 }
 
-/// All that was found. Without anything, what a broker says instead, or why it says nothing.
+/// All messages that were found. If there are none, the response of a broker, or the error that
+/// prevented one.
 fn join(answers: &[Result<Bytes, UpstreamError>], limit: usize) -> Result<Answer, ProcessError> {
     let mut found = BytesMut::new();
     let mut indexed = [0; INDEXED.len()];
@@ -204,7 +208,7 @@ fn join(answers: &[Result<Bytes, UpstreamError>], limit: usize) -> Result<Answer
         let none = || UpstreamError::NoBroker("of the topic".into());
         return Ok(nothing.unwrap_or_else(|| Answer::Failed(none())));
     }
-    // Whoever is answered puts its own opaque and form of header in.
+    // Each request's own opaque and header format are set when its answer is written.
     let mut joined = RemotingCommand::response(
         ResponseCode::SUCCESS,
         Opaque::default(),
@@ -216,7 +220,7 @@ fn join(answers: &[Result<Bytes, UpstreamError>], limit: usize) -> Result<Answer
     Ok(Answer::Joined(joined.with_body(found.freeze())))
 }
 
-/// The first messages of a body that fit into `room` bytes. Each begins with its length.
+/// The first messages of a body that fit into `room` bytes. Each message starts with its length.
 fn whole_messages(body: &[u8], room: usize) -> &[u8] {
     let mut end = 0;
     while let Some(length) = body.get(end..).and_then(|rest| rest.first_chunk::<4>()) {
@@ -273,7 +277,7 @@ mod tests {
             panic!("a broker has answered");
         };
         assert_eq!(frame, none);
-        // That a broker could not be asked is not that there is nothing.
+        // An unreachable broker does not mean that there is no message.
         let failed = join(&[Ok(none), lost()], 1000).unwrap();
         assert!(matches!(failed, Answer::Failed(_)), "{failed:?}");
     }

@@ -1,5 +1,5 @@
-//! GET_ROUTEINFO_BY_TOPIC (105): answered here, with Remora's address for every broker's,
-//! or that of the broker's own listener.
+//! GET_ROUTEINFO_BY_TOPIC (105): answered by Remora, with Remora's address in place of every
+//! broker's, or the address of the broker's own listener.
 
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ async fn look_up(session: Rc<Session>, request: Request) -> Result<(), ProcessEr
     let topic = asked.text(Field::Topic);
     let time = session.settings.policy.time(request.row.patience);
     let route = tokio::time::timeout(time, session.caller().route(&topic)).await;
-    let late = || RouteError::Unavailable(NameServerError::Unreachable("all are slow".into()));
+    let late = || RouteError::Unavailable(NameServerError::Unreachable("all are too slow".into()));
     let route = route.map_err(|_| late())??;
     answer(&session, &asked, &route);
     Ok(())
@@ -36,7 +36,7 @@ async fn look_up(session: Rc<Session>, request: Request) -> Result<(), ProcessEr
 fn answer(session: &Session, asked: &Asked<'_>, route: &TopicRoute) {
     let view = asked.view();
     let text = |field| asked.value(field).map(|value| value.text());
-    // As a name server reads them (`ZoneRouteRPCHook.doAfterResponse`).
+    // A name server reads the fields in the same way (`ZoneRouteRPCHook.doAfterResponse`).
     let zone = text(Field::ZoneMode)
         .filter(|mode| mode.eq_ignore_ascii_case("true"))
         .and_then(|_| text(Field::ZoneName))
