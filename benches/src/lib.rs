@@ -1,8 +1,9 @@
 //! Measurements of Remora.
 //!
-//! `cargo bench -p benches` runs the micro-benches, `make bench` the whole proxy beside its peers, and
-//! `benches/scripts/instructions.sh` counts the instructions of the hot path, `benches/scripts/turns.sh` those of the longest
-//! [`turns`]. How the side by side measures is told in [`rounds`], what it asks of Remora in [`checks`].
+//! `cargo bench -p benches` runs the micro-benches, `make bench` the whole proxy beside its peers,
+//! and `benches/scripts/instructions.sh` counts the instructions of the hot path,
+//! `benches/scripts/turns.sh` those of the longest [`turns`]. How the side by side measures is
+//! described in [`rounds`], and what it demands of Remora in [`checks`].
 
 pub mod checks;
 pub mod inbox;

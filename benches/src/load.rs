@@ -1,8 +1,8 @@
 //! The load generator: connections that each keep some requests outstanding.
 //!
-//! It shares the machine's cores with what it measures, so it costs little: requests are encoded beforehand and only
-//! their opaque is written anew, all connections of a thread share one runtime and one read buffer, and what a read has
-//! answered is asked again in one write.
+//! It shares the machine's cores with what it measures, so it costs little: requests are encoded
+//! beforehand and only their opaque is written again, all connections of a thread share one runtime
+//! and one read buffer, and what a read has answered is asked again in one write.
 
 mod connection;
 mod stream;
@@ -99,7 +99,7 @@ pub struct Sample {
     pub bodies: f64,
 }
 
-/// What threads share with whoever measures.
+/// What threads share with the thread that measures.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     phase: AtomicU8,
@@ -111,7 +111,8 @@ pub(crate) struct Control {
     bodies: AtomicU64,
 }
 
-/// What the load does after it has begun with warming up. Only the latencies of the first are counted.
+/// What the load does after it has begun with warming up. Only the latencies of the first are
+/// counted.
 pub(crate) const MEASURE: u8 = 1;
 pub(crate) const STOP: u8 = 2;
 

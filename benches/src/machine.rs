@@ -56,7 +56,8 @@ pub fn today() -> String {
     date(since.as_secs() / 86_400)
 }
 
-/// The date of a day since 1970, by counting in years that begin in March, whose last day is the leap day.
+/// The date of a day since 1970, by counting in years that begin in March, whose last day is the
+/// leap day.
 fn date(days: u64) -> String {
     let days = days + 719_468;
     let era = days / 146_097;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// The CPU time of each thread of a process, in nanoseconds. The times of `stat` count in ticks of 10 ms, too coarse for
-/// a round of a second.
+/// The CPU time of each thread of a process, in nanoseconds. The times of `stat` count in ticks of
+/// 10 ms, too coarse for a round of a second.
 #[derive(Clone, Debug, Default)]
 pub struct CpuTimes(HashMap<String, u64>);
 
@@ -32,7 +32,8 @@ impl CpuTimes {
         Ok(Self(times))
     }
 
-    /// Microseconds that were spent since `earlier`. What a thread spent that has ended meanwhile is not in it.
+    /// Microseconds that were spent since `earlier`. What a thread spent that has ended meanwhile
+    /// is not in it.
     #[must_use]
     pub fn micros_since(&self, earlier: &Self) -> f64 {
         let spent = self.0.iter().map(|(task, now)| {

@@ -1,6 +1,6 @@
-//! A relay that does nothing but what any proxy of this protocol must: frames are found, their opaque is replaced, all
-//! clients share connections to one broker. It exists to compare ways to run such a thing, not to be used: it routes
-//! nothing, bounds nothing and has no deadlines.
+//! A relay that does nothing but what any proxy of this protocol must: frames are found, their
+//! opaque is replaced, all clients share connections to one broker. It exists to compare ways to
+//! run such a thing, not to be used: it routes nothing, bounds nothing and has no deadlines.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -27,14 +27,15 @@ const BACKLOG: u32 = 1024;
 /// How the relay runs. Everything else is the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Runtimes {
-    /// A runtime with one thread on each core, that accepts and keeps its own clients (`SO_REUSEPORT`).
+    /// A runtime with one thread on each core, that accepts and keeps its own clients
+    /// (`SO_REUSEPORT`).
     PerCore,
     /// One runtime whose threads take each other's tasks.
     Shared,
 }
 
-/// Runs the relay in front of a broker on that many threads, with as many connections to the broker, and prints where it
-/// listens.
+/// Runs the relay in front of a broker on that many threads, with as many connections to the
+/// broker, and prints where it listens.
 ///
 /// # Errors
 /// When it cannot listen, or does not reach the broker.
@@ -179,7 +180,7 @@ async fn take_requests(
     }
 }
 
-/// Each frame of the broker goes to whoever has asked.
+/// Each frame of the broker is sent to the connection that asked for it.
 async fn take_answers(upstream: Arc<Upstream>, mut read: OwnedReadHalf) -> Result<()> {
     let mut inbox = Inbox::default();
     let mut buffer = vec![0; READ_SIZE];

@@ -1,4 +1,5 @@
-//! `RESULTS.md`: a section for each part, written by that part's run, and the notes below, which are written by hand.
+//! `RESULTS.md`: a section for each part, written by that part's run, and the notes below, which
+//! are written by hand.
 
 use std::fs;
 use std::io::{Write, stdout};

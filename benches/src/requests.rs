@@ -12,8 +12,8 @@ pub const PULLED_BODY: usize = 190;
 /// Less than what a pull answers with when it answers with as many messages as it is asked for.
 pub const PULLED_LEAST: usize = 10_000;
 
-/// `sysFlag` of a pull that brings its subscription along, does not commit an offset and does not wait: no consumer has
-/// to be registered for it (`PullSysFlag` in the reference).
+/// `sysFlag` of a pull that brings its subscription along, does not commit an offset and does not
+/// wait: no consumer has to be registered for it (`PullSysFlag` in the reference).
 const SUBSCRIPTION_FLAG: &str = "4";
 
 /// A send of a body of that size; `queue` may be -1, then the broker chooses.
@@ -71,7 +71,8 @@ pub fn pull(
     with_fields(RequestCode::PULL_MESSAGE, serialize_type, &fields)
 }
 
-/// The heartbeat of a client that is in one producer group and these consumer groups, all of one topic.
+/// The heartbeat of a client that is in one producer group and these consumer groups, all of one
+/// topic.
 #[must_use]
 pub fn heartbeat(
     client: &str,

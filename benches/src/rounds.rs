@@ -1,8 +1,8 @@
 //! Alternating rounds.
 //!
-//! A round runs every shape on every target, one target right after the other, and each round begins with another
-//! target. So whatever else the machine does falls on all of them, and it is the ratio of two targets in one round that
-//! is judged: over many rounds, by its median.
+//! A round runs every shape on every target, one target right after the other, and each round
+//! begins with another target. So whatever else the machine does falls on all of them, and it is
+//! the ratio of two targets in one round that is judged: over many rounds, by its median.
 
 use std::io::{Write, stderr};
 use std::time::Duration;
@@ -108,7 +108,8 @@ impl Metric {
 }
 
 impl Plan {
-    /// Has every target serve every shape for a while, so that virtual machines have compiled what they run.
+    /// Has every target serve every shape for a while, so that virtual machines have compiled what
+    /// they run.
     ///
     /// # Errors
     /// When a request is answered with an error.

@@ -1,4 +1,5 @@
-//! The shapes of load: how many connections, how many requests each has outstanding, and what they ask.
+//! The shapes of load: how many connections, how many requests each has outstanding, and what they
+//! ask.
 
 use std::sync::Arc;
 

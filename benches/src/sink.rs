@@ -1,5 +1,5 @@
-//! Brokers that answer at once and keep nothing, and the name server that knows them: what is measured through a proxy
-//! to them is the proxy. All of them are one thread of one process.
+//! Brokers that answer at once and keep nothing, and the name server that knows them: what is
+//! measured through a proxy to them is the proxy. All of them are one thread of one process.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

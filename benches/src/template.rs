@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use remoting_codec::{RemotingCommand, SerializeType};
 
-/// The smallest opaque that is used: up to the largest, all have ten digits, so that a frame keeps its length.
+/// The smallest opaque that is used: up to the largest, all have ten digits, so that a frame keeps
+/// its length.
 pub const FIRST_OPAQUE: i32 = 1_000_000_000;
 
 /// Where a binary header has its opaque: behind the frame's prefix, code, language and version.

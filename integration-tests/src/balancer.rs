@@ -135,8 +135,9 @@ impl Balancer {
         state.connections.extract_if(.., half).for_each(end);
     }
 
-    /// Has established connections fall silent, as when an entry of a NAT or of a balancer is lost: they stay open, what
-    /// is sent on them is taken, and nothing arrives, not even their end. New ones are served. Answers how many.
+    /// Has established connections fall silent, as when an entry of a NAT or of a balancer is lost:
+    /// they stay open, what is sent on them is taken, and nothing arrives, not even their end. New
+    /// ones are served. Answers how many.
     pub fn silence(&self, direction: Direction, which: Which) -> usize {
         let state = self.state.lock();
         let chosen = state.connections.iter().filter(|connection| {
@@ -195,7 +196,8 @@ fn hand_on(client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies one way until that ends, then ends both, unless it has fallen silent. Notes whether a client says who it is.
+/// Copies one way until that ends, then ends both, unless it has fallen silent. Notes whether a
+/// client says who it is.
 fn relay(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -228,7 +230,8 @@ fn relay(
     }
 }
 
-/// Whether a client's heartbeat is in there; those by which a proxy keeps its own connections are not.
+/// Whether a client's heartbeat is in there; those by which a proxy keeps its own connections are
+/// not.
 fn says_who_it_is(bytes: &[u8]) -> bool {
     const ID: &[u8] = b"\"clientID\":\"";
     const OWN: &[u8] = b"remora";

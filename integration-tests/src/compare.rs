@@ -1,7 +1,9 @@
-//! Runs features of one client directly and through Remora at the same time, and compares what came out.
+//! Runs features of one client directly and through Remora at the same time, and compares what came
+//! out.
 //!
-//! That comparison is the test: a feature passes when what was sent, received and told is the same on all ways. Where
-//! the client itself fails when connected directly, the feature says so, and the run proves it.
+//! That comparison is the test: a feature passes when what was sent, received and returned is the
+//! same on all ways. Where the client itself fails when connected directly, the feature says so,
+//! and the run proves it.
 
 mod features;
 mod judge;
@@ -44,8 +46,8 @@ pub struct Feature {
     pub test: FeatureFn,
     /// Why it does not work, where that is known.
     pub flaw: Option<Flaw>,
-    /// Whether the client goes to a broker's own address for it, past its name server and any proxy. It is then tried
-    /// from where that leads nowhere.
+    /// Whether the client goes to a broker's own address for it, past its name server and any
+    /// proxy. It is then tried from where that leads nowhere.
     pub past_proxies: bool,
 }
 
@@ -140,7 +142,8 @@ struct Environment<P> {
 }
 
 impl<P: Program + fmt::Debug + Send + 'static> Comparison<P> {
-    /// Runs the features that the command line selects, prints the table, and stops everything afterwards.
+    /// Runs the features that the command line selects, prints the table, and stops everything
+    /// afterwards.
     #[must_use]
     pub fn run(self) -> ExitCode {
         let mut arguments = Arguments::from_args();

@@ -1,7 +1,8 @@
 //! Where a client's TCP connections lead.
 //!
-//! A test on one machine proves nothing when a client can slip past the proxy, so every client process is watched from
-//! its start to its end. The kernel's tables say what `ss -tnp` would say, without a process for each look.
+//! A test on one machine proves nothing when a client can slip past the proxy, so every client
+//! process is watched from its start to its end. The kernel's tables say what `ss -tnp` would say,
+//! without a process for each look.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,7 +19,8 @@ use parking_lot::Mutex;
 
 use crate::{target::Target, wait::Deadline};
 
-/// How often connections are looked at: a look costs milliseconds, a connection that a client uses lives for seconds.
+/// How often connections are looked at: a look costs milliseconds, a connection that a client uses
+/// lives for seconds.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Watches the connections of one process, from its start until [`finish`](Self::finish).
@@ -60,8 +62,8 @@ impl ConnectionWatch {
         }
     }
 
-    /// Waits until a connection has been seen, or for as long as some looks take on a busy machine: a client that is
-    /// stopped as soon as it has done its work may have lived between two of them.
+    /// Waits until a connection has been seen, or for as long as some looks take on a busy machine:
+    /// a client that is stopped as soon as it has done its work may have lived between two of them.
     pub fn wait_seen(&self) {
         let deadline = Deadline::after(50 * INTERVAL);
         while self.watched.seen.lock().is_empty() && deadline.remaining().is_some() {
@@ -149,7 +151,8 @@ fn namespace(pid: u32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/net")).ok()
 }
 
-/// The remote ends of all TCP connections of the process's network namespace by the inode of their socket.
+/// The remote ends of all TCP connections of the process's network namespace by the inode of their
+/// socket.
 fn connections(pid: u32) -> HashMap<u64, SocketAddr> {
     // The Java client's sockets are IPv6 ones, also for IPv4 addresses.
     let tables = ["tcp", "tcp6"]

@@ -1,5 +1,5 @@
-//! What the targets of `tests/fuzz` have been tried with and will be again: a file for each, with one input in each line, so that
-//! they can be read and compared.
+//! What the targets of `tests/fuzz` have been tried with and will be again: a file for each, with
+//! one input in each line, so that they can be read and compared.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,7 +25,8 @@ pub fn read(target: &str) -> Result<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// Adds an input to the target's corpus, unless it is there. Answers with what it looks like and where it is.
+/// Adds an input to the target's corpus, unless it is there. Answers with what it looks like and
+/// where it is.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -13,11 +13,12 @@ use crate::{
     wait::wait_until,
 };
 
-/// How long a message may take on a busy machine before it counts as lost: a client that has missed something looks
-/// again after 20 or 30 s.
+/// How long a message may take on a busy machine before it counts as lost: a client that has missed
+/// something looks again after 20 or 30 s.
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a duplicate may take to show up after everything has arrived: some times the way through the cluster.
+/// How long a duplicate may take to show up after everything has arrived: some times the way
+/// through the cluster.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Waits until each of these bodies has arrived at one of the consumers.
@@ -55,7 +56,8 @@ pub fn wait_arrived_within(
     .map_err(|e| e.context(format!("missing: {:?}", missing())))
 }
 
-/// Waits until each of these bodies has arrived at the consumers together exactly once, unharmed, and nothing else has.
+/// Waits until each of these bodies has arrived at the consumers together exactly once, unharmed,
+/// and nothing else has.
 ///
 /// # Errors
 /// When a message is missing, is there twice, is not what was sent, or was not sent.
@@ -69,7 +71,8 @@ pub fn wait_exactly_once(consumers: &[&JavaClient], bodies: &[String]) -> Result
     exactly_once(&received, bodies)
 }
 
-/// Waits until each body has arrived this often, each time with one more failure behind it, and not more often.
+/// Waits until each body has arrived this often, each time with one more failure behind it, and not
+/// more often.
 ///
 /// # Errors
 /// When that does not happen.

@@ -23,7 +23,8 @@ impl Go {
     /// Compiles the client; quick when nothing has changed.
     ///
     /// # Errors
-    /// When the build fails, for example because no Go was installed (`scripts/install-go.sh` does that).
+    /// When the build fails, for example because no Go was installed (`scripts/install-go.sh` does
+    /// that).
     pub fn build() -> Result<Self> {
         let out = target_dir().join("go");
         let script = crate_dir().join("scripts/build-go.sh");

@@ -18,7 +18,8 @@ pub struct Frontend {
     pub bind: SocketAddr,
     /// Where they are taken, in turn.
     pub servers: Vec<Backend>,
-    /// How the servers are told who the client is: a word of HAProxy's such as `send-proxy`, or nothing.
+    /// How the servers get the client's address: an option of HAProxy such as `send-proxy`, or
+    /// nothing.
     pub header: &'static str,
 }
 
@@ -41,7 +42,8 @@ impl HaProxy {
     /// Starts it and waits until it takes connections.
     ///
     /// # Errors
-    /// When it does not, for example because it was not installed (`scripts/install-haproxy.sh` does that).
+    /// When it does not, for example because it was not installed (`scripts/install-haproxy.sh`
+    /// does that).
     pub fn start(dir: &Path, frontends: &[Frontend]) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let config = dir.join("haproxy.cfg");
@@ -81,7 +83,7 @@ impl HaProxy {
     }
 }
 
-/// The configuration: plain TCP, in turn, to whoever is ready.
+/// The configuration: plain TCP, in turn, to the servers that are ready.
 fn render(frontends: &[Frontend]) -> String {
     let mut config = String::from(
         "global\n    maxconn 4000\n\

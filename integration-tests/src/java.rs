@@ -14,7 +14,8 @@ use crate::{
     workspace::{crate_dir, target_dir},
 };
 
-/// The client that tests use unless they say otherwise: the one that was made together with the cluster.
+/// The client that tests use unless they say otherwise: the one that was made together with the
+/// cluster.
 pub const NEWEST_CLIENT: &str = "5.5.0";
 
 /// The resolved class paths of the cluster and of the clients.
@@ -25,10 +26,12 @@ pub struct Java {
 }
 
 impl Java {
-    /// Compiles the [newest client](NEWEST_CLIENT) and resolves the class paths; quick when nothing has changed.
+    /// Compiles the [newest client](NEWEST_CLIENT) and resolves the class paths; quick when nothing
+    /// has changed.
     ///
     /// # Errors
-    /// When the build fails, for example because no Java was installed (`scripts/install-java.sh` does that).
+    /// When the build fails, for example because no Java was installed (`scripts/install-java.sh`
+    /// does that).
     pub fn build() -> Result<Self> {
         Self::build_with(&[])
     }
@@ -76,7 +79,8 @@ impl Java {
         self.client_of(NEWEST_CLIENT, home)
     }
 
-    /// A virtual machine with the classes of the client of a version that was built; without classes if it was not.
+    /// A virtual machine with the classes of the client of a version that was built; without
+    /// classes if it was not.
     #[must_use]
     pub fn client_of(&self, version: &str, home: &Path) -> Command {
         let mut command = java(home, self.clients.get(version).map_or("", String::as_str));
@@ -89,7 +93,8 @@ impl Java {
     }
 }
 
-/// The program with Alibaba's client in a virtual machine; it takes a name server, a topic, a group and a number of messages.
+/// The program with Alibaba's client in a virtual machine; it takes a name server, a topic, a group
+/// and a number of messages.
 ///
 /// # Errors
 /// When it cannot be built.
@@ -97,7 +102,8 @@ pub fn ons_client(home: &Path) -> Result<Command> {
     Ok(Java::build_with(&["ons"])?.client_of("ons", home))
 }
 
-/// A virtual machine that writes nothing outside of `home`: RocketMQ's logs and local offsets go below `user.home`.
+/// A virtual machine that writes nothing outside of `home`: RocketMQ's logs and local offsets go
+/// below `user.home`.
 fn java(home: &Path, class_path: &str) -> Command {
     let mut command = mortal("java");
     command
@@ -113,7 +119,8 @@ fn java(home: &Path, class_path: &str) -> Command {
             "-Drocketmq.client.localOffsetStoreDir={}/offsets",
             home.display()
         ))
-        // Many virtual machines share few cores: no time for the optimising compiler, no threads for a collector.
+        // Many virtual machines share few cores: no time for the optimising compiler, no threads
+        // for a collector.
         .args([
             "-Xshare:auto",
             "-XX:TieredStopAtLevel=1",

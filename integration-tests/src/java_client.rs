@@ -1,4 +1,5 @@
-//! A RocketMQ client in a Java process, which takes commands and reports events; see `clients/java`.
+//! A RocketMQ client in a Java process, which takes commands and reports events; see
+//! `clients/java`.
 
 mod event;
 
@@ -102,8 +103,8 @@ impl JavaClient {
         })?
     }
 
-    /// How long after its first heartbeat a push consumer, started with the option `first-pull`, has pulled for the first
-    /// time.
+    /// How long after its first heartbeat a push consumer, started with the option `first-pull`,
+    /// has pulled for the first time.
     ///
     /// # Errors
     /// When it does not pull.
@@ -159,7 +160,8 @@ impl JavaClient {
             .with_context(|| format!("{}: command {verb} {options:?}", self.process.name()))
     }
 
-    /// Sends `count` messages with the bodies `name-0`, `name-1`, … and returns the bodies, in order.
+    /// Sends `count` messages with the bodies `name-0`, `name-1`, … and returns the bodies, in
+    /// order.
     ///
     /// # Errors
     /// When not every one of them was sent.
@@ -256,7 +258,8 @@ impl JavaClient {
     ) -> Result<T> {
         let deadline = Deadline::after(limit);
         loop {
-            // Asked before the events are read: what a process that has ended reported is all there.
+            // Asked before the events are read: what a process that has ended reported is all
+            // there.
             let exited = self.process.exited()?;
             let mut events = self.journal.events.lock();
             if let Some(found) = probe(&events) {
@@ -352,7 +355,8 @@ impl JavaClient {
     }
 }
 
-/// Reads events until the process ends. Other lines, such as those of a logging library, mean nothing.
+/// Reads events until the process ends. Other lines, such as those of a logging library, mean
+/// nothing.
 fn read_events(stdout: ChildStdout, journal: &Journal) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         if let Ok(event) = serde_json::from_str(&line) {

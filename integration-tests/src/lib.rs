@@ -1,8 +1,9 @@
-//! Runs Remora between the real Java client and a real RocketMQ cluster, all as plain processes on this machine.
+//! Runs Remora between the real Java client and a real RocketMQ cluster, all as plain processes on
+//! this machine.
 //!
 //! A test steers clients and asserts on what they report; see `tests/`. What a test talks to is its
-//! [`Target`](target::Target): Remora, or (`REMORA_IT_TARGET=direct`) the name server itself, which shows that
-//! the test is right about RocketMQ and not merely about Remora.
+//! [`Target`](target::Target): Remora, or (`REMORA_IT_TARGET=direct`) the name server itself, which
+//! shows that the test is right about RocketMQ and not merely about Remora.
 
 pub mod abuse;
 pub mod balancer;

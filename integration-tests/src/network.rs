@@ -1,7 +1,7 @@
 //! A network in which nothing but this machine's end of one cable can be reached.
 //!
-//! Clients that run in it find Remora there. A broker's own address, which is on the loopback interface of the machine,
-//! leads nowhere, as it does where brokers are private.
+//! Clients that run in it find Remora there. A broker's own address, which is on the loopback
+//! interface of the machine, leads nowhere, as it does where brokers are private.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What the names of all namespaces begin with; the process id of whoever made it follows.
+/// The prefix of all namespaces' names; the id of the process that made it follows.
 const PREFIX: &str = "remora-it-";
 
 /// A network namespace. It is removed when dropped.

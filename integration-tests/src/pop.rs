@@ -8,7 +8,7 @@ use crate::{
     sharing::wait_assigned,
 };
 
-/// How long a message that was handed out is nobody else's.
+/// How long a message that was handed out is invisible to other consumers.
 pub const INVISIBLE_MS: u64 = 60_000;
 
 /// A topic that brokers hand out to the test's group.

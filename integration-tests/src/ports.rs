@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 
-/// Below the range from which Linux takes the ports of outgoing connections, so that no client sits on a port between
-/// our look at it and the server's bind.
+/// Below the range from which Linux takes the ports of outgoing connections, so that no client sits
+/// on a port between our look at it and the server's bind.
 const FIRST: u16 = 12_000;
 const LAST: u16 = 32_000;
 
@@ -26,8 +26,8 @@ pub fn free_port() -> Result<u16> {
     free_ports(1)
 }
 
-/// Finds a free port whose number plus or minus two is never that of another such port: clients before 4.5 also use the
-/// port minus two, and Remora refuses what could mislead them.
+/// Finds a free port whose number plus or minus two is never that of another such port: clients
+/// before 4.5 also use the port minus two, and Remora refuses what could mislead them.
 ///
 /// # Errors
 /// When there is none.
@@ -55,7 +55,7 @@ pub fn free_ports(count: u16) -> Result<u16> {
     bail!("no {count} free ports in a row between {FIRST} and {LAST}")
 }
 
-/// Whether nobody listens on the port, on any address.
+/// Whether no process listens on the port, on any address.
 #[must_use]
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind(("0.0.0.0", port)).is_ok()

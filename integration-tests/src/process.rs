@@ -18,8 +18,9 @@ use crate::wait::wait_until;
 
 /// A command that dies with the thread that starts it, however that ends.
 ///
-/// `setpriv` asks the kernel for that and then becomes the program, so that the child's process id is the program's. It
-/// gets a process group of its own: Ctrl-C reaches us, and we stop it in order.
+/// `setpriv` asks the kernel for that and then becomes the program, so that the child's process id
+/// is the program's. It gets a process group of its own: Ctrl-C reaches us, and we stop it in
+/// order.
 #[must_use]
 pub fn mortal(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
@@ -30,7 +31,8 @@ pub fn mortal(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The same command in a network namespace (see [`network`](crate::network)). `ip` becomes the program, as `setpriv` does.
+/// The same command in a network namespace (see [`network`](crate::network)). `ip` becomes the
+/// program, as `setpriv` does.
 #[must_use]
 pub fn in_namespace(namespace: &str, command: &Command) -> Command {
     let mut inside = Command::new("ip");

@@ -29,7 +29,8 @@ const READY_LIMIT: Duration = Duration::from_secs(20);
 /// Longer than the proxy takes to drain.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// The binary to test: `REMORA_BIN`, or else the release build of this checkout, which is brought up to date first.
+/// The binary to test: `REMORA_BIN`, or else the release build of this checkout, which is brought
+/// up to date first.
 ///
 /// # Errors
 /// When the build fails.
@@ -63,7 +64,8 @@ pub struct Setup<'a> {
     pub listen: SocketAddr,
     /// Where it says whether it is ready.
     pub admin: SocketAddr,
-    /// What it tells clients to be the address of every broker, if not the one that they have connected to.
+    /// What it tells clients to be the address of every broker, if not the one that they have
+    /// connected to.
     pub advertise: Option<SocketAddr>,
     /// The brokers that have a port of their own.
     pub brokers: Vec<BrokerPort<'a>>,
@@ -120,7 +122,8 @@ pub struct Remora {
 }
 
 impl Remora {
-    /// Starts the proxy in front of these name servers (`host:port;host:port`) and waits until it is ready.
+    /// Starts the proxy in front of these name servers (`host:port;host:port`) and waits until it
+    /// is ready.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -154,8 +157,8 @@ impl Remora {
         Self::start_with(binary, dir, name_servers, local(free_port()?), brokers, &[])
     }
 
-    /// Like [`start_with_broker_listeners`](Self::start_with_broker_listeners), listening at a given address and with
-    /// further arguments.
+    /// Like [`start_with_broker_listeners`](Self::start_with_broker_listeners), listening at a
+    /// given address and with further arguments.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -197,7 +200,8 @@ impl Remora {
         Self::start_file(binary, dir, &setup.render(), setup.admin, target)
     }
 
-    /// Starts the proxy from a configuration file that says that its admin listener and what clients connect to are there.
+    /// Starts the proxy from a configuration file that says that its admin listener and what
+    /// clients connect to are there.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -266,16 +270,18 @@ impl Remora {
         format!("--- remora\n{}\n", tail(self.process.log(), lines))
     }
 
-    /// Stops the proxy at once (SIGINT): no client is left that would have to be sent elsewhere first.
+    /// Stops the proxy at once (SIGINT): no client is left that would have to be sent elsewhere
+    /// first.
     ///
     /// # Errors
-    /// When it does not exit with 0, or has logged a warning or an error that contains none of the `expected` texts.
+    /// When it does not exit with 0, or has logged a warning or an error that contains none of the
+    /// `expected` texts.
     pub fn stop(mut self, expected: &[&str]) -> Result<()> {
         self.process.interrupt()?;
         self.end(expected)
     }
 
-    /// Has the proxy send its clients elsewhere and end (SIGTERM), as Kubernetes does.
+    /// Makes the proxy drain and end (SIGTERM), as Kubernetes does.
     ///
     /// # Errors
     /// As with [`stop`](Self::stop).
@@ -309,7 +315,7 @@ impl Remora {
         );
         let came = self.clients_told_of("client registered")?;
         let left = self.clients_told_of("client left")?;
-        // Of more than these in a second, not all are told of.
+        // Of more than these in a second, not all are logged.
         let all_are_told = came.len().max(left.len()) < 100;
         ensure!(
             came == left || !all_are_told,

@@ -1,4 +1,4 @@
-//! One blocking connection that says exactly what it is told, for what no client shows.
+//! One blocking connection that sends exactly the given bytes, for tests that no client can make.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +23,7 @@ impl RawConnection {
     /// Connects.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When no process listens there.
     pub fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, LIMIT)?;
         stream.set_nodelay(true)?;

@@ -162,7 +162,8 @@ impl Replicas {
     /// Stops everything that is up.
     ///
     /// # Errors
-    /// When something does not stop, or a replica has logged a warning that has none of the `expected` texts.
+    /// When something does not stop, or a replica has logged a warning that has none of the
+    /// `expected` texts.
     pub fn stop(self, expected: &[&str]) -> Result<()> {
         for remora in self.seats.into_iter().filter_map(|seat| seat.remora) {
             remora.stop(expected)?;

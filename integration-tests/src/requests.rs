@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{java_client::JavaClient, wait::wait_until};
 
-/// A requester can only be answered once the brokers know it, and a replier only hears once it holds queues.
+/// A requester can only be answered once the brokers know it, and a replier only hears once it
+/// holds queues.
 pub const FIRST_LIMIT: Duration = Duration::from_secs(40);
 
 /// Sends one request and checks the reply.
@@ -36,10 +37,12 @@ pub fn request(
     Ok(())
 }
 
-/// Answers in a row after which a requester is known to every broker: repliers take one after the other.
+/// Answers in a row after which a requester is known to every broker: repliers take one after the
+/// other.
 const IN_A_ROW: usize = 4;
 
-/// Sends requests until some in a row are answered, as they need not be right after the start of either side.
+/// Sends requests until some in a row are answered, as they need not be right after the start of
+/// either side.
 ///
 /// # Errors
 /// When none is.

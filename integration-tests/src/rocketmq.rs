@@ -46,11 +46,13 @@ pub struct Cluster {
     figures: Vec<SocketAddr>,
 }
 
-/// Where the brokers of a cluster with fronts say that they are; a front has its broker's port there.
+/// Where the brokers of a cluster with fronts say that they are; a front has its broker's port
+/// there.
 const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 impl Cluster {
-    /// Starts a name server and a broker with each of these names, below `dir`, and waits until all of them can be used.
+    /// Starts a name server and a broker with each of these names, below `dir`, and waits until all
+    /// of them can be used.
     ///
     /// # Errors
     /// When one of them does not start.
@@ -76,7 +78,8 @@ impl Cluster {
         Self::start_at(java, dir, broker_names, at, layout)
     }
 
-    /// The same with something before each server that can [break](Self::disconnect) the connections to it.
+    /// The same with something before each server that can [break](Self::disconnect) the
+    /// connections to it.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -186,7 +189,8 @@ impl Cluster {
         &self.target
     }
 
-    /// Breaks every connection that clients have to a server; new ones are taken at once. Nothing happens without fronts.
+    /// Breaks every connection that clients have to a server; new ones are taken at once. Nothing
+    /// happens without fronts.
     pub fn disconnect(&self) {
         self.fronts.iter().for_each(Balancer::disconnect);
     }
@@ -196,14 +200,16 @@ impl Cluster {
         self.fronts.iter().for_each(Balancer::disconnect_half);
     }
 
-    /// Has established connections to brokers [fall silent](Balancer::silence). Answers how many; without fronts, none.
+    /// Has established connections to brokers [fall silent](Balancer::silence). Answers how many;
+    /// without fronts, none.
     pub fn silence(&self, direction: Direction, which: Which) -> usize {
         // The first is the name server's.
         let fronts = self.fronts.iter().skip(1);
         fronts.map(|front| front.silence(direction, which)).sum()
     }
 
-    /// Makes a topic with this many queues on every broker and waits until the name server knows all of them.
+    /// Makes a topic with this many queues on every broker and waits until the name server knows
+    /// all of them.
     ///
     /// # Errors
     /// When that does not happen.
@@ -212,9 +218,10 @@ impl Cluster {
             .create_topic(topic, queues, queues * self.brokers.len())
     }
 
-    /// Has every broker know that a group, which is registered, commits offsets of a topic. A broker that learns of that from
-    /// several commits at the same moment keeps only some of them (`ConsumerOffsetManager.commitOffset` makes the group's
-    /// table without a lock), whichever way they come. What is committed here is for a queue that does not exist.
+    /// Has every broker know that a group, which is registered, commits offsets of a topic. A
+    /// broker that learns of that from several commits at the same moment keeps only some of them
+    /// (`ConsumerOffsetManager.commitOffset` makes the group's table without a lock), whichever way
+    /// they come. What is committed here is for a queue that does not exist.
     ///
     /// # Errors
     /// When a broker does not take it.
@@ -275,7 +282,8 @@ impl Cluster {
             .collect()
     }
 
-    /// Kills everything: to stop orderly takes a broker ten seconds and more, and what it has stored is not looked at again.
+    /// Kills everything: to stop orderly takes a broker ten seconds and more, and what it has
+    /// stored is not looked at again.
     ///
     /// # Errors
     /// When a server has ended by itself before.
@@ -332,7 +340,8 @@ fn broker(
     at: Ipv4Addr,
     (layout, settings): (Layout, &str),
 ) -> Result<Server> {
-    // Besides its own port a broker opens the one two below (the "VIP channel") and one for replicas.
+    // Besides its own port a broker opens the one two below (the "VIP channel") and one for
+    // replicas.
     let first = free_ports(4)?;
     let port = first + 2;
     fs::create_dir_all(home)?;
@@ -352,7 +361,8 @@ fn broker(
              storePathRootDir={store}\n\
              storePathCommitLog={store}/commitlog\n\
              {BROKER_SETTINGS}{settings}",
-            // A front has the same port elsewhere; others may reach a broker from any network of the machine.
+            // A front has the same port elsewhere; others may reach a broker from any network of
+            // the machine.
             bind = if at == FRONT {
                 Ipv4Addr::LOCALHOST
             } else {
@@ -384,16 +394,17 @@ fn broker(
 
 /// The settings in which a broker differs from its defaults.
 ///
-/// - `autoCreateTopicEnable`, `enablePropertyFilter`, `timerWheelEnable`: what the tests use. The timer is made finer
-///   than its one second, so that "not early" can be asserted.
+/// - `autoCreateTopicEnable`, `enablePropertyFilter`, `timerWheelEnable`: what the tests use. The
+///   timer is made finer than its one second, so that "not early" can be asserted.
 /// - `mappedFileSize…`: small files.
-/// - `registerNameServerPeriod`: a name server that comes back learns of the brokers in ten seconds instead of thirty.
+/// - `registerNameServerPeriod`: a name server that returns learns of the brokers in ten seconds
+///   instead of thirty.
 /// - `transactionOp…`: without them a broker spins a whole core after its first END_TRANSACTION.
-/// - `transactionTimeOut`, `transactionCheckInterval`: a broker asks after a transaction that has no end when it is six
-///   seconds old, not only after half a minute.
+/// - `transactionTimeOut`, `transactionCheckInterval`: a broker asks after a transaction that has
+///   no end when it is six seconds old, not only after half a minute.
 /// - `traceTopicEnable`: it is off although clients can trace.
-/// - `waitTimeMillsInSendQueue`, `osPageCacheBusyTimeOutMills`: on a machine that is short of cores a broker would
-///   shed load that any other machine bears.
+/// - `waitTimeMillsInSendQueue`, `osPageCacheBusyTimeOutMills`: on a machine that is short of cores
+///   a broker would shed load that any other machine bears.
 const BROKER_SETTINGS: &str = "\
 autoCreateTopicEnable=true
 enablePropertyFilter=true

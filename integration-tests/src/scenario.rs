@@ -1,4 +1,5 @@
-//! What a test works with: the environment that all tests of a suite share, and its own clients in it.
+//! What a test works with: the environment that all tests of a suite share, and its own clients in
+//! it.
 
 use std::{
     fmt::Display,
@@ -180,7 +181,7 @@ impl<'a> Scenario<'a> {
             .option("topic", topic)
     }
 
-    /// A client of the test's group that pops a topic when it is told to, not yet started.
+    /// A client of the test's group that pops a topic when it is ordered to, not yet started.
     #[must_use]
     pub fn popper(&self, topic: &str) -> ClientBuilder<'_> {
         self.client("popper")
@@ -244,7 +245,7 @@ impl<'a> Scenario<'a> {
         client.kill()
     }
 
-    /// Ends the test: a client that nobody has stopped is one whose connections nobody has judged.
+    /// Ends the test: connections of a client are only checked when it is stopped.
     ///
     /// # Errors
     /// When there is such a client.
@@ -293,7 +294,8 @@ impl<'a> ClientBuilder<'a> {
         self
     }
 
-    /// Takes a version of the Java client other than the test's; the suite must have it (`java_versions`).
+    /// Takes a version of the Java client other than the test's; the suite must have it
+    /// (`java_versions`).
     #[must_use]
     pub fn version(mut self, version: &'a str) -> Self {
         self.version = version;
@@ -319,8 +321,9 @@ impl<'a> ClientBuilder<'a> {
     /// # Errors
     /// When it does not start.
     pub fn start(self) -> Result<JavaClient> {
-        /// Virtual machines start one at a time. A client's time-outs are fixed, and where several start at once on few
-        /// cores, a request may wait longer than that and be repeated, or missed until the next poll.
+        /// Virtual machines start one at a time. A client's time-outs are fixed, and where several
+        /// start at once on few cores, a request may wait longer than that and be repeated, or
+        /// missed until the next poll.
         static STARTING: Mutex<()> = Mutex::new(());
         let number = self.scenario.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", self.role);

@@ -1,4 +1,5 @@
-//! Runs a list of tests in one environment, with the interface and the output of Rust's own test runner.
+//! Runs a list of tests in one environment, with the interface and the output of Rust's own test
+//! runner.
 
 use std::{env, process::ExitCode, sync::Arc};
 
@@ -32,7 +33,8 @@ pub struct Suite {
     pub parallel: usize,
     /// Parts of the warnings that the proxy may log while these tests run.
     pub expected_warnings: &'static [&'static str],
-    /// The names of tests in which the proxy does better than a client does directly; skipped when there is none.
+    /// The names of tests in which the proxy does better than a client does directly; skipped when
+    /// there is none.
     pub only_through_remora: Vec<&'static str>,
     /// The tests by name, in the order in which they start.
     pub tests: Vec<(&'static str, TestFn)>,
@@ -173,7 +175,7 @@ fn last_log_lines(environment: &Environment) -> String {
     environment.cluster.last_log_lines(LOG_LINES) + &remora.unwrap_or_default()
 }
 
-/// Says something to whoever started the test program.
+/// Prints a line for the caller of the test program.
 #[allow(
     clippy::print_stderr,
     reason = "a test program talks to whoever started it"

@@ -100,7 +100,8 @@ impl Authority {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    /// A server that shows that certificate, and wants one of this authority from its clients if `asks`.
+    /// A server that shows that certificate, and wants one of this authority from its clients if
+    /// `asks`.
     ///
     /// # Errors
     /// When the certificate cannot be used.
@@ -180,7 +181,8 @@ pub fn shown(stream: &TlsStream<TcpStream>) -> Result<CertificateDer<'static>> {
     Ok(first.context("no certificate was shown")?.clone())
 }
 
-/// For as long as the runtime: takes plain connections and makes TLS of them, to that server, each beginning with `before`.
+/// For as long as the runtime: takes plain connections and makes TLS of them, to that server, each
+/// beginning with `before`.
 ///
 /// # Errors
 /// When there is no port.

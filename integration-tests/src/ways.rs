@@ -28,8 +28,8 @@ pub struct Way {
     pub target: Target,
 }
 
-/// All ways, and what runs for them: directly, through Remora with a port for each broker, and, when
-/// `REMORA_IT_REPLICAS` is 2, through two such replicas behind HAProxy.
+/// All ways, and what runs for them: directly, through Remora with a port for each broker, and,
+/// when `REMORA_IT_REPLICAS` is 2, through two such replicas behind HAProxy.
 #[derive(Debug)]
 pub struct Ways {
     remora: Remora,
@@ -48,7 +48,8 @@ impl Ways {
         Self::start_in(binary, dir, cluster, None)
     }
 
-    /// The same for clients in a network of their own, from which no broker can be reached; directly they are as usual.
+    /// The same for clients in a network of their own, from which no broker can be reached;
+    /// directly they are as usual.
     ///
     /// # Errors
     /// As for [`start`](Self::start), and when there can be no such network.

@@ -1,4 +1,5 @@
-//! Where things lie on this machine: the checkout, Cargo's target folder, the scratch folder of a run.
+//! Where things lie on this machine: the checkout, Cargo's target folder, the scratch folder of a
+//! run.
 
 use std::{
     env, fs,
@@ -23,8 +24,8 @@ pub fn target_dir() -> PathBuf {
     }
 }
 
-/// A folder for everything that one run writes. It is removed at the end of a run that went well and kept after one
-/// that did not; the next run clears what dead runs have left.
+/// A folder for everything that one run writes. It is removed at the end of a run that went well
+/// and kept after one that did not; the next run clears what dead runs have left.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,

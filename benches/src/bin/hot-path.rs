@@ -1,7 +1,8 @@
-//! The codec's share of a relayed request, so many times: `scripts/instructions.sh` counts its instructions.
+//! The codec's share of a relayed request, so many times: `scripts/instructions.sh` counts its
+//! instructions.
 //!
-//! For each time, a request is found in the stream, its head and its fields are read and it is written out under another
-//! opaque; and so is its answer, but for the fields.
+//! For each time, a request is found in the stream, its head and its fields are read and it is
+//! written out under another opaque; and so is its answer, but for the fields.
 
 use std::hint::black_box;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! Counts the instructions of the most expensive turns that a peer can cause: `scripts/turns.sh` runs it.
+//! Counts the instructions of the most expensive turns that a peer can cause: `scripts/turns.sh`
+//! runs it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -20,10 +20,11 @@ use crate::template::{FIRST_OPAQUE, Template};
 /// Bytes that one read takes at most.
 const READ_SIZE: usize = 256 * 1024;
 
-/// Requests that a connection may have outstanding at most: an opaque is a turn and a place among them.
+/// Requests that a connection may have outstanding at most: an opaque is a turn and a place among
+/// them.
 const PLACES: usize = 1024;
 
-/// Turns until opaques begin anew, so that all stay below the largest.
+/// Turns until opaques start again, so that all stay below the largest.
 const TURNS: i32 = 1_000_000;
 
 /// What the connections of a thread share.

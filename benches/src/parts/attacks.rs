@@ -1,4 +1,5 @@
-//! Peers that do what clients do not: what others notice of them, through HAProxy and through Remora.
+//! Peers that do what clients do not: what others notice of them, through HAProxy and through
+//! Remora.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -45,8 +45,8 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Connects that many; each asks for its topic's route and says who it is. At most `at_once` of them are on their
-    /// way at a time.
+    /// Connects that many; each asks for its topic's route and says who it is. At most `at_once` of
+    /// them are on their way at a time.
     pub(super) async fn start(address: SocketAddr, count: usize, at_once: usize) -> Result<Self> {
         let begun = Instant::now();
         let turns = Rc::new(Semaphore::new(at_once));
@@ -85,7 +85,8 @@ impl Fleet {
             .into_iter()
             .enumerate()
             .map(|(nth, client)| {
-                // Spread over the time between two heartbeats, as those of clients are that did not start together.
+                // Spread over the time between two heartbeats, as those of clients are that did not
+                // start together.
                 let first = HEARTBEAT.mul_f64((nth + 1) as f64 / count as f64);
                 tokio::task::spawn_local(client.live(first, failed.clone(), answered.clone()))
             })

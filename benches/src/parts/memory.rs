@@ -35,15 +35,16 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Clients that start at the same time: it is not their start that is measured here.
 const AT_ONCE: usize = 32;
 
-/// Clients that come and go, or pull, before memory is looked at as it was before a load: the pages of the code that
-/// serves them stay, however many there were.
+/// Clients that come and go, or pull, before memory is looked at as it was before a load: the pages
+/// of the code that serves them stay, however many there were.
 const WARM_UP: usize = 64;
 
 /// Clients that read nothing, and how many answers each asks for.
 const DEAF: usize = 32;
 const ASKED: usize = 1000;
 
-/// What one of them may have Remora hold: `limits.client_buffer_bytes`, and one frame, which may have 16 MiB.
+/// What one of them may have Remora hold: `limits.client_buffer_bytes`, and one frame, which may
+/// have 16 MiB.
 const HELD_MAX_KB: f64 = 1024.0 + 16.0 * 1024.0;
 
 /// How long such a client tries to get its questions out.

@@ -77,7 +77,8 @@ pub struct Options {
     #[arg(long, default_value_t = 250)]
     pub settle: u64,
 
-    /// How long each load runs on each target once, before the first round, for virtual machines to compile what they run.
+    /// How long each load runs on each target once, before the first round, for virtual machines to
+    /// compile what they run.
     #[arg(long, default_value_t = 1000)]
     pub warm_up: u64,
 

@@ -81,7 +81,8 @@ fn measure(options: &Options, sinks: &Sinks, targets: Vec<Target>) -> Result<Vec
     plan.measure()
 }
 
-/// A lone request, a few clients, many, many requests at a time, large bodies, and answers that are longer than requests.
+/// A lone request, a few clients, many, many requests at a time, large bodies, and answers that are
+/// longer than requests.
 fn shapes() -> Vec<Shape> {
     let sends = [
         (1, 1, 128),

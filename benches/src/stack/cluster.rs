@@ -1,7 +1,7 @@
 //! A real name server and a real broker.
 //!
-//! `integration_tests` starts them as well, but for tests: there a virtual machine never gets to its optimising
-//! compiler, and its process is not to be had.
+//! `integration_tests` starts them as well, but for tests: there a virtual machine never gets to
+//! its optimising compiler, and its process is not to be had.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -28,8 +28,9 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// A broker stops after it has written its store.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// What is set besides addresses. No consumer of a trace, no timers, no transactions: what would run beside the load.
-/// The last two have a broker bear load on a machine that is short of cores, where it would shed it.
+/// What is set besides addresses. No consumer of a trace, no timers, no transactions: what would
+/// run beside the load. The last two have a broker bear load on a machine that is short of cores,
+/// where it would shed it.
 const BROKER_SETTINGS: &str = "\
 brokerClusterName=DefaultCluster
 brokerId=0
@@ -136,8 +137,8 @@ impl Cluster {
         self.wait_for_route(topic)
     }
 
-    /// Puts what one pull answers with, and some more, into every queue of a topic, and waits until it can be pulled.
-    /// Answers how long a pull's body is.
+    /// Puts what one pull answers with, and some more, into every queue of a topic, and waits until
+    /// it can be pulled. Answers how long a pull's body is.
     ///
     /// # Errors
     /// When that takes too long.
@@ -198,7 +199,8 @@ impl Cluster {
     }
 }
 
-/// Waits until a message can be sent there; the Java proxy refuses them until it has looked at the topic.
+/// Waits until a message can be sent there; the Java proxy refuses them until it has looked at the
+/// topic.
 ///
 /// # Errors
 /// When that takes too long.

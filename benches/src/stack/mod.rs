@@ -51,7 +51,8 @@ pub fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// What makes a virtual machine as fast as it gets, after `integration_tests` has made one that starts quickly.
+/// What makes a virtual machine as fast as it gets, after `integration_tests` has made one that
+/// starts quickly.
 pub(crate) const FULL_SPEED: &[&str] = &[
     "-XX:TieredStopAtLevel=4",
     "-XX:-UseSerialGC",

@@ -13,8 +13,8 @@ use serde_json::json;
 const HEADER: usize = 64 * 1024;
 const LONGEST_HEADER: usize = 256 * 1024;
 
-/// The longest body that a worker reads itself (`LONG` of `session/bodies.rs`), and the longest of any request but a
-/// heartbeat (`BODY_MAX`).
+/// The longest body that a worker reads itself (`LONG` of `session/bodies.rs`), and the longest of
+/// any request but a heartbeat (`BODY_MAX`).
 const BODY: usize = 64 * 1024;
 const LONGEST_BODY: usize = 1024 * 1024;
 
@@ -44,7 +44,8 @@ pub(super) struct Input {
     pub(super) answers: usize,
     /// How long what comes after them may take.
     pub(super) settle: Duration,
-    /// Why its longest turn is longer than it may be, where that is known. It may not become twice as long.
+    /// Why its longest turn is longer than it may be, where that is known. It may not become twice
+    /// as long.
     pub(super) known: Option<Known>,
 }
 
@@ -222,7 +223,8 @@ fn nested_json(broker: &str, size: usize) -> Vec<u8> {
     })
 }
 
-/// Numbers that are hard to read: the nearest double has to be found, of 38 digits, and it is one of the smallest.
+/// Numbers that are hard to read: the nearest double has to be found, of 38 digits, and it is one
+/// of the smallest.
 fn numbers_json(broker: &str, size: usize) -> Vec<u8> {
     json_header(size, &fields(broker), |name| {
         format!(",\"{name}\":22250738585072011360574097967091319759e-345")

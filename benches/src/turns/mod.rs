@@ -1,9 +1,10 @@
 //! The most expensive turns that a peer can cause, in instructions.
 //!
-//! Nothing may run on a worker for longer than 5 ms without giving way: everybody else waits for it. A clock proves nothing
-//! on a busy machine, so the instructions of each turn are counted: 5 ms at 3 instructions a nanosecond are 15 million.
-//! The whole proxy runs under callgrind, which ends a count whenever the runtime polls a task: what is between two polls is one
-//! turn, with all that the runtime does for it. Fake peers outside of it send what is expensive.
+//! Nothing may run on a worker for longer than 5 ms without giving way: everybody else waits for
+//! it. A clock proves nothing on a busy machine, so the instructions of each turn are counted: 5 ms
+//! at 3 instructions a nanosecond are 15 million. The whole proxy runs under callgrind, which ends
+//! a count whenever the runtime polls a task: what is between two polls is one turn, with all that
+//! the runtime does for it. Fake peers outside of it send what is expensive.
 
 mod callgrind;
 mod inputs;
@@ -31,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The broker's name.
 const BROKER: &str = "broker-a";
 
-/// Runs all whose name contains `part`, and writes a line for each. True when none has a turn that is too expensive. What
-/// callgrind has written of the last one's longest turn is kept as `keep`.
+/// Runs all whose name contains `part`, and writes a line for each. True when none has a turn that
+/// is too expensive. What callgrind has written of the last one's longest turn is kept as `keep`.
 ///
 /// # Errors
 /// When one of them cannot be run.
@@ -87,7 +88,8 @@ pub fn run(remora: &Path, part: &str, keep: Option<PathBuf>) -> Result<bool> {
     Ok(is_within)
 }
 
-/// Sends an input and takes its answers; how many there were before the connection was closed or nothing more was due.
+/// Sends an input and takes its answers; how many there were before the connection was closed or
+/// nothing more was due.
 async fn give(proxy: std::net::SocketAddr, input: &Input) -> Result<usize> {
     let mut line = Line::open(proxy).await?;
     for frame in &input.before {

@@ -39,8 +39,8 @@ impl Ground {
         Line::open(self.proxy).await
     }
 
-    /// That many connections, each for one run of `each`, until all of them have ended. That one fails is no error: the
-    /// proxy may refuse it.
+    /// That many connections, each for one run of `each`, until all of them have ended. That one
+    /// fails is no error: the proxy may refuse it.
     pub async fn many<F>(&self, count: usize, each: impl Fn(Line, usize) -> F)
     where
         F: Future<Output = Result<()>> + 'static,
@@ -91,7 +91,7 @@ impl Line {
     /// Connects.
     ///
     /// # Errors
-    /// When nobody takes it.
+    /// When the connection is not accepted.
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -132,7 +132,8 @@ impl Line {
         self.write(&request.to_frame(opaque)).await
     }
 
-    /// Sends that many of a request, some hundred at a time. Where [`NUMBER`] stands in it, each has its own number.
+    /// Sends that many of a request, some hundred at a time. Where [`NUMBER`] stands in it, each
+    /// has its own number.
     ///
     /// # Errors
     /// When the connection has ended.

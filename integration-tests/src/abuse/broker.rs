@@ -158,7 +158,8 @@ impl Broker {
             RequestCode::PULL_MESSAGE | RequestCode::LITE_PULL_MESSAGE => pull(frame),
             RequestCode::POP_MESSAGE | RequestCode::NOTIFICATION => poll(frame),
             RequestCode::HEART_BEAT => self.register(frame, outbox),
-            // `EndTransactionProcessor`: the type is neither commit nor rollback, and it returns no response.
+            // `EndTransactionProcessor`: the type is neither commit nor rollback, and it returns no
+            // response.
             RequestCode::END_TRANSACTION if frame.number("commitOrRollback") == Some(0) => {
                 Reply::Never
             }

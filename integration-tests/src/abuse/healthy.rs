@@ -36,7 +36,8 @@ const GO_AWAY: i32 = 1500;
 const SENDERS: usize = 8;
 const DIRECT: usize = 2;
 
-/// A client asks so often. It does not hurry when it is answered sooner: load is not what is measured.
+/// A client asks so often. It does not hurry when it is answered sooner: load is not what is
+/// measured.
 const fn period(kind: Kind) -> Duration {
     match kind {
         Kind::Send | Kind::Direct => Duration::from_millis(10),
@@ -140,8 +141,8 @@ impl Healthy {
         }
     }
 
-    /// What came of the requests that were due in that span. It must be over for as long as a client waits, or all must be
-    /// well.
+    /// What came of the requests that were due in that span. It must be over for as long as a
+    /// client waits, or all must be well.
     #[must_use]
     pub fn summary(&self, kind: Kind, from: Instant, to: Instant) -> Summary {
         let samples = self.journal.between(kind, from, to);

@@ -19,12 +19,14 @@ const SLOWER: f64 = 3.0;
 const AS_DIRECTLY: f64 = 1.5;
 /// What may come on top: a machine of two cores has other things to do.
 const FLOOR: Duration = Duration::from_millis(20);
-/// How often an attack is made whose only fault is time. Of the 120 pulls of one, p99 is the second slowest: two moments in
-/// which the machine has others to serve. What the proxy is slow at, it is slow at each time.
+/// How often an attack is made whose only fault is time. Of the 120 pulls of one, p99 is the second
+/// slowest: two moments in which the machine has others to serve. What the proxy is slow at, it is
+/// slow at each time.
 const TRIES: usize = 3;
 /// How long healthy clients are measured before an attack.
 const BEFORE: Duration = Duration::from_secs(1);
-/// What they must be like then: on a machine that is too busy for that, nothing can be judged. So often it is tried.
+/// What they must be like then: on a machine that is too busy for that, nothing can be judged. So
+/// often it is tried.
 const CALM_P99: Duration = Duration::from_millis(50);
 const CALM_TRIES: usize = 20;
 /// An attack, and what is judged beside the usual.
@@ -83,7 +85,8 @@ impl Attack {
     }
 }
 
-/// Makes an attack, and makes it again when time is all that does not hold. The outcome is that of the last try.
+/// Makes an attack, and makes it again when time is all that does not hold. The outcome is that of
+/// the last try.
 ///
 /// # Errors
 /// When it cannot be made.

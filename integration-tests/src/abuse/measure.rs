@@ -60,7 +60,8 @@ impl Kind {
 pub struct Sample {
     /// Whose it was.
     pub kind: Kind,
-    /// When it was due: a client that waits for an answer is late for its next requests, and that counts.
+    /// When it was due: a client that waits for an answer is late for its next requests, and that
+    /// counts.
     pub due: Instant,
     /// From then to its answer.
     pub took: Duration,

@@ -1,7 +1,8 @@
-//! What an abuse suite needs: attackers, healthy clients that must not notice them, and a judge between both.
+//! What an abuse suite needs: attackers, healthy clients that must not notice them, and a judge
+//! between both.
 //!
-//! Everything here speaks the protocol by itself, without Remora's own codec: an attacker must be able to write what
-//! that refuses, and a broker must read what it would not.
+//! Everything here speaks the protocol by itself, without Remora's own codec: an attacker must be
+//! able to write what that refuses, and a broker must read what it would not.
 
 mod attacker;
 mod broker;

@@ -27,10 +27,10 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// What took longer than it may, which a busy machine does as well.
     pub slow: Vec<String>,
-    /// Which try this is of; 0 where nobody has counted.
+    /// Which try this is of; 0 where tries were not counted.
     pub tries: usize,
-    /// Whether no kind of healthy client was slower than three times what it was before, or than direct clients, with nothing
-    /// added; `None` without any.
+    /// Whether no kind of healthy client was slower than three times what it was before, or than
+    /// direct clients, with nothing added; `None` without any.
     pub strict: Option<bool>,
 }
 

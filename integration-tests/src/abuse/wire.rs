@@ -82,7 +82,8 @@ impl Request {
         self.to_frame_with(opaque, &[])
     }
 
-    /// The same with further members of the header, as JSON text; they replace those of the same name.
+    /// The same with further members of the header, as JSON text; they replace those of the same
+    /// name.
     #[must_use]
     pub fn to_frame_with(&self, opaque: i32, members: &[(&str, &str)]) -> Vec<u8> {
         let fields: Map<String, Value> = self
@@ -207,8 +208,8 @@ impl Frame {
             decoded.body = frame;
             return Ok(decoded);
         }
-        // `RemotingCommand.decode` reads a binary header field by field and the body from there on: what stands behind
-        // the last ext field belongs to the body.
+        // `RemotingCommand.decode` reads a binary header field by field and the body from there on:
+        // what stands behind the last ext field belongs to the body.
         let mut decoded = from_binary(&mut frame).ok_or_else(|| broken("its binary header"))?;
         decoded.body = frame.slice(..body_length.min(frame.len()));
         Ok(decoded)
@@ -219,7 +220,8 @@ fn from_json(header: &[u8]) -> Option<Frame> {
     let Value::Object(members) = serde_json::from_slice(header).ok()? else {
         return None;
     };
-    // fastjson looks enumerations up by a hash of their bytes; one with multi-byte text in it fails.
+    // fastjson looks enumerations up by a hash of their bytes; one with multi-byte text in it
+    // fails.
     for name in ["language", "serializeTypeCurrentRPC"] {
         if let Some(Value::String(value)) = members.get(name)
             && !value.is_ascii()

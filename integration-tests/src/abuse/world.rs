@@ -202,7 +202,8 @@ impl World {
         Ok(outcome)
     }
 
-    /// Runs an attack for as long as it may take, and asks for liveness meanwhile. What is still open is closed.
+    /// Runs an attack for as long as it may take, and asks for liveness meanwhile. What is still
+    /// open is closed.
     fn attack<F>(
         &self,
         time: Duration,
@@ -219,7 +220,8 @@ impl World {
             move || probe(admin, &over)
         });
         let attacking = thread::spawn(move || -> Result<()> {
-            // Attackers have machines of their own. Here they get what is left by those that they attack.
+            // Attackers have machines of their own. Here they get what is left by those that they
+            // attack.
             setpriority_process(None, LOWEST_PRIORITY)?;
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let begun = Instant::now();

@@ -1,4 +1,5 @@
-//! `make run`: a real cluster and Remora in front of it, shown to work with one message, until Ctrl-C.
+//! `make run`: a real cluster and Remora in front of it, shown to work with one message, until
+//! Ctrl-C.
 
 #![allow(
     clippy::print_stderr,
@@ -28,7 +29,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The only broker.
 const BROKER: &str = "broker-a";
 
-/// How often the first message is tried: a machine that has just started a cluster may be too busy for the client's patience.
+/// How often the first message is tried: a machine that has just started a cluster may be too busy
+/// for the client's patience.
 const GREETINGS: usize = 3;
 
 fn main() -> ExitCode {
@@ -109,8 +111,8 @@ fn run(listen: SocketAddr, scratch: Scratch, logs: &Logs) -> Result<()> {
     Ok(())
 }
 
-/// Starts Remora. Where only this machine reaches it, it relays administrative requests too, which takes a port for the
-/// broker that routes name to every client.
+/// Starts Remora. Where only this machine reaches it, it relays administrative requests too, which
+/// takes a port for the broker that routes name to every client.
 fn start_remora(
     binary: &Path,
     scratch: &Scratch,

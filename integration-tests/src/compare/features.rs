@@ -29,9 +29,10 @@ pub const SHARED: &[Feature] = &[
     Feature::new("push_resumes", push_resumes),
 ];
 
-/// By when clients have committed what they have consumed. Go does it 10 s after it has started and then every 5 s
-/// (`internal/client.go`), C++ every 5 s. What they commit as they end is one-way and right before they close the connection, with
-/// answers unread: the broker loses some of it, directly as well.
+/// By when clients have committed what they have consumed. Go does it 10 s after it has started and
+/// then every 5 s (`internal/client.go`), C++ every 5 s. What they commit as they end is one-way
+/// and right before they close the connection, with answers unread: the broker loses some of it,
+/// directly as well.
 pub const OFFSET_COMMIT_WAIT: Duration = Duration::from_secs(11);
 
 /// How much later than due a delayed message may come on a busy machine.
@@ -62,7 +63,8 @@ fn from_both_brokers(consumer: &JavaClient) -> Result<()> {
         .iter()
         .map(|message| (message.queue.as_str(), message.offset))
         .collect();
-    // Where a client does not tell brokers, two messages are in one place when they are on two brokers.
+    // Where a client does not tell brokers, two messages are in one place when they are on two
+    // brokers.
     let both = brokers.len() == 2 || places.len() < received.len();
     ensure!(both, "messages came from {brokers:?} only");
     Ok(())
@@ -99,7 +101,7 @@ fn send_delayed(it: &Run<'_>) -> Result<()> {
     it.stop([producer, consumer])
 }
 
-/// Clients compress bodies over 4 KiB, and whoever receives them notices nothing.
+/// Clients compress bodies over 4 KiB, and receivers get them uncompressed.
 fn send_compressed(it: &Run<'_>) -> Result<()> {
     const SIZE: usize = 20_000;
     let topic = it.topic()?;
@@ -174,7 +176,8 @@ fn push_broadcasting(it: &Run<'_>) -> Result<()> {
     it.stop(members.into_iter().chain([producer]))
 }
 
-/// What was sent to one queue, which the client chooses by the message's shard, arrives there, and in that order.
+/// What was sent to one queue, which the client chooses by the message's shard, arrives there, and
+/// in that order.
 ///
 /// # Errors
 /// When it does not.
@@ -191,7 +194,7 @@ pub fn send_orderly(it: &Run<'_>, mode: &str) -> Result<()> {
         queues.insert(message.queue);
         numbers.push(number);
     }
-    // What nobody answers for may overtake on its way through a broker.
+    // Requests without an answer may overtake others on their way through a broker.
     let in_order = |numbers: &[u32]| mode == "oneway-orderly" || numbers.is_sorted();
     let mut each = shards.values();
     ensure!(

@@ -1,4 +1,5 @@
-//! What a feature works with on one of the ways: the cluster, its own clients, and the facts that it has found.
+//! What a feature works with on one of the ways: the cluster, its own clients, and the facts that
+//! it has found.
 
 use std::{
     fmt::Display,
@@ -121,8 +122,8 @@ impl<'a> Run<'a> {
         self.stop_all(clients, true)
     }
 
-    /// Like [`stop`](Self::stop), for clients each of which may have other facts when it runs again, such as members
-    /// that share queues; asks nothing.
+    /// Like [`stop`](Self::stop), for clients each of which may have other facts when it runs
+    /// again, such as members that share queues; asks nothing.
     ///
     /// # Errors
     /// As for [`stop`](Self::stop).
@@ -148,7 +149,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Ends the run and returns its facts: a client that nobody has stopped is one whose connections nobody has judged.
+    /// Ends the run and returns its facts: connections of a client are only checked when it is
+    /// stopped.
     pub(super) fn finish(self) -> Result<Vec<String>> {
         let (started, finished) = (self.started.into_inner(), self.finished.into_inner());
         ensure!(

@@ -1,4 +1,4 @@
-//! A broker that records what it is asked and answers as it is told.
+//! A broker that records its requests and answers as the test orders.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -121,8 +121,8 @@ impl FakeBroker {
         self.state.replies.lock().insert(code.0, reply);
     }
 
-    /// Has all connections that are there go dead without an end, as when a table between here and there has forgotten them.
-    /// New ones work.
+    /// Has all connections that are there go dead without an end, as when a table between here and
+    /// there has forgotten them. New ones work.
     pub fn kill_connections_silently(&self) {
         let all = self.state.connections.load(Ordering::Relaxed);
         self.state.dead_below.store(all, Ordering::Relaxed);

@@ -31,7 +31,8 @@ pub struct ProxyUnderTest {
 }
 
 impl ProxyUnderTest {
-    /// Starts one in front of these name servers, on a free port, with `file` as further configuration.
+    /// Starts one in front of these name servers, on a free port, with `file` as further
+    /// configuration.
     ///
     /// # Errors
     /// When it does not start.

@@ -34,28 +34,29 @@ pub const ROOT: Key = Key {
 /// Queues per broker of the topics that tests make, where they ask for no other number.
 pub const QUEUES_PER_BROKER: usize = 4;
 
-/// Servers would spend seconds of their start on a certificate that nobody asks for.
+/// Servers would spend seconds of their start on a certificate that is not used.
 const NO_TLS: &str = "-Dtls.server.mode=disabled";
 
-/// By default they speak TLS as well as plain text, with a certificate that they have made and signed themselves. That
-/// takes a class of the Java runtime that is not for everybody.
+/// By default they speak TLS as well as plain text, with a certificate that they have made and
+/// signed themselves. That takes a class of the Java runtime that is not for everybody.
 const TLS: &str = "--add-exports=java.base/sun.security.x509=ALL-UNNAMED";
 
 /// The servers of a cluster beside their names.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layout {
-    /// Whether they speak TLS to whoever asks for it.
+    /// Whether they accept TLS.
     pub speaks_tls: bool,
     /// Which of them have a slave, to which everything is copied before it is acknowledged.
     pub with_slave: &'static [&'static str],
     /// Whether something stands before each server that can break the connections to it.
     pub with_fronts: bool,
-    /// Whether brokers listen on loopback only. Their replication port has no such setting: it listens on all addresses
-    /// (`DefaultHAService.AcceptSocketService`).
+    /// Whether brokers listen on loopback only. Their replication port has no such setting: it
+    /// listens on all addresses (`DefaultHAService.AcceptSocketService`).
     pub loopback_only: bool,
     /// Whether brokers tell Prometheus their figures.
     pub tells_figures: bool,
-    /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may do everything.
+    /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may
+    /// do everything.
     pub secured: bool,
 }
 
@@ -75,7 +76,8 @@ impl Layout {
             lines.push_str(&secured());
         }
         if self.with_slave.contains(&name) {
-            // Of replicas that must have a message, the master itself is one: with 1, which is the default, it waits for none.
+            // Of replicas that must have a message, the master itself is one: with 1, which is the
+            // default, it waits for none.
             lines.push_str("brokerRole=SYNC_MASTER\ninSyncReplicas=2\nslaveReadEnable=true\n");
         }
         lines
@@ -94,10 +96,11 @@ pub(super) fn figures_at(port: u16) -> String {
     )
 }
 
-/// Further lines of a slave's configuration. By default, one lets nobody read.
+/// Further lines of a slave's configuration. By default, clients cannot read from a slave.
 pub(super) const SLAVE_SETTINGS: &str = "brokerId=1\nbrokerRole=SLAVE\nslaveReadEnable=true\n";
 
-/// Authentication and authorization of RocketMQ 5 (RIP-67, RIP-68), stateless: each request is judged by itself.
+/// Authentication and authorization of RocketMQ 5 (RIP-67, RIP-68), stateless: each request is
+/// judged by itself.
 fn secured() -> String {
     const AUTHENTICATION: &str = "org.apache.rocketmq.auth.authentication";
     const AUTHORIZATION: &str = "org.apache.rocketmq.auth.authorization";

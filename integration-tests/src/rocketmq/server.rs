@@ -65,7 +65,8 @@ impl Server {
         self.state.lock().process.is_some()
     }
 
-    /// Starts the process; it can be used somewhat later ([`Cluster::wait_registered`](super::Cluster::wait_registered)).
+    /// Starts the process; it can be used somewhat later
+    /// ([`Cluster::wait_registered`](super::Cluster::wait_registered)).
     ///
     /// # Errors
     /// When it cannot be started.
