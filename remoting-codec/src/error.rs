@@ -57,6 +57,9 @@ pub enum DecodeError {
     /// The header is not in its serialization's form.
     #[error("header malformed at byte {0}")]
     Malformed(u32),
+    /// The header is not canonical, and has more names and values than are read for one.
+    #[error("header has too many values before byte {0}")]
+    TooMuch(u32),
     /// The header ends before its announced parts do.
     #[error("header ends too early")]
     Truncated,

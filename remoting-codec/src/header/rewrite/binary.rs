@@ -3,7 +3,7 @@
 //! the header's end. If they end after it, the frame has too few bytes for its body.
 
 use super::header::{ExtFields, Header};
-use super::source::Units;
+use super::source::{COST_MAX, Units};
 use crate::error::DecodeError;
 use crate::header::binary::FIXED;
 use crate::version::{Language, Version};
@@ -58,6 +58,7 @@ impl Cursor<'_> {
     fn ext_fields(&mut self, length: usize) -> Result<ExtFields, DecodeError> {
         let mut fields = ExtFields::default();
         let end = self.at + length;
+        let mut cost = 0;
         while self.at < end {
             let key_length = i16::from_be_bytes(self.array()?);
             let key = self.text(i32::from(key_length), length)?;
@@ -65,6 +66,10 @@ impl Cursor<'_> {
             // A field without a name would be in the broker's map, but no broker reads it.
             if let Some(key) = key {
                 fields.put(key, value);
+            }
+            cost += 1;
+            if cost > COST_MAX {
+                return Err(DecodeError::TooMuch(self.at as u32));
             }
         }
         Ok(fields)

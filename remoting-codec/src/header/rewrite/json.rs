@@ -66,6 +66,7 @@ fn ext_fields(source: &mut Source<'_>) -> Result<ExtFields, DecodeError> {
 
 fn read_fields(source: &mut Source<'_>, fields: &mut ExtFields) -> Result<(), DecodeError> {
     source.object(|source, key| {
+        source.count(1)?;
         // Brokers differ in whether they read it as the name of that field, however it is written.
         if key.contains(&0) || is_instruction(&key) {
             return Err(source.ambiguous());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::number::Number;
-use super::source::{Scalar, Source, Units};
+use super::source::{NESTED_COST, Scalar, Source, Units};
 use crate::error::DecodeError;
 
 /// Greatest depth of nesting.
@@ -50,6 +50,8 @@ fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError
     if depth > MAX_DEPTH {
         return Err(source.malformed());
     }
+    // Of an ext field's own value, the name is counted.
+    source.count(usize::from(depth.min(1)) * NESTED_COST)?;
     match source.peek() {
         b'[' => {
             let mut elements = Vec::new();

@@ -76,6 +76,10 @@ impl<'a> Number<'a> {
         })
     }
 
+    pub(super) fn has_exponent(&self) -> bool {
+        self.exponent != 0
+    }
+
     fn double(&self) -> f64 {
         let fraction = self.fraction.unwrap_or("0");
         let text = format!("{}.{fraction}e{}", self.whole, self.exponent);

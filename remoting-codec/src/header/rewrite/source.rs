@@ -3,6 +3,16 @@
 use super::number::Number;
 use crate::error::DecodeError;
 
+/// Names and values that are read of one header at most; some count more than once. 64 KiB have room
+/// for some 18,000, and other clients would wait for them. A client writes some dozens.
+pub(super) const COST_MAX: usize = 12 * 1024;
+
+/// What a name or value within another value counts, because it is written again.
+pub(super) const NESTED_COST: usize = 4;
+
+/// What a number with an exponent counts: the nearest double has to be found, and its shortest form.
+const EXPONENT_COST: usize = 128;
+
 /// Text as in Java: UTF-16, which may have half a surrogate pair.
 pub(super) type Units = Vec<u16>;
 
@@ -19,6 +29,8 @@ pub(super) enum Scalar<'a> {
 pub(super) struct Source<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// What was read so far.
+    cost: usize,
 }
 
 impl<'a> Source<'a> {
@@ -26,7 +38,23 @@ impl<'a> Source<'a> {
     /// When the bytes are not UTF-8.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         std::str::from_utf8(bytes).map_err(|_| DecodeError::NotText)?;
-        Ok(Self { bytes, at: 0 })
+        Ok(Self {
+            bytes,
+            at: 0,
+            cost: 0,
+        })
+    }
+
+    /// Counts what is read.
+    ///
+    /// # Errors
+    /// When it is too much.
+    pub(super) fn count(&mut self, cost: usize) -> Result<(), DecodeError> {
+        self.cost += cost;
+        match self.cost <= COST_MAX {
+            true => Ok(()),
+            false => Err(DecodeError::TooMuch(self.at as u32)),
+        }
     }
 
     pub(super) fn malformed(&self) -> DecodeError {
@@ -130,6 +158,9 @@ impl<'a> Source<'a> {
                 let length = self.rest().iter().take_while(is_part).count();
                 let number = self.rest().get(..length).and_then(Number::read);
                 let number = number.ok_or(self.malformed())?;
+                if number.has_exponent() {
+                    self.count(EXPONENT_COST)?;
+                }
                 self.at += length;
                 Ok(Scalar::Number(number))
             }
@@ -245,5 +276,29 @@ impl<'a> Source<'a> {
             0 => Ok(()),
             _ => Err(self.malformed()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::DecodeError;
+    use crate::header::rewrite::json;
+
+    #[test]
+    fn what_is_read_of_a_header_has_a_bound() {
+        let read = |count: usize, value: &str| {
+            let fields: Vec<String> = (0..count)
+                .map(|nth| format!("\"f{nth}\":{value}"))
+                .collect();
+            let header = format!("{{\"extFields\":{{{}}}}}", fields.join(","));
+            json::read(header.as_bytes()).err()
+        };
+        let is_too_much = |error| matches!(error, Some(DecodeError::TooMuch(_)));
+        assert_eq!(read(12_288, "7"), None);
+        assert!(is_too_much(read(12_289, "7")));
+        assert_eq!(read(95, "1e5"), None);
+        assert!(is_too_much(read(96, "1e5")));
+        assert_eq!(read(1365, "[[7]]"), None);
+        assert!(is_too_much(read(1366, "[[7]]")));
     }
 }
