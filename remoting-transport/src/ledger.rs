@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The number of bytes that an account may always hold, however many others share the limit.
 pub(crate) const LEAST_SHARE: usize = 16 * 1024;
 
-/// A change by less than this part of the limit is published to other workers with the next tick
-/// only.
+/// A change by less than this part of the limit, at all workers together, is not published to other
+/// workers before the next tick.
 const UNPUBLISHED_PART: usize = 32;
 
 /// The memory that the connections of all workers make Remora hold, and its limit.
@@ -17,6 +17,8 @@ pub struct Pool {
     limit: usize,
     held: AtomicUsize,
     groups: AtomicUsize,
+    /// Workers whose ledgers count here.
+    workers: AtomicUsize,
 }
 
 impl Pool {
@@ -27,6 +29,7 @@ impl Pool {
             limit,
             held: AtomicUsize::new(0),
             groups: AtomicUsize::new(0),
+            workers: AtomicUsize::new(0),
         })
     }
 }
@@ -83,6 +86,7 @@ impl Ledger {
     /// Counts this worker's memory together with that of the other workers of the pool.
     pub fn join(&self, pool: Arc<Pool>) {
         self.limit.set(pool.limit);
+        pool.workers.fetch_add(1, Ordering::Relaxed);
         *self.pool.borrow_mut() = pool;
         self.publish();
     }
@@ -97,7 +101,9 @@ impl Ledger {
         let all_groups = change(&pool.groups, known_groups, groups);
         self.others
             .set((all.saturating_sub(held), all_groups.saturating_sub(groups)));
-        let step = (pool.limit / UNPUBLISHED_PART).max(1);
+        // Each worker may hold this much that the others do not know of.
+        let workers = pool.workers.load(Ordering::Relaxed).max(1);
+        let step = (pool.limit / UNPUBLISHED_PART / workers).max(1);
         self.quiet
             .set((held.saturating_sub(step), held.saturating_add(step)));
     }
