@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_not_sent_may_go_to_another_broker() {
+    fn only_unsent_requests_may_go_to_another_broker() {
         let broker = || Peer::Broker("a".into());
         for (error, is_unsent) in [
             (UpstreamError::Failing(broker()), true),

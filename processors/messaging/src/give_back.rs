@@ -81,7 +81,7 @@ impl Popping {
                 let given = ask(&connection, upstream.config(), request, GIVE_BACK_TIME).await;
                 if let Err(error) = given {
                     let error = error.text();
-                    tracing::debug!(%error, "a message stays invisible until its time is over");
+                    tracing::debug!(%error, "a message stays invisible until its invisible time ends");
                 }
             });
         }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_passed_over() {
+    fn malformed_entries_are_skipped() {
         assert!(given_back("", "").is_empty());
         assert!(given_back("0 2 100", "0 1 100").is_empty());
         assert_eq!(given_back("x;0 2 100", "y;0 2 100;0 3 x").len(), 1);

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_one_broker_stays_there() {
+    fn messages_bound_to_a_broker_stay_there() {
         let may = |code, broker: Option<&'static str>, flag, properties: &'static str| {
             let properties = Some(Text::from(properties));
             Message {

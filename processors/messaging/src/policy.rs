@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_waited_counts() {
+    fn elapsed_time_counts() {
         let policy = Policy::default();
         let (begun, time) = (Instant::now(), policy.time(Patience::Send));
         let left = |waited| policy.time_left(Patience::Send, begun, begun + waited);

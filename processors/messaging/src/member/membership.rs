@@ -363,7 +363,7 @@ mod tests {
 
     use super::*;
 
-    fn say(membership: &mut Membership, id: &str) -> Result<Declared, MessagingError> {
+    fn declare(membership: &mut Membership, id: &str) -> Result<Declared, MessagingError> {
         let body = format!(r#"{{"clientID":"{id}","producerDataSet":[{{"groupName":"p"}}]}}"#);
         let heartbeat = RemotingCommand::request(RequestCode::HEART_BEAT).with_body(body);
         let frame = heartbeat.to_bytes();
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_counted() {
+    fn declarations_are_bounded_and_counted() {
         let mut membership = Membership::default();
         for group in 0..2 * STAND_IN_MAX {
             membership.stand_in("peer", &format!("g{group}"));
@@ -388,18 +388,18 @@ mod tests {
         assert!(!membership.stand_in("peer", &"g".repeat(GROUP_MAX + 1)));
         assert!(membership.held_bytes() > STAND_IN_MAX * 100);
         // The client declares itself twice; an equal declaration is kept once.
-        say(&mut membership, "c0").unwrap();
+        declare(&mut membership, "c0").unwrap();
         let one = membership.held_bytes();
         assert!(one > 100 && one < STAND_IN_MAX * 100);
-        say(&mut membership, "c0").unwrap();
+        declare(&mut membership, "c0").unwrap();
         assert_eq!(membership.held_bytes(), one);
         let long = "c".repeat(900_000);
-        say(&mut membership, &long).unwrap();
+        declare(&mut membership, &long).unwrap();
         assert!(membership.held_bytes() > one + 2 * long.len());
         for id in 1..CLIENT_IDS_MAX - 1 {
-            say(&mut membership, &format!("c{id}")).unwrap();
+            declare(&mut membership, &format!("c{id}")).unwrap();
         }
-        assert!(say(&mut membership, "one more").is_err());
+        assert!(declare(&mut membership, "one more").is_err());
         membership.close();
         assert_eq!(membership.held_bytes(), 0);
     }

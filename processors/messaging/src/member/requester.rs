@@ -25,10 +25,10 @@ use super::{Declared, Member};
 /// The prefix of the groups that are registered for replies.
 const GROUP_PREFIX: &str = "REMORA_REPLY_";
 
-/// The number of heartbeats with which a new group is registered. By then, every lane in another
-/// replica has ended: a client that sends nothing is closed there after two minutes. After that,
-/// only the last group is kept registered, because leaving a group makes the client unknown for a
-/// moment.
+/// The number of heartbeats with which a new group is registered. After that many, every lane in
+/// another replica has ended, because a client that sends nothing is closed there after two
+/// minutes. From then on, only the last group is kept registered, because leaving a group makes the
+/// client unknown for a moment.
 const ROUNDS: u32 = 6;
 
 impl Member {

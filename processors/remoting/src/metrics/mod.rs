@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_messages_type_is_told_by_its_properties() {
+    fn a_messages_type_depends_on_its_properties() {
         for (properties, expected) in [
             ("", "normal"),
             (

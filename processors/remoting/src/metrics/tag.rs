@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_is_read() {
+    fn packed_values_are_read_back() {
         let send = Tagged::Send {
             topic: 4095,
             message_type: 3,

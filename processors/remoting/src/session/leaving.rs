@@ -1,12 +1,16 @@
 //! Moves a client to another replica: the proxy drains, or the connection is old.
 //!
-//! Java clients newer than 5.3.1 get GO_AWAY (1500): they reconnect and send the request again. The
-//! connections of all other clients are closed. Most of those clients do not notice a close while a
-//! request is outstanding, before the request times out. So no request may be outstanding at the
-//! close. A client that sends and waits is closed directly behind an answer: the end of the stream
-//! arrives with the answer, before the client can send the next request. The polls of a client that
-//! polls are kept until it sends nothing more, because then all its requests are here. They are
-//! answered empty then, all at once, with the end of the stream behind them.
+//! Java clients newer than 5.3.1 get GO_AWAY (1500): they reconnect and send the request again.
+//!
+//! The connections of all other clients are closed. Most of those clients do not notice a close
+//! while a request is outstanding, before the request times out. So a client is closed when all its
+//! requests are answered:
+//!
+//! - A client that sends and waits is closed directly behind an answer. The end of the stream
+//!   arrives with the answer, before the client can send the next request.
+//! - The polls of a client that polls are kept until it sends nothing more, because then all its
+//!   requests are here. They are answered empty, all at once, with the end of the stream behind
+//!   them.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -85,8 +89,8 @@ impl Session {
         self.outstanding.get().saturating_sub(polls)
     }
 
-    /// Whether the client has so many requests outstanding, long polls excluded, that requests of
-    /// other clients would wait behind its next ones.
+    /// Whether the client has [`MANY_REQUESTS`] or more outstanding, long polls excluded: requests
+    /// of other clients would wait behind its next ones.
     pub(crate) fn has_many_requests(&self) -> bool {
         self.requests() >= MANY_REQUESTS
     }
@@ -131,9 +135,9 @@ impl Session {
     }
 
     /// Whether the client gets GO_AWAY.
-    fn is_told(&self) -> bool {
-        let told = |(language, version)| knows_go_away(language, version);
-        self.identity().is_some_and(told)
+    fn gets_go_away(&self) -> bool {
+        let knows = |(language, version)| knows_go_away(language, version);
+        self.identity().is_some_and(knows)
     }
 
     /// Whether nothing but polls is outstanding.
@@ -155,7 +159,7 @@ impl Session {
         let heard = self.heard().map_or(since, |heard| heard.max(since));
         let quiet = self.now().saturating_duration_since(heard);
         // A client that gets GO_AWAY need not be closed while it may still have a request here.
-        let wait = match self.polls() > 0 && !self.is_told() {
+        let wait = match self.polls() > 0 && !self.gets_go_away() {
             true => QUIET,
             false => SILENCE,
         };
@@ -169,7 +173,7 @@ impl Session {
         let Some(since) = self.leaving.since.get() else {
             return;
         };
-        if !self.only_polls() || self.is_told() || self.outbox.is_closed() {
+        if !self.only_polls() || self.gets_go_away() || self.outbox.is_closed() {
             return;
         }
         let time = self.now().saturating_duration_since(since);
@@ -201,7 +205,7 @@ impl Session {
     /// False if the poll must be served.
     pub(crate) fn keeps(&self, asked: &Asked<'_>) -> bool {
         let view = asked.view();
-        let is_kept = self.gives_up_polls() || (self.is_leaving() && !self.is_told());
+        let is_kept = self.gives_up_polls() || (self.is_leaving() && !self.gets_go_away());
         if !is_kept || !view.request_code().is_long_poll() {
             return false;
         }
@@ -229,10 +233,10 @@ impl Session {
 
     /// The answer to a request in place of serving it, if the client must leave and knows GO_AWAY.
     pub(crate) fn go_away(&self, view: &CommandView<'_>) -> Option<RemotingCommand> {
-        let is_told = knows_go_away(view.language(), view.version())
+        let knows = knows_go_away(view.language(), view.version())
             && !view.is_oneway()
             && view.request_code() != RequestCode::UNREGISTER_CLIENT;
-        if !self.is_leaving() || !is_told {
+        if !self.is_leaving() || !knows {
             return None;
         }
         // Brokers must unregister the client before it connects through another replica.

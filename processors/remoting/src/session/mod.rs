@@ -335,7 +335,7 @@ impl Session {
             let error = shown(&reason);
             tracing::warn!(%peer, %code, %error, "request refused; logged once a minute");
         } else {
-            tracing::debug!(%peer, %code, error = %shown(&reason), "refused");
+            tracing::debug!(%peer, %code, error = %shown(&reason), "request refused");
         }
         let response =
             RemotingCommand::response(error.response_code(), view.opaque(), view.serialize_type());

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_joined_and_bounded() {
+    fn found_messages_are_joined_and_bounded() {
         let lost = || Err(UpstreamError::Timeout(Peer::Broker("b".into())));
         let a = answer(
             ResponseCode::SUCCESS,
