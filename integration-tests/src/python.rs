@@ -37,6 +37,27 @@ impl Python {
         Self::install("client-python")
     }
 
+    /// The descriptors of the gRPC protocol's messages that `rocketmq-python-client` brings: a
+    /// `FileDescriptorSet`.
+    ///
+    /// # Errors
+    /// When it cannot be installed or read.
+    pub fn grpc_descriptors() -> Result<Vec<u8>> {
+        let python = Self::install("client-grpc")?;
+        let modules = python.module.join("rocketmq/grpc_protocol");
+        let output = Command::new(&python.interpreter)
+            .arg(crate_dir().join("clients/python/descriptor.py"))
+            .args(["definition_pb2.py", "service_pb2.py"].map(|module| modules.join(module)))
+            .output()
+            .context("cannot run descriptor.py")?;
+        ensure!(
+            output.status.success(),
+            "descriptor.py failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(output.stdout)
+    }
+
     fn install(client: &str) -> Result<Self> {
         let out = target_dir().join("python");
         let script = crate_dir().join("scripts/install-python.sh");
