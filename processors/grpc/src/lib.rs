@@ -3,6 +3,13 @@
 //!
 //! - [`proto`]: the messages.
 //! - [`codec`]: their framing within an HTTP/2 body.
+//! - [`check`]: what a call may ask for.
+//!
+//! Whatever a client sends is answered by a [`CallError`] at worst.
 
+pub mod check;
 pub mod codec;
+mod error;
 pub mod proto;
+
+pub use error::CallError;
