@@ -4,11 +4,13 @@
 //! - [`proto`]: the messages.
 //! - [`codec`]: their framing within an HTTP/2 body.
 //! - [`check`]: what a call may ask for.
+//! - [`convert`]: between the protocol's messages and what brokers take, store and hand out.
 //!
 //! Whatever a client sends is answered by a [`CallError`] at worst.
 
 pub mod check;
 pub mod codec;
+pub mod convert;
 mod error;
 pub mod proto;
 
