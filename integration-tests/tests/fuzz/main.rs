@@ -17,6 +17,7 @@
 )]
 
 mod bodies;
+mod calls;
 mod child;
 mod connection;
 mod ext_fields;
@@ -74,6 +75,8 @@ const TARGETS: &[Target] = &[
     messages::TEXTS,
     proxy_header::PROXY_HEADER,
     connection::CONNECTION,
+    calls::BODIES,
+    calls::TEXTS,
 ];
 
 /// What an input has led to, as a number.
