@@ -86,7 +86,7 @@ impl Reloader {
         info!(
             changed = reloaded.changed.join(", "),
             waiting = reloaded.waiting.join(", "),
-            "configuration reloaded: log and drain apply now, other changed keys to new connections"
+            "configuration reloaded: log, drain and connection timeouts apply now, other keys to new connections"
         );
         self.now = reloaded.config;
         Some(&self.now)

@@ -52,10 +52,9 @@ pub enum UpstreamError {
     /// The answer did not arrive in time. The request may have been carried out.
     #[error("{0} did not answer in time")]
     Timeout(Peer),
-    /// The request was answered together with an identical one of another client, which has
-    /// disconnected before the answer.
-    #[error("the client that sent an identical request before has disconnected: try again")]
-    FirstClosed,
+    /// The request waited for the answer to an identical one of the same client, which failed.
+    #[error("an identical request that was sent before has failed: try again")]
+    FirstFailed,
     /// With a longer opaque, which it needs upstream, the frame would be over every broker's limit.
     #[error("the frame is too long to be relayed: send less at a time")]
     TooLong,

@@ -3,12 +3,12 @@
 //! A protocol's crate reads its clients' requests and writes their answers. This crate has what all
 //! protocols share, in two layers:
 //!
-//! - **Decisions**, which neither wait nor allocate if the answer is cached, so that the fast path
-//!   may use them: whether a request is admitted ([`admit`]), which broker it is for
-//!   ([`Caller::known_broker`], and with a look-up [`Caller::find_broker`]), which connection a
-//!   consumer's poll uses ([`Member::poll_connection`]), whether and to which brokers a message may
-//!   fail over ([`Caller::may_fail_over`], [`Caller::next_broker`]), and the timeout of a broker's
-//!   answer ([`Policy::time`], [`pull_time`], [`pop_time`]).
+//! - **Decisions**: whether a request is admitted ([`admit`]), which broker it is for
+//!   ([`Caller::known_broker`]), which connection a consumer's poll uses
+//!   ([`Member::poll_connection`]), whether a message may fail over ([`Caller::may_fail_over`]), and
+//!   the timeout of a broker's answer ([`Policy::time`], [`pull_time`], [`pop_time`]). These neither
+//!   wait nor allocate, so that the fast path may use them. Two decisions need a look-up:
+//!   [`Caller::find_broker`] and [`Caller::next_broker`].
 //! - **Typed calls**, which send requests of Remora's own to brokers: popped messages are given
 //!   back ([`Popping::give_back`]), a client is declared, introduced and withdrawn ([`Member`]).
 //!   Calls for sending, receiving and acknowledging will be added with the first protocol whose
@@ -27,7 +27,8 @@
 //!
 //! Everything belongs to one worker and stays on its thread, except for [`MessagingError`] and
 //! [`Policy`]. Nothing here depends on a client's frames or on a session, except that a
-//! [`Declaration`] holds the frame that registers the client at brokers.
+//! [`Declaration`] holds the frame that registers the client at brokers, and
+//! [`Member::unregister`] the one that unregisters it.
 
 mod admission;
 mod caller;

@@ -175,9 +175,10 @@ pub(super) fn refuse_taken_addresses(
         taken.extend([(format!("{table}.bind"), bind)].into_iter().chain(vip));
     }
     taken.extend(admin.map(|admin| ("admin".to_owned(), admin)));
+    let v6_only = is_v6_only();
     for (number, (key, at)) in taken.iter().enumerate() {
         let before = taken.iter().take(number);
-        let mut overlapping = before.filter(|(_, other)| overlap(*at, *other));
+        let mut overlapping = before.filter(|(_, other)| overlap(*at, *other, v6_only));
         if let Some((other, there)) = overlapping.next() {
             let allowed = format!("a free address: {other} listens at {there}");
             return Err(ConfigError::value(key, at, &allowed));
@@ -186,14 +187,29 @@ pub(super) fn refuse_taken_addresses(
     Ok(())
 }
 
-/// Whether the kernel refuses to listen at both. Port 0 is any free port. `[::]` is all IPv4
-/// addresses too, as Linux has it unless `net.ipv6.bindv6only` is set.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+/// Whether the kernel refuses to listen at both. Port 0 is any free port. `[::]` has all IPv4
+/// addresses too, unless sockets are for IPv6 only (`net.ipv6.bindv6only`).
+fn overlap(one: SocketAddr, other: SocketAddr, v6_only: bool) -> bool {
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-    let covers = |all: IpAddr, ip: IpAddr| {
-        all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4() || ip.is_unspecified())
+    let scope = |address: SocketAddr| match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
     };
-    one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
+    let is_same = a == b && scope(one) == scope(other);
+    let covers = |all: IpAddr, ip: IpAddr| {
+        let is_in = match all {
+            IpAddr::V4(_) => ip.is_ipv4(),
+            IpAddr::V6(_) => ip.is_ipv6() || !v6_only,
+        };
+        all.is_unspecified() && is_in
+    };
+    one.port() == other.port() && one.port() != 0 && (is_same || covers(a, b) || covers(b, a))
+}
+
+/// Whether sockets for all IPv6 addresses are for them only. Linux has it off unless set.
+fn is_v6_only() -> bool {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only");
+    setting.is_ok_and(|setting| setting.trim() == "1")
 }
 
 #[cfg(test)]
@@ -213,11 +229,15 @@ mod tests {
             ("[::]:1", "[::1]:1", true),
             ("[::]:1", "127.0.0.1:1", true),
             ("[::]:1", "0.0.0.0:1", true),
+            ("[fe80::1%2]:1", "[fe80::1%3]:1", false),
+            ("[fe80::1%2]:1", "[fe80::1%2]:1", true),
             ("[::ffff:127.0.0.1]:1", "127.0.0.1:1", true),
         ] {
             let [a, b] = [one, other].map(|text| text.parse().unwrap());
-            assert_eq!(overlap(a, b), expected, "{one} {other}");
-            assert_eq!(overlap(b, a), expected, "{other} {one}");
+            assert_eq!(overlap(a, b, false), expected, "{one} {other}");
+            assert_eq!(overlap(b, a, false), expected, "{other} {one}");
         }
+        let [all, loopback] = ["[::]:1", "127.0.0.1:1"].map(|text| text.parse().unwrap());
+        assert!(!overlap(all, loopback, true) && !overlap(loopback, all, true));
     }
 }

@@ -70,14 +70,29 @@ impl<'a> Asked<'a> {
         self.value(field)?.long()
     }
 
-    /// An owned copy of the request.
+    /// An owned copy of the request. A task decodes it several times, so a header that is not
+    /// canonical is kept in the form that it was rewritten to, which costs little to decode.
     pub(crate) fn keep(&self) -> Request {
+        let view = self.view();
+        let frame = match view.is_canonical() {
+            true => self.incoming.frame.to_owned(),
+            false => rewritten(view),
+        };
         Request {
-            frame: self.incoming.frame.to_owned(),
+            frame,
             row: self.row,
             begun: self.incoming.begun,
         }
     }
+}
+
+/// The frame with its rewritten header.
+#[cold]
+fn rewritten(view: &CommandView<'_>) -> Bytes {
+    let mut bytes = Vec::with_capacity(view.longest());
+    view.encode_head_with_opaque(view.opaque(), &mut bytes);
+    bytes.extend_from_slice(view.body());
+    bytes.into()
 }
 
 /// A request that is kept for a task, with its row of the table. It outlives the read buffer.

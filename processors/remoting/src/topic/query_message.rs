@@ -121,7 +121,7 @@ async fn answer(
             let _ = asker.send(answer.into());
         }
     }
-    Ok(answer.await.map_err(|_| UpstreamError::FirstClosed)?)
+    Ok(answer.await.map_err(|_| UpstreamError::FirstFailed)?)
 }
 
 /// A hash of all ext fields, by which equal requests are recognised.

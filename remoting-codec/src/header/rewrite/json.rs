@@ -4,7 +4,7 @@
 use super::header::{ExtFields, Header};
 use super::nested;
 use super::number::Number;
-use super::source::{Scalar, Source, Units};
+use super::source::{EXPONENT_COST, Scalar, Source, Units};
 use crate::error::DecodeError;
 use crate::header::scanner::is_instruction;
 use crate::version::{Language, Version};
@@ -19,6 +19,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
     let mut source = Source::new(bytes)?;
     let mut header = Header::new();
     source.object(|source, key| {
+        source.count(1)?;
         let mut name = String::from_utf16_lossy(&key);
         if key.len() <= SHORT_NAME {
             name.truncate(name.trim_end_matches('\0').len());
@@ -87,7 +88,13 @@ fn int(source: &mut Source<'_>, key: &'static str) -> Result<i32, DecodeError> {
         Scalar::Null => Some(0),
         Scalar::Bool(truth) => Some(i32::from(truth)),
         Scalar::Number(number) => number.int(),
-        Scalar::Text(text) => int_in_text(&text),
+        Scalar::Text(text) => {
+            // In quotes, a number with an exponent costs as much as without.
+            if text.iter().any(|unit| [u16::from(b'e'), u16::from(b'E')].contains(unit)) {
+                source.count(EXPONENT_COST)?;
+            }
+            int_in_text(&text)
+        }
     };
     number.ok_or(DecodeError::NotANumber(key))
 }

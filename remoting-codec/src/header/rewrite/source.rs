@@ -3,15 +3,16 @@
 use super::number::Number;
 use crate::error::DecodeError;
 
-/// Names and values that are read of one header at most; some count more than once. 64 KiB have room
-/// for some 18,000, and other clients would wait for them. A client writes some dozens.
+/// Names and values that are read of one header at most; some count more than once. 64 KiB have
+/// room for some 18,000, and other clients would wait for them. A client writes some dozens.
 pub(super) const COST_MAX: usize = 12 * 1024;
 
 /// What a name or value within another value counts, because it is written again.
 pub(super) const NESTED_COST: usize = 4;
 
-/// What a number with an exponent counts: the nearest double has to be found, and its shortest form.
-const EXPONENT_COST: usize = 128;
+/// What a number with an exponent counts: the nearest double has to be found, and its shortest
+/// form.
+pub(super) const EXPONENT_COST: usize = 128;
 
 /// Text as in Java: UTF-16, which may have half a surrogate pair.
 pub(super) type Units = Vec<u16>;
@@ -300,5 +301,17 @@ mod tests {
         assert!(is_too_much(read(96, "1e5")));
         assert_eq!(read(1365, "[[7]]"), None);
         assert!(is_too_much(read(1366, "[[7]]")));
+    }
+
+    #[test]
+    fn the_members_of_the_header_itself_count_too() {
+        let read = |count: usize, member: &str| {
+            let header = format!("{{{}}}", vec![member; count].join(","));
+            json::read(header.as_bytes()).err()
+        };
+        let is_too_much = |error| matches!(error, Some(DecodeError::TooMuch(_)));
+        assert_eq!(read(95, "\"flag\":\"1e2\""), None);
+        assert!(is_too_much(read(96, "\"flag\":\"1e2\"")));
+        assert!(is_too_much(read(12_289, "\"x\":1")));
     }
 }
