@@ -34,25 +34,59 @@ fn read(folder: &Path, module: &str, texts: &mut BTreeMap<String, String>) {
 /// What stands behind `crate::` and `super::`, as paths from the root, tests left out.
 fn named(module: &str, text: &str) -> Vec<String> {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
+    let lines = text.lines();
+    let code: Vec<_> = lines
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect();
+    let code = code.join("\n");
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
     let mut all = Vec::new();
-    for line in code {
-        for (prefix, root) in [("crate::", ""), ("super::", parent)] {
-            for rest in line.split(prefix).skip(1) {
-                let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-                let end = rest.find(|c| !is_path(c)).unwrap_or(rest.len());
-                let path = &rest[..end];
-                all.push(match root {
-                    "" => path.to_owned(),
-                    root => format!("{root}::{path}"),
-                });
-            }
+    for (prefix, root) in [("crate::", ""), ("super::", parent)] {
+        for rest in code.split(prefix).skip(1) {
+            all.extend(paths(rest).into_iter().map(|path| match root {
+                "" => path,
+                root => format!("{root}::{path}"),
+            }));
         }
     }
     all
+}
+
+/// The path that code starts with, or several: `a::{b, c::d}` has two.
+fn paths(code: &str) -> Vec<String> {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let end = code.find(|c| !is_path(c)).unwrap_or(code.len());
+    let (path, rest) = code.split_at(end);
+    let Some(list) = rest.strip_prefix('{') else {
+        return vec![path.to_owned()];
+    };
+    let parts = parts(list).into_iter();
+    parts
+        .flat_map(|part| paths(part.trim_start()))
+        .map(|inner| format!("{path}{inner}"))
+        .collect()
+}
+
+/// What stands between the commas of a list, up to the brace that closes it.
+fn parts(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut parts) = (0_usize, 0, Vec::new());
+    for (at, sign) in list.char_indices() {
+        match sign {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            ',' | '}' => {
+                parts.push(&list[start..at]);
+                start = at + 1;
+                if sign == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    parts.retain(|part| !part.trim().is_empty());
+    parts
 }
 
 /// The file that has the named item: the longest module that the path starts with.
@@ -97,4 +131,12 @@ fn no_files_name_each_other_in_a_circle() {
         .filter(|file| reaches(&arrows, file, file, &mut BTreeSet::new()))
         .collect();
     assert!(in_circles.is_empty(), "{in_circles:#?}");
+}
+
+#[test]
+fn lists_are_read() {
+    let text = "use crate::{a, b::{c, D as E}};\n// crate::z\nuse super::{\n    f::G,\n    h,\n};\n\
+                fn i() -> crate::j::K {}\n";
+    let found = named("x::y", text);
+    assert_eq!(found, ["a", "b::c", "b::D", "j::K", "x::f::G", "x::h"]);
 }
