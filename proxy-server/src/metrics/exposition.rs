@@ -73,7 +73,8 @@ impl Scrape {
         out.gauges("rocketmq_proxy_up", "1: the proxy runs", &up)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let build = Family::from([(vec![("version", version)], 1)]);
-        out.gauges("rocketmq_proxy_build_info", "What runs", &build)?;
+        let help = "The version of Remora that runs, as a label; the value is 1";
+        out.gauges("rocketmq_proxy_build_info", help, &build)?;
         let draining = self.proxy.draining.load(Ordering::Relaxed);
         let help = "1: the proxy is draining, and makes clients connect to another replica";
         out.gauge(
@@ -88,7 +89,8 @@ impl Scrape {
             .map(|(name, expiry)| (vec![("certificate", name.clone())], *expiry))
             .collect();
         let name = "rocketmq_proxy_certificate_expiry_timestamp_seconds";
-        out.gauges(name, "When a certificate expires", &certificates)?;
+        let help = "When a certificate expires, in seconds since 1970";
+        out.gauges(name, help, &certificates)?;
         let name = "rocketmq_proxy_certificate_reload_errors";
         let help = "Certificates that have changed and could not be read; the old ones are used";
         out.counter(name, help, self.report.reload_errors as f64)
@@ -147,7 +149,7 @@ impl Scrape {
         let name = "rocketmq_proxy_request_duration_seconds";
         out.seconds(
             name,
-            "From reading a request to its answer, by request code and response code",
+            "Time from reading a request to its answer, by request code and response code",
             &ours,
         )?;
         // The bounds that RocketMQ has.
@@ -167,8 +169,8 @@ impl Scrape {
         };
         // Newer exporters of RocketMQ's put the unit into the name.
         for name in ["rocketmq_rpc_latency", "rocketmq_rpc_latency_milliseconds"] {
-            let about = (name, "The same in milliseconds, as RocketMQ exports it");
-            out.histograms(about, DURATIONS, 1e3, known, &theirs)?;
+            let help = "Time from reading a request to its answer, in milliseconds, as RocketMQ exports it";
+            out.histograms((name, help), DURATIONS, 1e3, known, &theirs)?;
         }
         let help = "Requests that took longer than slow_log.threshold_ms";
         out.counter("rocketmq_proxy_slow_requests", help, slow as f64)?;
@@ -211,13 +213,15 @@ impl Scrape {
             "Messages that brokers have taken",
             &sent,
         )?;
-        out.counters("rocketmq_throughput_in", "Bytes of them", &sent_bytes)?;
+        let help = "Bytes of the messages that brokers have taken";
+        out.counters("rocketmq_throughput_in", help, &sent_bytes)?;
         out.counters(
             "rocketmq_messages_out",
             "Messages handed to consumers",
             &pulled,
         )?;
-        out.counters("rocketmq_throughput_out", "Bytes of them", &pulled_bytes)?;
+        let help = "Bytes of the messages handed to consumers";
+        out.counters("rocketmq_throughput_out", help, &pulled_bytes)?;
         let about = (
             "rocketmq_message_size",
             "Sizes of messages that brokers have taken, in bytes",
@@ -288,8 +292,10 @@ impl Scrape {
                 add(&mut opened, labels, listener.opened.get());
             }
         }
-        out.counters("rocketmq_proxy_received_bytes", "From clients", &received)?;
-        out.counters("rocketmq_proxy_sent_bytes", "To clients", &sent)?;
+        let help = "Bytes received from clients";
+        out.counters("rocketmq_proxy_received_bytes", help, &received)?;
+        let help = "Bytes sent to clients";
+        out.counters("rocketmq_proxy_sent_bytes", help, &sent)?;
         let held = self.proxy.workers.iter().map(|one| one.held.get());
         let help = "Bytes that clients make Remora hold, against limits.memory_bytes";
         out.gauge("rocketmq_proxy_held_bytes", help, held.sum::<i64>() as f64)?;
@@ -342,16 +348,15 @@ impl Scrape {
             }
         }
         let name = "rocketmq_proxy_own_duration_seconds";
-        let help = "Time within the proxy: from reading frames to having written them, for that of each write that waited longest";
+        let help = "Time within Remora: from reading a frame to having written it, of the frame of each write that waited longest";
         out.seconds(name, help, &own)?;
         let name = "rocketmq_proxy_broker_duration_seconds";
-        out.seconds(name, "From relaying a request to its answer", &answered)?;
-        out.counters(
-            "rocketmq_proxy_broker_received_bytes",
-            "From a broker",
-            &received,
-        )?;
-        out.counters("rocketmq_proxy_broker_sent_bytes", "To a broker", &sent)?;
+        let help = "Time from relaying a request to its answer";
+        out.seconds(name, help, &answered)?;
+        let help = "Bytes received from a broker";
+        out.counters("rocketmq_proxy_broker_received_bytes", help, &received)?;
+        let help = "Bytes sent to a broker";
+        out.counters("rocketmq_proxy_broker_sent_bytes", help, &sent)?;
         let help = "Connections to a broker that belong to one client each";
         out.gauges("rocketmq_proxy_lanes", help, &lanes)?;
         let help = "Connections to a broker that clients share";
