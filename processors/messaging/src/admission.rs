@@ -46,7 +46,8 @@ fn admit_poll(policy: &Policy, ask: &Ask<'_>) -> Result<(), MessagingError> {
     }
     Err(MessagingError::new(
         ErrorKind::Busy,
-        "the client has as many polls outstanding as limits.outstanding_requests allows",
+        "the client has as many polls outstanding as limits.outstanding_requests allows: \
+         poll again when one is answered, or raise the limit",
     ))
 }
 

@@ -19,7 +19,9 @@ pub enum ProcessError {
     #[error(transparent)]
     Field(#[from] FieldError),
     /// A client sent a request that only brokers send.
-    #[error("request code {0} goes from a broker to a client, not the other way")]
+    #[error(
+        "request code {0} goes from a broker to a client, not the other way: a client may only answer it"
+    )]
     FromBroker(RequestCode),
     /// The heartbeat exceeds `limits.heartbeat_bytes`.
     #[error(
@@ -27,7 +29,7 @@ pub enum ProcessError {
     )]
     HeartbeatTooLong(usize),
     /// No broker knows the group.
-    #[error("no consumer of group {0} is known")]
+    #[error("no consumer of group {0} is known: start one, or check the group's name")]
     NoConsumer(String),
     /// The request does not name its broker, and the topic has several.
     #[error(
@@ -42,7 +44,7 @@ pub enum ProcessError {
         topic: String,
     },
     /// The body exceeds the limit of its kind, in bytes.
-    #[error("{0} of more than {1} bytes")]
+    #[error("{0} of more than {1} bytes: send a shorter one")]
     TooLong(&'static str, usize),
     /// The client's share of the requests that may be outstanding at the broker is used up.
     #[error(
@@ -50,7 +52,10 @@ pub enum ProcessError {
     )]
     TooMany(Box<str>),
     /// Remora does not serve the code.
-    #[error("request code {0} is not served by Remora")]
+    #[error(
+        "request code {0} is not served by Remora: send it to the broker or name server itself, or \
+         set admin_relay in Remora's configuration"
+    )]
     Unsupported(RequestCode),
     /// A frame of a broker or client cannot be decoded.
     #[error(transparent)]

@@ -216,7 +216,8 @@ impl Link {
         if until.is_some_and(|until| Instant::now() < until) {
             return Err(UpstreamError::Connect {
                 peer: self.peer.clone(),
-                reason: format!("{address} could not be reached a moment ago").into(),
+                reason: format!("{address} could not be reached a moment ago; try again later")
+                    .into(),
             });
         }
         let (peer, context) = (self.peer.clone(), self.context.clone());

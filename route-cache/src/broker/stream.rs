@@ -40,7 +40,7 @@ pub(super) async fn connect(
 ) -> Result<Stream, UpstreamError> {
     let failed = |reason: String| UpstreamError::Connect {
         peer: peer.clone(),
-        reason: reason.into(),
+        reason: format!("{reason}; check that it runs, and that Remora can connect to it").into(),
     };
     let connecting = async {
         let stream = TcpStream::connect(address).await?;

@@ -292,8 +292,7 @@ impl Servers {
                 }
             }
         }
-        let last_error =
-            last_error.map_or_else(|| "none is configured".to_owned(), |e| e.to_string());
+        let last_error = last_error.map_or_else(|| "none is configured".to_owned(), |e| e.event());
         if self.reachable.replace(false) {
             warn!(
                 error = last_error,
@@ -304,8 +303,6 @@ impl Servers {
     }
 
     async fn ask_all(&self, request: Bytes) -> Result<Bytes, NameServerError> {
-        let unreachable =
-            |error: &dyn std::fmt::Display| NameServerError::Unreachable(error.to_string().into());
         let mut calls = JoinSet::new();
         for server in &self.all {
             let (connection, request) = (server.connection(&self.context), request.clone());
@@ -314,7 +311,8 @@ impl Servers {
         let mut accepted = None;
         let mut refused = None;
         for answer in calls.join_all().await {
-            let answer = answer.map_err(|error| unreachable(&error))?;
+            let answer =
+                answer.map_err(|error| NameServerError::Unreachable(error.event().into()))?;
             if CommandView::decode(&answer)?.is_success() {
                 accepted = Some(answer);
             } else {
@@ -323,7 +321,7 @@ impl Servers {
         }
         refused
             .or(accepted)
-            .ok_or_else(|| unreachable(&"none is configured"))
+            .ok_or_else(|| NameServerError::Unreachable("none is configured".into()))
     }
 }
 

@@ -122,10 +122,9 @@ impl Flights {
             return Ok((flight.clone(), None));
         }
         if by_topic.len() >= FLIGHTS_MAX {
-            return Err(NameServerError::Unreachable(
-                "too many look-ups are waiting: try again later".into(),
-            )
-            .into());
+            return Err(
+                NameServerError::Unreachable("too many look-ups are waiting".into()).into(),
+            );
         }
         let topic: Arc<str> = topic.into();
         let flight = Arc::new(Flight {

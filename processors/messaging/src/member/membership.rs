@@ -99,7 +99,9 @@ impl Membership {
         let known = self.key(&declaration.heartbeat.client_id);
         let key = known.unwrap_or(self.clients.len());
         if key == CLIENT_IDS_MAX {
-            let text = format!("more than {CLIENT_IDS_MAX} client ids on one connection");
+            let text = format!(
+                "more than {CLIENT_IDS_MAX} client ids on one connection: open one for each client"
+            );
             return Err(MessagingError::new(ErrorKind::Invalid, text));
         }
         let frame = declaration.frame.clone();
