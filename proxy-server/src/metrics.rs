@@ -1,6 +1,7 @@
 //! What a worker counts, and the text that `/metrics` answers.
 
 mod exposition;
+mod identities;
 mod process;
 mod writer;
 

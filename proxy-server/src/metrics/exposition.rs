@@ -1,7 +1,6 @@
 //! All metrics as text, for Prometheus.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,13 +10,12 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use remoting::ClientSummary;
 use remoting::metrics::{OTHER, SIZES};
-use remoting_codec::{Language, Version};
 use remoting_transport::metrics::{DURATIONS, Meter};
 use route_cache::metrics::BrokerMetrics;
 
-use super::ProxyMetrics;
-use super::process::Process;
+use super::identities::Identities;
 use super::writer::{Family, Writer, add, join, older};
+use super::{ProxyMetrics, process};
 
 /// What workers and certificates report for one scrape.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Collector for Scrape {
         self.connections(&mut out)?;
         self.brokers(&mut out)?;
         self.routes(&mut out)?;
-        process(&mut out)
+        process::expose(&mut out)
     }
 }
 
@@ -390,89 +388,5 @@ impl Scrape {
         out.counters("rocketmq_proxy_route_lookups", help, &lookups.into())?;
         let name = "rocketmq_proxy_route_refresh_errors";
         out.counter(name, "Routes that no name server gave", stats.errors as f64)
-    }
-}
-
-/// Most pairs of language and version that have label values of their own. A client may declare any
-/// of 5,600.
-const IDENTITIES_MAX: usize = 32;
-
-/// Languages and versions as label values: the pairs that most clients have, and "other" for the
-/// rest.
-struct Identities(HashMap<(Language, Version), (String, String)>);
-
-impl Identities {
-    fn of(clients: &[(usize, ClientSummary)]) -> Self {
-        let mut counts = HashMap::<_, usize>::new();
-        for identity in clients.iter().filter_map(|(_, client)| client.identity) {
-            *counts.entry(identity).or_default() += 1;
-        }
-        let mut all: Vec<_> = counts.into_iter().collect();
-        // Among equals, the older version, so that a scrape has what the last one had.
-        all.sort_unstable_by_key(|((language, version), count)| {
-            (Reverse(*count), version.0, language.0)
-        });
-        all.truncate(IDENTITIES_MAX);
-        let named = all.into_iter().map(|((language, version), _)| {
-            let labels = (language.name().to_lowercase(), version.name());
-            ((language, version), labels)
-        });
-        Self(named.collect())
-    }
-
-    fn labels(&self, identity: (Language, Version)) -> (&str, &str) {
-        self.0
-            .get(&identity)
-            .map_or((OTHER, OTHER), |(language, version)| (language, version))
-    }
-}
-
-fn process(out: &mut Writer<'_, '_>) -> fmt::Result {
-    let process = Process::now();
-    out.counter("process_cpu_seconds", "CPU time", process.cpu_seconds)?;
-    let resident = process.resident_bytes as f64;
-    out.gauge(
-        "process_resident_memory_bytes",
-        "Memory that is held",
-        resident,
-    )?;
-    let open = process.open_descriptors as f64;
-    out.gauge("process_open_fds", "Open descriptors", open)?;
-    let most = process.most_descriptors as f64;
-    out.gauge("process_max_fds", "Most descriptors that may be open", most)?;
-    out.gauge("process_threads", "Threads", process.threads as f64)?;
-    let name = "process_start_time_seconds";
-    out.gauge(name, "When the process was started", process.started)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn client(language: u8, version: i32) -> (usize, ClientSummary) {
-        let summary = ClientSummary {
-            identity: Some((Language(language), Version(version))),
-            is_producer: false,
-            groups: Vec::new(),
-        };
-        (0, summary)
-    }
-
-    #[test]
-    fn clients_cannot_make_up_label_values() {
-        let made_up = (0..14).flat_map(|language| (213..613).map(move |v| client(language, v)));
-        let clients: Vec<_> = made_up
-            .chain((0..3).map(|_| client(0, Version::V5_5_0.0)))
-            .collect();
-        let identities = Identities::of(&clients);
-        let labels: std::collections::BTreeSet<_> = clients
-            .iter()
-            .filter_map(|(_, client)| Some(identities.labels(client.identity?)))
-            .collect();
-        assert_eq!(labels.len(), IDENTITIES_MAX + 1);
-        // The largest group of clients keeps its own label values.
-        let java = identities.labels((Language::JAVA, Version::V5_5_0));
-        assert_eq!(java, ("java", "v5_5_0"));
-        assert!(labels.contains(&(OTHER, OTHER)));
     }
 }

@@ -1,21 +1,43 @@
 //! Metrics of the process, from the kernel.
 
+use std::fmt;
 use std::fs;
 
-/// Metrics of this process, named as Prometheus clients do.
+use super::writer::Writer;
+
+/// The metrics of this process, named as Prometheus clients do.
+pub(super) fn expose(out: &mut Writer<'_, '_>) -> fmt::Result {
+    let process = Process::now();
+    out.counter("process_cpu_seconds", "CPU time", process.cpu_seconds)?;
+    let resident = process.resident_bytes as f64;
+    out.gauge(
+        "process_resident_memory_bytes",
+        "Memory that is held",
+        resident,
+    )?;
+    let open = process.open_descriptors as f64;
+    out.gauge("process_open_fds", "Open descriptors", open)?;
+    let most = process.most_descriptors as f64;
+    out.gauge("process_max_fds", "Most descriptors that may be open", most)?;
+    out.gauge("process_threads", "Threads", process.threads as f64)?;
+    let name = "process_start_time_seconds";
+    out.gauge(name, "When the process was started", process.started)
+}
+
+/// The values of the metrics.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Process {
-    pub(super) cpu_seconds: f64,
-    pub(super) resident_bytes: u64,
-    pub(super) open_descriptors: u64,
-    pub(super) most_descriptors: u64,
-    pub(super) threads: u64,
-    pub(super) started: f64,
+struct Process {
+    cpu_seconds: f64,
+    resident_bytes: u64,
+    open_descriptors: u64,
+    most_descriptors: u64,
+    threads: u64,
+    started: f64,
 }
 
 impl Process {
     /// The current values; 0 for those that the kernel does not provide.
-    pub(super) fn now() -> Self {
+    fn now() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         // Behind the command's name, which may have anything in it; the first there is the third
         // field.

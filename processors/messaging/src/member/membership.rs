@@ -11,6 +11,7 @@ use route_cache::{Broker, Lane, Registration};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::declaration::{Declaration, Declared, Groups, Identity};
 use crate::error::{ErrorKind, MessagingError};
 
@@ -23,10 +24,6 @@ const STAND_IN_MAX: usize = 64;
 /// The longest name of a group (`Validators.CHARACTER_MAX_LENGTH`). Brokers send nothing for a
 /// group of a longer name.
 const GROUP_MAX: usize = 255;
-
-/// The longest client id that a reply can name: it is among the properties of a message, whose
-/// length brokers keep in a `short`.
-const REPLY_ID_MAX: usize = 32767;
 
 /// The groups of one client connection.
 ///
@@ -53,36 +50,6 @@ pub(super) struct Membership {
     turn: Rc<Mutex<()>>,
 }
 
-/// One client id of the connection. Its index among them is its key in the registration.
-#[derive(Debug)]
-struct Client {
-    declaration: Declaration,
-    /// The length of its decoded heartbeat, in bytes.
-    decoded: usize,
-    /// Whether it has unregistered groups since its last heartbeat.
-    has_unregistered: bool,
-    /// When it was last announced to brokers and accepted by one.
-    announced: Option<Instant>,
-    /// How often it was registered for replies, and when last.
-    replies: Replies,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Replies {
-    round: u32,
-    renewed: Option<Instant>,
-}
-
-impl Client {
-    fn declared(&self, key: usize) -> Declared {
-        Declared {
-            key,
-            topics: self.declaration.heartbeat.topics.clone(),
-            announced: self.announced,
-        }
-    }
-}
-
 impl Membership {
     /// The declaration of a heartbeat with that body, if it contains nothing new. The same body
     /// under another signature is new, because brokers check it again.
@@ -105,13 +72,7 @@ impl Membership {
             return Err(MessagingError::new(ErrorKind::Invalid, text));
         }
         let frame = declaration.frame.clone();
-        let client = Client {
-            decoded: declaration.heartbeat.memory(),
-            declaration,
-            has_unregistered: false,
-            announced: None,
-            replies: Replies::default(),
-        };
+        let client = Client::new(declaration);
         let declared = client.declared(key);
         self.decoded += client.decoded;
         match self.clients.get_mut(key) {
@@ -201,20 +162,10 @@ impl Membership {
         since: Instant,
     ) -> Option<(u32, Identity)> {
         let client = self.clients.get_mut(key)?;
-        let id = &client.declaration.heartbeat.client_id;
-        let replies = &mut client.replies;
-        let is_recent = replies.renewed.is_some_and(|renewed| renewed >= since);
-        if !self.requester || id.len() > REPLY_ID_MAX || (replies.round >= rounds && is_recent) {
-            return None;
+        match self.requester {
+            true => client.next_reply_round(rounds, since),
+            false => None,
         }
-        replies.round = replies.round.saturating_add(1);
-        replies.renewed = Some(Instant::now());
-        let identity = Identity {
-            client_id: id.clone(),
-            language: client.declaration.language,
-            version: client.declaration.version,
-        };
-        Some((replies.round, identity))
     }
 
     /// Notes that a broker has accepted the declaration of that key.
@@ -232,14 +183,8 @@ impl Membership {
         else {
             return false;
         };
-        let heartbeat = &mut client.declaration.heartbeat;
-        let producers = &mut heartbeat.producer_groups;
-        let producer = groups.producer.as_deref();
-        let mut taken = producer.is_some_and(|group| producers.remove(group));
-        let consumer = groups.consumer.as_deref();
-        taken |= consumer.is_some_and(|group| heartbeat.remove_consumer(group));
+        let taken = client.unregister(groups);
         if taken {
-            client.has_unregistered = true;
             self.registration.add_unregistration(key, frame);
         }
         taken

@@ -5,6 +5,7 @@
 //! to each broker that must know it, and only brokers keep memberships. A push that a broker sends
 //! on a lane is for that lane's member, and goes to its inbox, a [`PushTarget`].
 
+mod client;
 mod consumer;
 mod declaration;
 mod lanes;
