@@ -182,9 +182,9 @@ async fn set_log<O: Overview>(
     }
 }
 
-fn answer(trouble: Option<&'static str>) -> (StatusCode, &'static str) {
-    match trouble {
+fn answer(error: Option<&'static str>) -> (StatusCode, &'static str) {
+    match error {
         None => (StatusCode::OK, "ok\n"),
-        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, trouble),
+        Some(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
     }
 }

@@ -31,4 +31,4 @@ mod topic;
 pub use error::ProcessError;
 pub use session::slow_log::SlowLog;
 pub use session::{ClientSummary, Session, SessionMetrics};
-pub use settings::{BrokerAddresses, Settings};
+pub use settings::{AdvertiseBrokers, Settings};

@@ -7,7 +7,7 @@ use messaging::Policy;
 
 /// Which clients receive the addresses of broker listeners in routes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum BrokerAddresses {
+pub enum AdvertiseBrokers {
     /// All clients except the versions that are known to name the broker in every request that
     /// needs it.
     #[default]
@@ -37,7 +37,7 @@ pub struct Settings {
     /// that they arrived at.
     pub admin_relay: bool,
     /// Which clients receive the addresses of broker listeners in routes.
-    pub broker_addresses: BrokerAddresses,
+    pub broker_addresses: AdvertiseBrokers,
     /// A request that took longer is logged, unless it is a long poll; zero disables the log.
     pub slow_threshold: Duration,
     /// The most slow requests that a worker logs in a second.
@@ -53,7 +53,7 @@ impl Default for Settings {
             header_limit: 64 * 1024,
             heartbeat_limit: 4 * 1024 * 1024,
             admin_relay: false,
-            broker_addresses: BrokerAddresses::default(),
+            broker_addresses: AdvertiseBrokers::default(),
             slow_threshold: Duration::from_secs(1),
             slow_per_second: 10,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use messaging::Policy;
-use remoting::{BrokerAddresses, Settings};
+use remoting::{AdvertiseBrokers, Settings};
 use route_cache::{RouteConfig, UpstreamConfig};
 
 use super::error::ConfigError;
@@ -127,11 +127,11 @@ impl File {
             })
     }
 
-    fn broker_addresses(&self) -> Result<BrokerAddresses, ConfigError> {
+    fn broker_addresses(&self) -> Result<AdvertiseBrokers, ConfigError> {
         match self.broker_addresses.as_str() {
-            "auto" => Ok(BrokerAddresses::Auto),
-            "always" => Ok(BrokerAddresses::Always),
-            "never" => Ok(BrokerAddresses::Never),
+            "auto" => Ok(AdvertiseBrokers::Auto),
+            "always" => Ok(AdvertiseBrokers::Always),
+            "never" => Ok(AdvertiseBrokers::Never),
             other => {
                 let allowed = "auto, always or never";
                 Err(ConfigError::value("broker_addresses", other, allowed))

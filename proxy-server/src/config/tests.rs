@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use remoting::BrokerAddresses;
+use remoting::AdvertiseBrokers;
 use remoting_codec::{RemotingCommand, RequestCode};
 
 use super::*;
@@ -160,7 +160,7 @@ fn brokers_have_ports_of_their_own() {
     let listener = &config.broker_listeners[0];
     assert_eq!(listener.broker, "broker-a");
     assert_eq!(listener.vip, Some("0.0.0.0:10908".parse().unwrap()));
-    assert_eq!(config.settings.broker_addresses, BrokerAddresses::Always);
+    assert_eq!(config.settings.broker_addresses, AdvertiseBrokers::Always);
     assert!(config.settings.admin_relay);
 
     let given = ["broker-a=0.0.0.0:10910", "broker-b=0.0.0.0:10920"];
@@ -169,7 +169,7 @@ fn brokers_have_ports_of_their_own() {
     args.admin_relay = Some("false".to_owned());
     let config = Config::load(&args).unwrap();
     assert_eq!(config.broker_listeners[1].bind.port(), 10920);
-    assert_eq!(config.settings.broker_addresses, BrokerAddresses::Never);
+    assert_eq!(config.settings.broker_addresses, AdvertiseBrokers::Never);
     assert!(!config.settings.admin_relay);
 }
 

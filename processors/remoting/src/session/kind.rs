@@ -3,14 +3,14 @@
 use remoting_codec::{CommandView, Language, Version};
 
 use super::Session;
-use crate::settings::BrokerAddresses;
+use crate::settings::AdvertiseBrokers;
 
 /// Whether the client's routes have the addresses of broker listeners.
 pub(crate) fn uses_own_listeners(session: &Session, view: &CommandView<'_>) -> bool {
     match session.settings.broker_addresses {
-        BrokerAddresses::Always => true,
-        BrokerAddresses::Never => false,
-        BrokerAddresses::Auto => !names_brokers(view),
+        AdvertiseBrokers::Always => true,
+        AdvertiseBrokers::Never => false,
+        AdvertiseBrokers::Auto => !names_brokers(view),
     }
 }
 
