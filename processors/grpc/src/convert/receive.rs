@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use remoting_codec::headers::{ChangeInvisibleTimeResponse, PopMessageResponse};
 use remoting_codec::message::{
-    PopOffsets, Properties, Receipt, StoredMessage, SysFlag, TopicMark, property,
+    PopOffsets, Properties, RETRY_PREFIX, Receipt, StoredMessage, SysFlag, TopicMark, property,
 };
 
 use super::digest;
@@ -14,9 +14,6 @@ use super::send::type_of;
 use crate::proto::{
     DeadLetterQueue, Duration, Encoding, Message, Resource, SystemProperties, Timestamp,
 };
-
-/// In front of the topic of a classic consumer's retries.
-const RETRY_PREFIX: &str = "%RETRY%";
 
 /// The consumer of a message, and what the broker's answer has of it.
 #[derive(Clone, Debug, Default)]
