@@ -1,5 +1,6 @@
-//! What a request and its answer cost through both connections of a relay, without sockets and dispatch: frames found,
-//! read, put under another opaque into the other connection's outbox, and written.
+//! What a request and its answer cost through both connections of a relay, without sockets and
+//! dispatch: frames found, read, put under another opaque into the other connection's outbox, and
+//! written.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! The files of a crate name each other in one direction only: none reaches itself by what it names.
+//! The files of a crate name each other in one direction only: none reaches itself by what it
+//! names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,8 @@ const CRATES: [&str; 3] = ["remoting-codec", "remoting-transport", "route-cache"
 /// The path of a module, or of an item in it: `["broker", "link"]`.
 type Names = Vec<String>;
 
-/// A module that has a file: what its file names, and what it passes on under its own name (`pub use`).
+/// A module that has a file: what its file names, and what it passes on under its own name
+/// (`pub use`).
 #[derive(Debug, Default)]
 struct File {
     named: Vec<Names>,

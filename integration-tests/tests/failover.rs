@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     suite.run()
 }
 
-/// How many more messages a producer must send after each change. A message goes every [`PAUSE_MS`].
+/// How many more messages a producer must send after each change. A message goes every
+/// [`PAUSE_MS`].
 const MESSAGES: usize = 200;
 const PAUSE_MS: &str = "20";
 /// A client asks for a route every 30 s; twice that, and the time a broker takes to start.
@@ -96,8 +97,8 @@ fn name_server_dies_and_comes_back(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, consumer])
 }
 
-/// A producer with default settings that sends synchronously never fails, and consumers go on with the broker that is
-/// left, later with both.
+/// A producer with default settings that sends synchronously never fails, and consumers go on with
+/// the broker that is left, later with both.
 fn broker_dies_and_comes_back(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let consumer = it.push_consumer(&topic).start()?;

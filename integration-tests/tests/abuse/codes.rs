@@ -1,4 +1,5 @@
-//! A request of each code, made from the table of those that are served: a new one gets into the suite by itself.
+//! A request of each code, made from the table of those that are served: a new one gets into the
+//! suite by itself.
 
 use integration_tests::abuse::{BROKERS, Request};
 use remoting::table::{Processor, Row, TABLE};
@@ -15,7 +16,8 @@ pub(crate) fn served() -> impl Iterator<Item = &'static Row> {
         .filter(|row| row.processor != Processor::FromBroker)
 }
 
-/// A request of that code, with all of its fields, about that topic, or about a group of that name where there is none.
+/// A request of that code, with all of its fields, about that topic, or about a group of that name
+/// where there is none.
 pub(crate) fn request(row: &Row, topic: &str) -> Request {
     let about_topic = row
         .fields

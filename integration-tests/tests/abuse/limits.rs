@@ -147,7 +147,8 @@ fn connections(abuse: &Abuse, name: &str) -> Result<Outcome> {
             let mut lines = Vec::new();
             for nth in 0..CONNECTIONS {
                 let mut line = ground.line().await?;
-                // One in ten: each gets a connection to each broker, and both ends are of this machine.
+                // One in ten: each gets a connection to each broker, and both ends are of this
+                // machine.
                 let said = if nth % 10 == 0 {
                     register(&format!("one-of-many-{nth}"))
                 } else {

@@ -1,8 +1,9 @@
 //! Attacks: one client, a slow network or an odd request, and what healthy clients notice of it.
 //!
-//! A quick run has what tells most; `REMORA_IT_ABUSE=all` has every code and every limit by itself, and real brokers
-//! (`make test-abuse`). Each attack has a proxy and a fake cluster of its own, one after the other, for load is what is judged.
-//! The run ends with a table, which is in Cargo's target folder, too.
+//! A quick run has what tells most; `REMORA_IT_ABUSE=all` has every code and every limit by itself,
+//! and real brokers (`make test-abuse`). Each attack has a proxy and a fake cluster of its own, one
+//! after the other, for load is what is judged. The run ends with a table, which is in Cargo's
+//! target folder, too.
 
 mod codes;
 mod headers;

@@ -1,4 +1,5 @@
-//! Rows 10, 13 and 15, and a consumer that hangs: what clients say of themselves, and what they answer brokers.
+//! Rows 10, 13 and 15, and a consumer that hangs: what clients say of themselves, and what they
+//! answer brokers.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -70,7 +71,8 @@ fn oneway_heartbeats(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-/// Administrators ask a client for what it does, which a broker passes on; it answers with that code, or not at all.
+/// Administrators ask a client for what it does, which a broker passes on; it answers with that
+/// code, or not at all.
 async fn asked(ground: Ground, code: Option<i32>) -> Result<()> {
     let known = ground.seen.connections.load(Ordering::Relaxed);
     let mut victim = ground.line().await?;
@@ -104,7 +106,8 @@ async fn asked(ground: Ground, code: Option<i32>) -> Result<()> {
             "the client's {code} arrives as {}",
             answer.code
         );
-        // Each of them has its own for a client that says who it is; none is given up and made anew.
+        // Each of them has its own for a client that says who it is; none is given up and made
+        // anew.
         let more = ground.seen.connections.load(Ordering::Relaxed) - known;
         ensure!(more <= 16, "{more} connections to brokers were made");
     }

@@ -1,4 +1,5 @@
-//! Rows 16, 17 and 18, the admin listener and labels: what the process as a whole can be brought to.
+//! Rows 16, 17 and 18, the admin listener and labels: what the process as a whole can be brought
+//! to.
 
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Command, time::Duration};
 
@@ -218,7 +219,8 @@ fn series(metrics: &str) -> usize {
     lines.filter(|line| !line.starts_with('#')).count()
 }
 
-/// Whether others are answered there meanwhile, and whether those that say nothing are ended but for so many.
+/// Whether others are answered there meanwhile, and whether those that say nothing are ended but
+/// for so many.
 fn admin(abuse: &Abuse, name: &str, time: Duration, left_max: usize) -> Result<Outcome> {
     const CONNECTIONS: usize = 600;
     let attack = Attack::new(

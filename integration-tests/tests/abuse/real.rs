@@ -89,7 +89,8 @@ fn trailing(world: &World, name: &str) -> Result<Outcome> {
         let ask = ask.field("consumerGroup", GROUP);
         let members = Line::open(broker).await?.call(&ask).await?;
         let members = String::from_utf8_lossy(&members.body).into_owned();
-        // The body is what brokers take for it (`RemotingCommand.decode` in the reference), for the proxy as well.
+        // The body is what brokers take for it (`RemotingCommand.decode` in the reference), for the
+        // proxy as well.
         ensure!(!members.contains("shown1"), "{members}");
         Ok(())
     })
@@ -135,7 +136,8 @@ fn ahead(world: &World, name: &str) -> Result<Outcome> {
     )
 }
 
-/// No attack, but a client that a broker takes directly: its heartbeats have 1.3 MB, one every second here.
+/// No attack, but a client that a broker takes directly: its heartbeats have 1.3 MB, one every
+/// second here.
 fn many_subscriptions(world: &World, name: &str) -> Result<Outcome> {
     const SUBSCRIPTIONS: usize = 8000;
     const BEATS: usize = 4;

@@ -1,4 +1,5 @@
-//! Fairness: clients that send much, brokers at their limit, and addresses of which one client has many.
+//! Fairness: clients that send much, brokers at their limit, and addresses of which one client has
+//! many.
 
 use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
 
@@ -44,7 +45,8 @@ fn elephants(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-/// It answers nothing for a second out of four, as one that collects garbage. No more may fail than directly.
+/// It answers nothing for a second out of four, as one that collects garbage. No more may fail than
+/// directly.
 fn slow_broker(abuse: &Abuse, name: &str) -> Result<Outcome> {
     /// How many of a hundred more may fail.
     const MORE: f64 = 5.0;
@@ -73,7 +75,8 @@ fn slow_broker(abuse: &Abuse, name: &str) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// How many of a hundred sends are answered well within the 3 s that a client waits. They do not wait for each other.
+/// How many of a hundred sends are answered well within the 3 s that a client waits. They do not
+/// wait for each other.
 async fn patient(address: SocketAddr, time: Duration) -> Result<f64> {
     const PERIOD: Duration = Duration::from_millis(10);
     const PATIENCE: Duration = Duration::from_secs(3);

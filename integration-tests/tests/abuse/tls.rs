@@ -1,5 +1,5 @@
-//! Attackers that speak TLS. The healthy clients beside them use the same listener without it, for what they are compared
-//! with has none either.
+//! Attackers that speak TLS. The healthy clients beside them use the same listener without it, for
+//! what they are compared with has none either.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -93,7 +93,8 @@ fn half_way(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-/// TLS 1.3 has no renegotiation: who wants to make a server work makes handshakes, of connections that end at once.
+/// TLS 1.3 has no renegotiation: who wants to make a server work makes handshakes, of connections
+/// that end at once.
 fn flood(abuse: &Abuse, name: &str) -> Result<Outcome> {
     const CLIENTS: usize = 16;
     let what = "16 clients that make TLS handshakes, one after the other";

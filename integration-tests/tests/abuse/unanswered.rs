@@ -1,4 +1,5 @@
-//! Rows 7 and 9: requests that brokers leave unanswered, each code by the table, and each as one that wants no answer.
+//! Rows 7 and 9: requests that brokers leave unanswered, each code by the table, and each as one
+//! that wants no answer.
 
 use std::time::Duration;
 
@@ -65,8 +66,8 @@ fn no_type(abuse: &Abuse, name: &str) -> Result<Outcome> {
     ends_of_no_type(&abuse.world(name, "")?, name, what)
 }
 
-/// The breaker must not open for it: where others are answered all the time, it closes so soon that few of them notice, and
-/// only the log says that it was open.
+/// The breaker must not open for it: where others are answered all the time, it closes so soon that
+/// few of them notice, and only the log says that it was open.
 pub(crate) fn ends_of_no_type(world: &World, name: &str, what: &'static str) -> Result<Outcome> {
     let attack = Attack::new(name, "7", what);
     let attack = attack.lasting(Duration::from_secs(6)).failures(0);

@@ -1,4 +1,5 @@
-//! The same as elsewhere with eight workers: what is bounded in all is bounded for all of them together.
+//! The same as elsewhere with eight workers: what is bounded in all is bounded for all of them
+//! together.
 
 use anyhow::Result;
 use integration_tests::abuse::World;

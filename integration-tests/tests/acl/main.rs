@@ -17,7 +17,8 @@ fn main() -> ExitCode {
     let tests: Vec<(&'static str, TestFn)> =
         [right_key::TESTS, wrong_key::TESTS, own_key::TESTS].concat();
     let mut through_remora = [wrong_key::TESTS, own_key::TESTS].concat();
-    // That brokers let a right key do directly what they do through Remora is looked at by `make test-clients`.
+    // That brokers let a right key do directly what they do through Remora is looked at by
+    // `make test-clients`.
     if env::var("REMORA_IT_CLIENTS").as_deref() != Ok("all") {
         through_remora.extend(right_key::TESTS);
     }

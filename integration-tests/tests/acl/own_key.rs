@@ -28,7 +28,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
 
 /// How long what was handed out to a client that has gone stays hidden, unless it is given back.
 const HIDDEN: &str = "25000";
-/// How soon what was given back is handed out anew: brokers look each second, and the machine is busy.
+/// How soon what was given back is handed out anew: brokers look each second, and the machine is
+/// busy.
 const GIVEN_BACK: Duration = Duration::from_secs(12);
 
 /// A Remora with a key, which says all that it can.
@@ -75,7 +76,8 @@ impl Keyed {
     }
 }
 
-/// What a client that has gone was handed out comes again at once with a key, and in its own time without.
+/// What a client that has gone was handed out comes again at once with a key, and in its own time
+/// without.
 fn gives_back(it: &Scenario<'_>) -> Result<()> {
     make_users(it)?;
     let topic = it.topic()?;
@@ -148,7 +150,8 @@ fn waiting(broker: &Server, topic: &str, group: &str) -> Result<u32> {
 
 /// A client that sends requests is also in a group of Remora's own, with a key.
 fn own_key_for_replies(it: &Scenario<'_>) -> Result<()> {
-    // A client leaves one with the next; the last of them is begun after the other client has had its turn.
+    // A client leaves one with the next; the last of them is begun after the other client has had
+    // its turn.
     const GROUPS: [&str; 3] = ["REMORA_REPLY_1", "REMORA_REPLY_2", "REMORA_REPLY_3"];
     make_users(it)?;
     let topic = it.topic()?;

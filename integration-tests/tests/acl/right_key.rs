@@ -45,7 +45,8 @@ fn sends(it: &Scenario<'_>) -> Result<()> {
         let name = format!("binary-{mode}");
         bodies.extend(binary.send(&topic, &name, 20, &[("mode", mode), ("shards", "3")])?);
     }
-    // What is not ASCII is signed as UTF-8, and a body of some size is compressed before it is signed.
+    // What is not ASCII is signed as UTF-8, and a body of some size is compressed before it is
+    // signed.
     let large = [("size", "20000"), ("key", "größer"), ("tags", "rötlich")];
     bodies.extend(producer.send(&topic, "large", 5, &large)?);
     wait_exactly_once(&[&consumer], &bodies)?;

@@ -1,4 +1,5 @@
-//! A client with a wrong key, or without one, or without rights, is told so in the broker's own words.
+//! A client with a wrong key, or without one, or without rights, is told so in the broker's own
+//! words.
 
 use std::net::SocketAddr;
 
@@ -33,8 +34,8 @@ const STRANGER: Key = Key {
     secret: "guessed",
 };
 
-/// What clients ask brokers. (Unregistering is not among it: for a group of which no broker has taken a heartbeat,
-/// there is nobody to ask.)
+/// What clients ask brokers. (Unregistering is not among it: for a group of which no broker has
+/// taken a heartbeat, there is nobody to ask.)
 const CODES: &[RequestCode] = &[
     RequestCode::SEND_MESSAGE,
     RequestCode::SEND_MESSAGE_V2,

@@ -17,13 +17,14 @@ use crate::senders::send;
 
 /// Between two sends of one producer.
 const PAUSE_MS: &str = "10";
-/// A client asks for a route every 30 s; twice that, and the time a broker takes to start on a busy machine.
+/// A client asks for a route every 30 s; twice that, and the time a broker takes to start on a busy
+/// machine.
 pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(120);
 /// By when a proxy has noticed that a broker was killed, on a busy machine.
 const NOTICED_MS: u64 = 100;
 
-/// Producers that send all the time, one message after the other and without waiting, and a consumer of all of it. All
-/// have their default settings.
+/// Producers that send all the time, one message after the other and without waiting, and a
+/// consumer of all of it. All have their default settings.
 pub(crate) struct Flow {
     pub(crate) topic: String,
     sync: JavaClient,
@@ -90,8 +91,9 @@ impl Flow {
         Ok(())
     }
 
-    /// Waits until the consumer has had this many more messages out of queues of the broker. It finds that a broker is back
-    /// when it asks for its route again, as producers do, and at another time.
+    /// Waits until the consumer has had this many more messages out of queues of the broker. It
+    /// finds that a broker is back when it asks for its route again, as producers do, and at
+    /// another time.
     pub(crate) fn wait_received(&self, broker: &str, more: usize) -> Result<()> {
         let prefix = format!("{broker}:");
         let count = || {
@@ -132,7 +134,8 @@ impl Flow {
         pauses.max().unwrap_or_default()
     }
 
-    /// Ends the sending and waits until everything that was acknowledged has arrived. Says what there was.
+    /// Ends the sending and waits until everything that was acknowledged has arrived. Says what
+    /// there was.
     pub(crate) fn stop(mut self, it: &Scenario<'_>) -> Result<Found> {
         for producer in [&mut self.sync, &mut self.asynchronous] {
             producer.run("stop-sending", &[])?;
@@ -160,7 +163,8 @@ impl Flow {
     }
 }
 
-/// Waits until every broker takes messages without delay: one with a slave waits for that, which may be copying yet.
+/// Waits until every broker takes messages without delay: one with a slave waits for that, which
+/// may be copying yet.
 fn wait_at_ease(it: &Scenario<'_>) -> Result<()> {
     const PROMPT_MS: u64 = 300;
     let topic = it.name("settling");
@@ -197,7 +201,8 @@ impl Found {
         Ok(())
     }
 
-    /// Fails when a synchronous send has failed, or another that was not under way when a broker was struck.
+    /// Fails when a synchronous send has failed, or another that was not under way when a broker
+    /// was struck.
     pub(crate) fn only_outstanding_failed(&self, struck: &[Struck]) -> Result<()> {
         let sync = &self.sync;
         ensure!(sync.is_empty(), "synchronous sends failed: {sync:?}");

@@ -29,7 +29,8 @@ const BRIEFLY: Duration = Duration::from_secs(8);
 /// How long a consumer may get nothing from a broker that nothing was done to.
 const PAUSE_MAX_MS: u64 = 2_000;
 
-/// Consumers go on with what the slave has, and a group that comes only now reads it from the beginning.
+/// Consumers go on with what the slave has, and a group that comes only now reads it from the
+/// beginning.
 fn slave_left(it: &Scenario<'_>) -> Result<()> {
     let flow = Flow::start(it)?;
     let broker = broker(it, WITH_SLAVE)?;
@@ -90,7 +91,8 @@ fn kill(broker: &Server) -> Result<Struck> {
     Ok(Struck { from, to })
 }
 
-/// What the broker had acknowledged by then. Of later sends, another broker may have taken what was meant for it.
+/// What the broker had acknowledged by then. Of later sends, another broker may have taken what was
+/// meant for it.
 fn stored_before(flow: &Flow, broker: &Server, struck: Struck) -> Vec<String> {
     let mut sent = flow.sent();
     sent.retain(|sent| sent.at < struck.from);

@@ -1,6 +1,7 @@
 //! Brokers and name servers that fail, on a real cluster: what clients feel of it.
 //!
-//! A quick run has what tells most; `REMORA_IT_FAULTS=all` has what takes minutes as well (`make test-faults`).
+//! A quick run has what tells most; `REMORA_IT_FAULTS=all` has what takes minutes as well
+//! (`make test-faults`).
 
 mod flow;
 mod frozen;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
         parallel: 1,
         // That one of them is away is worth a warning.
         expected_warnings: &["name server", "broker", "slow request"],
-        // Directly, a send to a frozen broker fails when its client's time is up, and what asks Remora asks no broker.
+        // Directly, a send to a frozen broker fails when its client's time is up, and what asks
+        // Remora asks no broker.
         only_through_remora: vec![
             "broker_frozen",
             "broker_frozen_takes_no_more_than_its_share_of_memory",

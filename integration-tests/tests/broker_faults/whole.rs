@@ -16,7 +16,8 @@ pub(crate) const LONG: &[(&str, TestFn)] = &[("whole_cluster_gone_and_back", gon
 /// How long it is gone.
 const GONE: Duration = Duration::from_secs(30);
 
-/// Nobody does anything to the clients: they go on by themselves, and what was acknowledged before is there.
+/// Nobody does anything to the clients: they go on by themselves, and what was acknowledged before
+/// is there.
 fn gone(it: &Scenario<'_>) -> Result<()> {
     let flow = Flow::start(it)?;
     let cluster = it.cluster();

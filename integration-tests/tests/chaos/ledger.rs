@@ -22,7 +22,8 @@ const PAUSE_MS: &str = "10";
 const SEND_TIMEOUT_MS: u64 = 10_000;
 /// How soon members hold queues.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// A consumer that has missed something looks again after half a minute; a broker's lock lives for a minute.
+/// A consumer that has missed something looks again after half a minute; a broker's lock lives for
+/// a minute.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(150);
 
 /// Producers and the members of a group, all the time at work.
@@ -57,7 +58,8 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Waits until messages that were sent after that moment have been stored at each broker, and consumed from it.
+    /// Waits until messages that were sent after that moment have been stored at each broker, and
+    /// consumed from it.
     pub(crate) fn wait_flowing(
         &self,
         it: &Scenario<'_>,

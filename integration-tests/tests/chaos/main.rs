@@ -1,8 +1,8 @@
-//! Two replicas behind HAProxy, two brokers, real producers and consumers, and everything is killed or frozen in turn: a ledger
-//! of what was acknowledged and what was consumed.
+//! Two replicas behind HAProxy, two brokers, real producers and consumers, and everything is killed
+//! or frozen in turn: a ledger of what was acknowledged and what was consumed.
 //!
-//! For a minute in a quick run, or for `REMORA_IT_CHAOS_SECONDS` (`make chaos`: five minutes). The order is random; it is
-//! printed, and `REMORA_IT_SEED` brings it back.
+//! For a minute in a quick run, or for `REMORA_IT_CHAOS_SECONDS` (`make chaos`: five minutes). The
+//! order is random; it is printed, and `REMORA_IT_SEED` brings it back.
 
 mod ledger;
 mod schedule;
@@ -26,10 +26,12 @@ const TESTS: &[(&str, TestFn)] = &[("nothing_acknowledged_is_lost_and_no_send_fa
 /// For how long, unless it is said.
 const QUICK: u64 = 60;
 
-/// A blow and the time after it take about as long at most: none begins later than so long before the end.
+/// A blow and the time after it take about as long at most: none begins later than so long before
+/// the end.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// By when all goes on after a blow: a killed broker has to start, and clients ask for routes every 30 s.
+/// By when all goes on after a blow: a killed broker has to start, and clients ask for routes every
+/// 30 s.
 const RECOVERY: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -91,7 +93,8 @@ fn chaos(it: &Scenario<'_>) -> Result<()> {
     }
     ensure!(blows >= 2, "only {blows} blows in {seconds} s");
     ledger.close(it, blows)?;
-    // What a killed one has not said any more is no fault: only that none has panicked is looked at.
+    // What a killed one has not said any more is no fault: only that none has panicked is looked
+    // at.
     for nth in 0..REPLICAS {
         let replica = replicas.take(nth)?;
         let panicked = replica.log_lines("panicked")?;

@@ -52,8 +52,8 @@ async fn what_is_given_back_is_signed() -> Result<()> {
     Ok(())
 }
 
-/// The group that a requester is registered under for replies is Remora's own. Brokers hear of it that have taken
-/// what the client says of itself.
+/// The group that a requester is registered under for replies is Remora's own. Brokers hear of it
+/// that have taken what the client says of itself.
 #[tokio::test]
 async fn the_group_for_replies_is_signed_where_the_client_is_known() -> Result<()> {
     let (world, _secret) = with_key().await?;
@@ -88,7 +88,8 @@ async fn the_group_for_replies_is_signed_where_the_client_is_known() -> Result<(
     Ok(())
 }
 
-/// Anybody could be told of a group's transactions if Remora vouched for whoever sends a half message.
+/// Anybody could be told of a group's transactions if Remora vouched for whoever sends a half
+/// message.
 #[tokio::test]
 async fn nobody_is_stood_in_for_with_the_own_key() -> Result<()> {
     let (world, _secret) = with_key().await?;

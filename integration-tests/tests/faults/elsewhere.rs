@@ -45,7 +45,8 @@ async fn a_message_for_a_broker_that_is_gone_goes_to_another_as_it_is() -> Resul
     Ok(())
 }
 
-/// One that answers nothing is left alone after a while; until then, what it was given is given to nobody else.
+/// One that answers nothing is left alone after a while; until then, what it was given is given to
+/// nobody else.
 #[tokio::test]
 async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
     let world =

@@ -76,8 +76,8 @@ async fn wait_nothing_outstanding(world: &World) -> Result<()> {
     }
 }
 
-/// Sends one after the other for that long; answers how many there were, how many of them were refused, and the longest time
-/// that one took.
+/// Sends one after the other for that long; answers how many there were, how many of them were
+/// refused, and the longest time that one took.
 async fn send_for(client: &mut RawClient, time: Duration) -> Result<(usize, usize, Duration)> {
     let (mut all, mut refused, mut longest) = (0, 0, Duration::ZERO);
     let begun = Instant::now();
@@ -276,7 +276,8 @@ async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> 
     wait_nothing_outstanding(&world).await
 }
 
-/// A client that has as many outstanding as it may is read on, or its end would hide behind what it has said.
+/// A client that has as many outstanding as it may is read on, or its end would hide behind what it
+/// has said.
 #[tokio::test]
 async fn more_polls_than_a_client_may_have_are_refused_and_all_go_with_it() -> Result<()> {
     let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\noutstanding_requests = 1000\n";

@@ -169,7 +169,8 @@ async fn a_lane_on_which_a_broker_is_slow_is_not_given_up() -> Result<()> {
     assert!(begun.elapsed() < Duration::from_secs(2));
     let lane = lane_of(&world.a, "c1");
     tokio::time::sleep_until(begun + Duration::from_millis(3500)).await;
-    // A real broker would list the client twice for two minutes if that connection had been closed meanwhile.
+    // A real broker would list the client twice for two minutes if that connection had been closed
+    // meanwhile.
     assert_eq!(world.a.received(RequestCode::HEART_BEAT).len(), 1);
     let changed = request(
         RequestCode::NOTIFY_CONSUMER_IDS_CHANGED,

@@ -1,4 +1,5 @@
-//! What whoever runs the proxy relies on: the drain, the breaker, limits, and what is told over HTTP.
+//! What whoever runs the proxy relies on: the drain, the breaker, limits, and what is told over
+//! HTTP.
 
 use std::time::Duration;
 

@@ -143,8 +143,8 @@ async fn made_up_topics_delay_others_by_their_share() -> Result<()> {
         }));
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // Four have 32 under way each; in the time of one question these may be answered, and as many come after them. Without
-    // their share there would be hundreds before each.
+    // Four have 32 under way each; in the time of one question these may be answered, and as many
+    // come after them. Without their share there would be hundreds before each.
     const SHARE: usize = 4 * 32;
     let mut most = (0, 0);
     for nth in 0..4 {

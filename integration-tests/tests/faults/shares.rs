@@ -180,7 +180,8 @@ async fn questions_to_other_clients_have_the_time_that_brokers_give() -> Result<
     Ok(())
 }
 
-/// What a client with many polls has left behind is written a little at a time, and then its connection ends.
+/// What a client with many polls has left behind is written a little at a time, and then its
+/// connection ends.
 #[tokio::test]
 async fn the_connection_for_many_polls_ends_when_their_client_has_gone() -> Result<()> {
     let world = World::with("workers = 1\n").await?;

@@ -1,4 +1,5 @@
-//! Connections to servers are watched by the kernel: one that has gone silent is noticed though nothing is read of it.
+//! Connections to servers are watched by the kernel: one that has gone silent is noticed though
+//! nothing is read of it.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -17,8 +17,8 @@ struct World {
 }
 
 impl World {
-    /// A broker and a name server behind a certificate for this machine; `settings` names the files as
-    /// `{ca}`, `{pair}` and `{key}`.
+    /// A broker and a name server behind a certificate for this machine; `settings` names the files
+    /// as `{ca}`, `{pair}` and `{key}`.
     async fn start(settings: &str, asks: bool) -> Result<Self> {
         let (authority, folder) = (Authority::new()?, TempDir::new()?);
         let broker = FakeBroker::start("broker-a").await?;

@@ -92,7 +92,8 @@ fn route(body: &[u8]) -> u64 {
     };
     let written = route.encode();
     let read_again = TopicRouteData::decode(&written).expect("what we write, we read");
-    // What Remora reads keeps its meaning; of a number with a fraction, which no name server writes, the last digit may change.
+    // What Remora reads keeps its meaning; of a number with a fraction, which no name server
+    // writes, the last digit may change.
     if !has_fraction(&written) {
         assert_eq!(read_again, route);
         assert_eq!(read_again.encode(), written, "written twice");
@@ -166,7 +167,8 @@ fn bodies(body: &[u8]) -> u64 {
     outcome((read, consumers.min(4), topics.min(4), why))
 }
 
-/// What the JSON reader says, without what of the input is in it. How far it came is worth something.
+/// What the JSON reader says, without what of the input is in it. How far it came is worth
+/// something.
 fn why_not(reason: &str) -> u64 {
     let (what, place) = reason.rsplit_once(" column ").unwrap_or((reason, "0"));
     let place: u32 = place.parse().unwrap_or_default();

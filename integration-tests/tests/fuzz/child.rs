@@ -27,7 +27,8 @@ use crate::{Target, number, shorten};
 /// How a process ends that has found something.
 pub(crate) const FAILED: u8 = 1;
 
-/// Longest time that an input may take: some thousand times what any takes on a machine that does nothing else.
+/// Longest time that an input may take: some thousand times what any takes on a machine that does
+/// nothing else.
 const HANG: Duration = Duration::from_secs(10);
 
 /// Most inputs from which others are made.
@@ -36,7 +37,8 @@ const POOL: usize = 4_000;
 /// An input is made from another up to so many times before it is tried what else there is.
 const MADE_AT_ONCE: usize = 32;
 
-/// The stack on which a target runs: an eighth of a worker's, for inputs here are shorter than those that a peer may send.
+/// The stack on which a target runs: an eighth of a worker's, for inputs here are shorter than
+/// those that a peer may send.
 const STACK: usize = 256 * 1024;
 
 /// Tries the target on its corpus, and then on what is made of that, until its time is over.

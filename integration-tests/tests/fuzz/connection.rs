@@ -1,4 +1,5 @@
-//! A whole connection: frames that arrive in pieces of any size, and are sent back to a peer that reads as it likes.
+//! A whole connection: frames that arrive in pieces of any size, and are sent back to a peer that
+//! reads as it likes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,7 +17,8 @@ use crate::frame::expected;
 use crate::random::Random;
 use crate::{Target, header, outcome};
 
-/// The first byte is what kind of connection it is, and the next eight where the sizes of the pieces begin; then come [parts](Script).
+/// The first byte is what kind of connection it is, and the next eight where the sizes of the
+/// pieces begin; then come [parts](Script).
 pub(crate) const CONNECTION: Target = Target {
     name: "connection",
     run,
@@ -49,7 +51,8 @@ const LIMITS: FrameLimits = FrameLimits {
 /// Most bytes of one stream: more would take more time than they are worth.
 const LONGEST: usize = 600 * 1024;
 
-/// The clock stands still while anything happens, so that this is over at once when nothing does any more.
+/// The clock stands still while anything happens, so that this is over at once when nothing does
+/// any more.
 const IN_VAIN: Duration = Duration::from_secs(3600);
 
 /// Who answers is not ready while so much waits to be written.
@@ -106,7 +109,8 @@ impl Script {
             rest = more;
             let size = usize::from(*size);
             match kind % 4 {
-                // A frame that is short, or as long as one read, or longer than what is shared; and what is in it.
+                // A frame that is short, or as long as one read, or longer than what is shared; and
+                // what is in it.
                 0 => frame(&mut stream, random.below(40), size, random.next() as u8),
                 1 => frame(&mut stream, size, random.below(70_000), random.next() as u8),
                 2 => frame(&mut stream, size, size * 1_500, random.next() as u8),
@@ -266,7 +270,8 @@ async fn go(script: &Script) -> u64 {
     ))
 }
 
-/// Sends the stream in pieces and reads what comes back; ends when all of it has, or when nothing more can come.
+/// Sends the stream in pieces and reads what comes back; ends when all of it has, or when nothing
+/// more can come.
 async fn peer(far: DuplexStream, script: &Script, length: usize, is_spoilt: bool) -> Vec<u8> {
     let (mut from, mut to) = tokio::io::split(far);
     let mut random = script.random.clone();

@@ -1,4 +1,5 @@
-//! Ext fields of any text: as they are written, they are read, one by one and by what a request code declares.
+//! Ext fields of any text: as they are written, they are read, one by one and by what a request
+//! code declares.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use remoting_codec::{
 
 use crate::{Target, no_seeds, outcome};
 
-/// The first byte is the serialization; then come names and values in turn, each behind a byte with its length.
+/// The first byte is the serialization; then come names and values in turn, each behind a byte with
+/// its length.
 pub(crate) const EXT_FIELDS: Target = Target {
     name: "ext-fields",
     run,
@@ -43,7 +45,8 @@ pub(crate) const EXT_FIELDS: Target = Target {
     generate: None,
 };
 
-/// As request codes declare them: names short and long, and some that begin alike. All are ASCII without anything to escape.
+/// As request codes declare them: names short and long, and some that begin alike. All are ASCII
+/// without anything to escape.
 static SPECS: [FieldSpec; 9] = [
     FieldSpec::optional("a", FieldKind::Text),
     FieldSpec::optional("i", FieldKind::Int),

@@ -104,7 +104,8 @@ fn run(input: &[u8]) -> u64 {
     outcome((choice % 4, frames.min(8), commands.min(4), rest))
 }
 
-/// The same as `frame_length` says, as the protocol is described; `None` for a stream that cannot be read on.
+/// The same as `frame_length` says, as the protocol is described; `None` for a stream that cannot
+/// be read on.
 pub(crate) fn expected(stream: &[u8], limits: FrameLimits) -> Option<Option<usize>> {
     if stream.len() < 4 {
         return Some(None);

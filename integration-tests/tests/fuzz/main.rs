@@ -1,11 +1,13 @@
-//! Made-up input for everything here that reads what a peer has written, for as long as `REMORA_IT_FUZZ_SECONDS` says; without
-//! it, each target tries what is in its corpus alone, so that what was found once stays found.
+//! Made-up input for everything here that reads what a peer has written, for as long as
+//! `REMORA_IT_FUZZ_SECONDS` says; without it, each target tries what is in its corpus alone, so
+//! that what was found once stays found.
 //!
-//! Each target runs in a process of its own ([`child`]): an input may also end the process, as recursion without a bound does,
-//! or never end. What fails is made shorter and added to the target's corpus, a file with one input in each line.
+//! Each target runs in a process of its own ([`child`]): an input may also end the process, as
+//! recursion without a bound does, or never end. What fails is made shorter and added to the
+//! target's corpus, a file with one input in each line.
 //!
-//! Whether brokers' own readers agree with what is read and passed on here, the judge knows (`../judge`); it tries the headers
-//! of these corpora, too.
+//! Whether brokers' own readers agree with what is read and passed on here, the judge knows
+//! (`../judge`); it tries the headers of these corpora, too.
 
 #![allow(
     clippy::expect_used,
@@ -50,8 +52,8 @@ const CHILD: &str = "REMORA_IT_FUZZ_TARGET";
 struct Target {
     /// Its name, and its corpus's.
     name: &'static str,
-    /// Tries an input, and panics when what should hold does not. Answers what the input has led to: one that leads to something
-    /// new is worth more tries. See [`outcome`].
+    /// Tries an input, and panics when what should hold does not. Answers what the input has led
+    /// to: one that leads to something new is worth more tries. See [`outcome`].
     run: fn(&[u8]) -> u64,
     /// Most bytes of an input.
     longest: usize,

@@ -95,7 +95,8 @@ fn dead_letters(it: &Run<'_>, bodies: &[String]) -> Result<JavaClient> {
     Ok(reader)
 }
 
-/// The client looks for new topics every 30 s, and the first heartbeat makes this one just after the first look.
+/// The client looks for new topics every 30 s, and the first heartbeat makes this one just after
+/// the first look.
 fn create_retry_topic(it: &Run<'_>) -> Result<()> {
     let topic = format!("%RETRY%{}", it.name("consumers"));
     it.cluster().create_topic(&topic, 1)

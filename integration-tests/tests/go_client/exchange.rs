@@ -29,7 +29,8 @@ pub(crate) const FEATURES: &[Feature] = &[
 const AT_ONCE: Duration = Duration::from_secs(5);
 const CHECK_LIMIT: Duration = Duration::from_secs(120);
 
-/// Commits take effect at once, rollbacks for good, and what is left open as the producer answers when asked.
+/// Commits take effect at once, rollbacks for good, and what is left open as the producer answers
+/// when asked.
 fn transactions(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let consumer = it.push_consumer(&topic).start()?;
@@ -68,7 +69,8 @@ fn request_reply(it: &Run<'_>, mode: &str) -> Result<()> {
         .client("requester")
         .option("group", it.name("requesters"))
         .start()?;
-    // An answer reaches a client that the brokers know, by a heartbeat to those that it has sent something to.
+    // An answer reaches a client that the brokers know, by a heartbeat to those that it has sent
+    // something to.
     requester.send(&topic, "hello", 8, &[])?;
     let known = "the requester to be known to the brokers";
     wait_until(known, Duration::from_secs(90), || {

@@ -1,4 +1,5 @@
-//! The Go client, unmodified, against a real cluster of two brokers: directly, and through Remora with a port for each.
+//! The Go client, unmodified, against a real cluster of two brokers: directly, and through Remora
+//! with a port for each.
 
 mod consume;
 mod exchange;

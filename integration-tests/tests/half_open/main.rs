@@ -1,7 +1,9 @@
-//! Established connections to brokers that fall silent, without an end or a reset: what a NAT or a balancer that has lost an
-//! entry does. New connections work. Only what was under way may fail, all go on within ten seconds, and consumers stay members.
+//! Established connections to brokers that fall silent, without an end or a reset: what a NAT or a
+//! balancer that has lost an entry does. New connections work. Only what was under way may fail,
+//! all go on within ten seconds, and consumers stay members.
 //!
-//! A quick run has both directions with a real cluster, and everything with a fake one; `REMORA_IT_ABUSE=all` has the rest.
+//! A quick run has both directions with a real cluster, and everything with a fake one;
+//! `REMORA_IT_ABUSE=all` has the rest.
 
 mod fake;
 mod real;
@@ -27,8 +29,8 @@ fn main() -> ExitCode {
         name: "half_open",
         brokers: &BROKERS,
         clients: &[],
-        // They wait most of the time. The real ones silence connections of the whole cluster: there is one in a quick run,
-        // and all of them ask for a run of their own.
+        // They wait most of the time. The real ones silence connections of the whole cluster: there
+        // is one in a quick run, and all of them ask for a run of their own.
         parallel: if names.len() > real::QUICK.len() + fake::TESTS.len() {
             1
         } else {

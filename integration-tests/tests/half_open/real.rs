@@ -120,7 +120,8 @@ fn silent(it: &Scenario<'_>, direction: Direction, which: Which, then: Duration)
     it.stop([producer, consumer])
 }
 
-/// Waits until messages that were sent after that moment have been stored at the broker, and consumed from it.
+/// Waits until messages that were sent after that moment have been stored at the broker, and
+/// consumed from it.
 fn wait_flowing(
     producer: &JavaClient,
     consumer: &JavaClient,

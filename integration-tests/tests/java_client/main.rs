@@ -1,5 +1,6 @@
-//! The official Java client, unmodified, against a real cluster of two brokers: what concerns Remora and the newest client
-//! alone. What every version of the client can do is in `java_versions`, for all versions.
+//! The official Java client, unmodified, against a real cluster of two brokers: what concerns
+//! Remora and the newest client alone. What every version of the client can do is in
+//! `java_versions`, for all versions.
 
 mod load;
 mod membership;

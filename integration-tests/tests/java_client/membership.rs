@@ -22,7 +22,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("members_seen_through_a_relay", members_seen_through_a_relay),
 ];
 
-/// A client stops for ten seconds when a broker resets its offsets, and does so for one broker after the other.
+/// A client stops for ten seconds when a broker resets its offsets, and does so for one broker
+/// after the other.
 const RESET_LIMIT: Duration = Duration::from_secs(60);
 
 fn members_seen_at_brokers(it: &Scenario<'_>) -> Result<()> {

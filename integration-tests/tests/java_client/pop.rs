@@ -13,7 +13,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[(
     pop_member_dies_while_it_waits,
 )];
 
-/// How soon what was handed out for a member that is dead must come to another: much sooner than it is visible by itself.
+/// How soon what was handed out for a member that is dead must come to another: much sooner than it
+/// is visible by itself.
 const REDELIVERY_MS: u64 = 5_000;
 
 fn pop_member_dies_while_it_waits(it: &Scenario<'_>) -> Result<()> {

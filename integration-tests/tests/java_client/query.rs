@@ -70,8 +70,9 @@ fn query(admin: &mut JavaClient, topic: &str, key: &str, unique: bool) -> Result
     Ok(found)
 }
 
-/// Threads of one client ask the same over one connection. None misses a message; behind one address a message may be found
-/// more than once then, for nothing tells whose request is for which broker.
+/// Threads of one client ask the same over one connection. None misses a message; behind one
+/// address a message may be found more than once then, for nothing tells whose request is for which
+/// broker.
 fn query_by_two_threads(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;

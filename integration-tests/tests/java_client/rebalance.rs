@@ -20,9 +20,11 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ),
 ];
 
-/// How soon the queues must be shared anew. By themselves clients look only every 20 s; the broker tells them to.
+/// How soon the queues must be shared anew. By themselves clients look only every 20 s; the broker
+/// tells them to.
 const REBALANCE_LIMIT: Duration = Duration::from_secs(5);
-/// A broker keeps the locks of a member that died for 60 s; the others try again every 20 s at the latest.
+/// A broker keeps the locks of a member that died for 60 s; the others try again every 20 s at the
+/// latest.
 const DEAD_LOCK_LIMIT: Duration = Duration::from_secs(60 + 20);
 
 fn members_rebalance(it: &Scenario<'_>) -> Result<()> {
@@ -90,7 +92,8 @@ fn direct_and_proxied_members_share_queues(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, direct])
 }
 
-/// Sends messages to all queues and waits until each has arrived once, some of them at every member.
+/// Sends messages to all queues and waits until each has arrived once, some of them at every
+/// member.
 fn send_and_receive(
     producer: &mut JavaClient,
     topic: &str,

@@ -1,5 +1,6 @@
-//! How soon a new consumer pulls. What is stored between its look for an offset and the broker's answer where a queue ends is passed
-//! over, directly as well: the longer it takes to get there, the more that is.
+//! How soon a new consumer pulls. What is stored between its look for an offset and the broker's
+//! answer where a queue ends is passed over, directly as well: the longer it takes to get there,
+//! the more that is.
 
 use std::{env, time::Duration};
 
@@ -12,8 +13,8 @@ use integration_tests::{
 
 pub(crate) const TESTS: &[(&str, TestFn)] = &[("first_pull_comes_as_soon_as_directly", first_pull)];
 
-/// How many consumers are started either way, and how much later the middle one may pull; on a machine that others use, and on
-/// one that they do not.
+/// How many consumers are started either way, and how much later the middle one may pull; on a
+/// machine that others use, and on one that they do not.
 const BUSY: (usize, f64) = (3, 3.0);
 const QUIET: (usize, f64) = (15, 1.2);
 

@@ -1,5 +1,5 @@
-//! Every generation of the official Java client: each feature through Remora and directly, and the two compared; in a quick
-//! run, directly only where it fails through Remora.
+//! Every generation of the official Java client: each feature through Remora and directly, and the
+//! two compared; in a quick run, directly only where it fails through Remora.
 
 mod consume;
 mod offsets;
@@ -27,7 +27,8 @@ use integration_tests::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use parking_lot::Mutex;
 
-/// Every version that is tested. Those before 4.9.5 and 5.1 do not say which broker a request is for.
+/// Every version that is tested. Those before 4.9.5 and 5.1 do not say which broker a request is
+/// for.
 const ALL: &[&str] = &["4.5.2", "4.9.3", "4.9.8", "5.0.0", "5.3.3", "5.5.0"];
 /// Those of a quick run.
 const QUICK: &[&str] = &["4.9.3", "5.5.0"];
@@ -70,12 +71,12 @@ const LACKS: &[(&str, &[&str])] = &[
     ("5.0.0", &["raw_pop"]),
 ];
 
-/// Features in which a version goes past any proxy: it sends a failed message back to the address that is in it. They
-/// are tried from where that leads nowhere, and must end well all the same.
+/// Features in which a version goes past any proxy: it sends a failed message back to the address
+/// that is in it. They are tried from where that leads nowhere, and must end well all the same.
 const PAST_PROXIES: &[(&str, &[&str])] = &[("5.0.0", &["push_retry", "push_dead_letter"])];
 
-/// Features in which a version fails on every way, the direct one first, and what is said then: what has failed at a
-/// consumer of 5.0.0 in POP mode never comes again from brokers of 5.5.0.
+/// Features in which a version fails on every way, the direct one first, and what is said then:
+/// what has failed at a consumer of 5.0.0 in POP mode never comes again from brokers of 5.5.0.
 const BROKEN: &[(&str, &[&str])] = &[("5.0.0", &["pop_retry"])];
 const BROKEN_ERROR: &str = "in vain for every message to be tried anew";
 
@@ -158,7 +159,8 @@ fn is_quick() -> bool {
     chosen() == QUICKLY
 }
 
-/// Versions by `REMORA_IT_CLIENTS`: `quick` (the default), `all`, or some of all with commas between.
+/// Versions by `REMORA_IT_CLIENTS`: `quick` (the default), `all`, or some of all with commas
+/// between.
 fn versions() -> Result<Vec<&'static str>> {
     match chosen().as_str() {
         QUICKLY => Ok(QUICK.to_vec()),
@@ -211,8 +213,8 @@ impl Suite {
         })
     }
 
-    /// Tries a feature on all ways, one after the other, each once. In a quick run, directly only if it does not work
-    /// otherwise, which tells whose fault that is.
+    /// Tries a feature on all ways, one after the other, each once. In a quick run, directly only
+    /// if it does not work otherwise, which tells whose fault that is.
     fn compare(&self, pair: &Pair) -> Result<()> {
         let past_proxies = pair.listed(PAST_PROXIES);
         let ways = match &self.hidden {

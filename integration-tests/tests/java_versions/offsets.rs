@@ -1,4 +1,5 @@
-//! Lite pull consumers, which steer their offsets themselves, and the questions about offsets that any client may ask.
+//! Lite pull consumers, which steer their offsets themselves, and the questions about offsets that
+//! any client may ask.
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
@@ -15,9 +16,9 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("queue_offsets", queue_offsets),
 ];
 
-/// By when a client has said what was committed, which it does every 5 s, the first time 10 s after its start. It does so
-/// when it stops, too, but then closes its connections on answers that it has not read: a balancer that sees such an end
-/// drops what is still on its way.
+/// By when a client has said what was committed, which it does every 5 s, the first time 10 s after
+/// its start. It does so when it stops, too, but then closes its connections on answers that it has
+/// not read: a balancer that sees such an end drops what is still on its way.
 const SAID: Duration = Duration::from_secs(12);
 
 /// A subscribed lite consumer first looks for its queues 20 s after its start.
@@ -94,7 +95,8 @@ fn queue_offsets(it: &Scenario<'_>) -> Result<()> {
     let mut producer = it.producer().start()?;
     let begin = now_ms();
     producer.send(&topic, "before", 24, &[])?;
-    // The clock of client and brokers is the same; a message of one millisecond is not one of the next.
+    // The clock of client and brokers is the same; a message of one millisecond is not one of the
+    // next.
     let middle = now_ms() + 1;
     while now_ms() <= middle {}
     producer.send(&topic, "after", 24, &[])?;

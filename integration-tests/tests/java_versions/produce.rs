@@ -159,7 +159,8 @@ fn send_delivered_at_a_time(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, consumer])
 }
 
-/// The header serialization ROCKETMQ, for everything that a producer and both kinds of push consumer send.
+/// The header serialization ROCKETMQ, for everything that a producer and both kinds of push
+/// consumer send.
 fn binary_headers(it: &Scenario<'_>) -> Result<()> {
     const BINARY: &str = "-Drocketmq.serialize.type=ROCKETMQ";
     let topic = it.topic()?;
@@ -208,10 +209,10 @@ fn each_shard_in_one_queue(consumer: &JavaClient, shards: usize) -> Result<()> {
     Ok(())
 }
 
-/// Sends a message to every queue and waits until all have arrived, so that what comes after that is not late for the
-/// consumer's own reason: its first change of queues may meet a heartbeat that is under way, is then not told to the
-/// brokers, and they refuse its pulls (code 25) until the next heartbeat, for up to half a minute. All versions do that,
-/// directly as well.
+/// Sends a message to every queue and waits until all have arrived, so that what comes after that
+/// is not late for the consumer's own reason: its first change of queues may meet a heartbeat that
+/// is under way, is then not told to the brokers, and they refuse its pulls (code 25) until the
+/// next heartbeat, for up to half a minute. All versions do that, directly as well.
 fn wait_settled(
     producer: &mut JavaClient,
     consumer: &JavaClient,

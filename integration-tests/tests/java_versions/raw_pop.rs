@@ -1,4 +1,5 @@
-//! POP request by request: its order, its acknowledgements, and how long what was handed out stays hidden.
+//! POP request by request: its order, its acknowledgements, and how long what was handed out stays
+//! hidden.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("raw_pop_waits", raw_pop_waits),
 ];
 
-/// How long what must not come is waited for: longer than it would be invisible, and than a broker takes to give it out anew.
+/// How long what must not come is waited for: longer than it would be invisible, and than a broker
+/// takes to give it out anew.
 const SILENCE: Duration = Duration::from_secs(12);
 /// How soon an answer that waits must come after the message that it waits for.
 const WAKE_LIMIT_MS: u64 = 3_000;
@@ -100,7 +102,8 @@ fn bodies(messages: &[Popped]) -> Vec<&str> {
     messages.iter().map(|m| m.body.as_str()).collect()
 }
 
-/// What is acknowledged, alone or with others, does not come again; all else does, once it is visible.
+/// What is acknowledged, alone or with others, does not come again; all else does, once it is
+/// visible.
 fn raw_pop_acks(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;

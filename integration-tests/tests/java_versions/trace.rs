@@ -1,4 +1,5 @@
-//! The client's message trace: what producer and consumer tell about each message, in a topic of RocketMQ's own.
+//! The client's message trace: what producer and consumer tell about each message, in a topic of
+//! RocketMQ's own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +42,8 @@ fn message_trace(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, consumer, reader])
 }
 
-/// How many traces of each kind there are about these messages; other tests have theirs in the same topic.
+/// How many traces of each kind there are about these messages; other tests have theirs in the same
+/// topic.
 fn count(reader: &JavaClient, ids: &BTreeSet<String>) -> BTreeMap<String, usize> {
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for bundle in reader.received() {

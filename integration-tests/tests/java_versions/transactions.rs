@@ -1,4 +1,5 @@
-//! Transactions: they end when their producer says so, or when a broker has asked a member of its group.
+//! Transactions: they end when their producer says so, or when a broker has asked a member of its
+//! group.
 
 use std::{thread, time::Duration};
 
@@ -22,7 +23,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
 
 /// How long a committed message may take: much less than the six seconds after which a broker asks.
 const AT_ONCE_MS: u64 = 2000;
-/// After this a broker would have asked: when the transaction is six seconds old, by a look every three.
+/// After this a broker would have asked: when the transaction is six seconds old, by a look every
+/// three.
 const CHECK_TIME: Duration = Duration::from_secs(10);
 
 fn transaction_ends_at_once(it: &Scenario<'_>) -> Result<()> {

@@ -1,8 +1,9 @@
-//! The judge: the real decoders of brokers beside ours, on made-up headers of both kinds, on those that
-//! `tests/fuzz` keeps, and on what is made of these.
+//! The judge: the real decoders of brokers beside ours, on made-up headers of both kinds, on those
+//! that `tests/fuzz` keeps, and on what is made of these.
 //!
 //! - What we pass on, the decoders of all versions read, and read as we do.
-//! - What the newest takes, we take, and read as it does; but for the forms that decision 0010 lists.
+//! - What the newest takes, we take, and read as it does; but for the forms that decision 0010
+//!   lists.
 //!
 //! `REMORA_IT_HEADERS` is how many headers are tried, `REMORA_IT_SEED` where they begin.
 
@@ -93,7 +94,8 @@ impl Case {
         self.frame[0] == 0
     }
 
-    /// Why these readings are wrong; first the newest's of the frame, then all of what was passed on.
+    /// Why these readings are wrong; first the newest's of the frame, then all of what was passed
+    /// on.
     fn judge(&self, direct: Option<&Reading>, passed_on: &[Option<Reading>]) -> Result<(), String> {
         let ours = match &self.ours {
             Ok(ours) => ours,
@@ -166,7 +168,8 @@ impl Case {
     }
 }
 
-/// Whether two texts are the same, but for how a `double` in them is written: that depends on the version of Java.
+/// Whether two texts are the same, but for how a `double` in them is written: that depends on the
+/// version of Java.
 fn is_same_text(theirs: &str, ours: &str) -> bool {
     let doubles = |text: &str| -> Vec<String> {
         let parts = text.split(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+' | 'E'));

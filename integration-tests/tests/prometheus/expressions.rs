@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use integration_tests::workspace::crate_dir;
 use serde_json::Value;
 
-/// Those of a file of rules. What an alert compares with is left out: it has data whether it fires or not.
+/// Those of a file of rules. What an alert compares with is left out: it has data whether it fires
+/// or not.
 pub(crate) fn of_rules(path: &str) -> Result<Vec<String>> {
     let text = read(path)?;
     let mut expressions = Vec::new();

@@ -1,5 +1,5 @@
-//! The real Prometheus scrapes Remora under load from a real cluster, with the rules and for the dashboard that are shipped:
-//! every expression of theirs must have something to say.
+//! The real Prometheus scrapes Remora under load from a real cluster, with the rules and for the
+//! dashboard that are shipped: every expression of theirs must have something to say.
 
 mod expressions;
 mod names;

@@ -36,7 +36,8 @@ const NAMES: [&str; 8] = [
 /// A figure: its labels and its value.
 type Sample = (BTreeMap<String, String>, f64);
 
-/// Whatever goes through Remora is counted by Remora as by the brokers, under the same names and labels.
+/// Whatever goes through Remora is counted by Remora as by the brokers, under the same names and
+/// labels.
 pub(crate) fn same_as_of_brokers(it: &Scenario<'_>) -> Result<()> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let (topic, group) = (it.topic()?, it.name("members"));

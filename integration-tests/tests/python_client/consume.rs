@@ -37,7 +37,8 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 const LONG_MS: &str = "30000";
 const SHORT_MS: &str = "5000";
 
-/// A message that fails comes again. The binding loses the result of an application that fails, so it is gone round.
+/// A message that fails comes again. The binding loses the result of an application that fails, so
+/// it is gone round.
 fn push_retry(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let retries = format!("%RETRY%{}", it.name("consumers"));

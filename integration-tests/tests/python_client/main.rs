@@ -1,5 +1,5 @@
-//! The Python client `rocketmq`, which is the C++ client under a thin binding, against a real cluster of two brokers:
-//! directly, and through Remora with a port for each.
+//! The Python client `rocketmq`, which is the C++ client under a thin binding, against a real
+//! cluster of two brokers: directly, and through Remora with a port for each.
 
 mod consume;
 mod send;

@@ -28,7 +28,8 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
 ];
 
-/// The other binding, `rocketmq-client-python`, brings no library and does not load with the one that there is.
+/// The other binding, `rocketmq-client-python`, brings no library and does not load with the one
+/// that there is.
 fn other_binding(it: &Run<'_>) -> Result<()> {
     let home = it.dir("other-binding")?;
     let output = Python::rocketmq_client_python()?

@@ -1,4 +1,5 @@
-//! Connections that break while messages flow: those of a replica that is killed, and the same directly.
+//! Connections that break while messages flow: those of a replica that is killed, and the same
+//! directly.
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
@@ -20,8 +21,8 @@ use integration_tests::{
 
 use crate::replicas;
 
-/// What clients do when their connections break. Each kind is tried with a replica that dies, and directly: what is not
-/// as it should be must be so there, too.
+/// What clients do when their connections break. Each kind is tried with a replica that dies, and
+/// directly: what is not as it should be must be so there, too.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     client: Client,
@@ -46,10 +47,12 @@ const JAVA_5_0_0: Kind = kind(Client::Java("5.0.0"), DEAF_LIMIT, true);
 const JAVA_4_9_8: Kind = kind(Client::Java("4.9.8"), DEAF_LIMIT, true);
 const JAVA_4_9_3: Kind = kind(Client::Java("4.9.3"), DEAF_LIMIT, true);
 const JAVA_4_5_2: Kind = kind(Client::Java("4.5.2"), DEAF_LIMIT, true);
-/// It unlocks no queue that it hands over: 75 s after connections broke, messages came to two members directly, too.
+/// It unlocks no queue that it hands over: 75 s after connections broke, messages came to two
+/// members directly, too.
 const GO: Kind = kind(Client::Go, DEAF_LIMIT, false);
-/// After a rebalance that took a queue from a member and gave it back, the C++ library may wait for ever for a pull that
-/// it has dropped ("has unfinished pullMsgEvent" in its log, 20 times a second).
+/// After a rebalance that took a queue from a member and gave it back, the C++ library may wait for
+/// ever for a pull that it has dropped ("has unfinished pullMsgEvent" in its log, 20 times a
+/// second).
 const PYTHON: Kind = Kind {
     hangs: true,
     ..kind(Client::Python, DEAF_LIMIT, false)
@@ -130,11 +133,13 @@ pub(crate) const ALL: &[(&str, TestFn)] = &[
 
 /// How soon clients must go on after a replica has gone.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
-/// The same for consumers that do not hear of the end of a connection: a pull that was on it is given up after the 30 s
-/// that any pull may take (Java before 5.1.3 overrides no `channelInactive`).
+/// The same for consumers that do not hear of the end of a connection: a pull that was on it is
+/// given up after the 30 s that any pull may take (Java before 5.1.3 overrides no
+/// `channelInactive`).
 const DEAF_LIMIT: Duration = Duration::from_secs(40);
-/// The same for orderly ones. Such a member finds itself off the group's list and gives its queues up, another takes them, and
-/// both meet again at the next rebalance (20 s); what is locked then is pulled after the next round of locks (20 s).
+/// The same for orderly ones. Such a member finds itself off the group's list and gives its queues
+/// up, another takes them, and both meet again at the next rebalance (20 s); what is locked then is
+/// pulled after the next round of locks (20 s).
 const DEAF_ORDERLY_LIMIT: Duration = Duration::from_secs(80);
 /// Who got a message so recently has gone on.
 const RECENTLY_MS: u64 = 2000;
@@ -159,7 +164,8 @@ impl Place<'_> {
     fn strike(&mut self, kind: Kind) -> Result<()> {
         match self {
             Self::Replicas(replicas) => return replicas.take(0)?.kill(),
-            // Members that lose everything at once do not take each other's queues, with which these go wrong.
+            // Members that lose everything at once do not take each other's queues, with which
+            // these go wrong.
             Self::Brokers(cluster) if !kind.locks => cluster.disconnect_half(),
             Self::Brokers(cluster) => cluster.disconnect(),
         }
@@ -241,8 +247,9 @@ fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }
 
-/// Groups of two members, concurrent and orderly, and two producers, all of one kind of client. Producers must go on
-/// within the limit, and no message that was acknowledged may be lost; the rest is for the caller to judge.
+/// Groups of two members, concurrent and orderly, and two producers, all of one kind of client.
+/// Producers must go on within the limit, and no message that was acknowledged may be lost; the
+/// rest is for the caller to judge.
 fn break_under_load(
     it: &Scenario<'_>,
     topic: &str,
@@ -269,7 +276,8 @@ fn break_under_load(
         producer.run("start-sending", &options)?;
     }
     let all: Vec<&JavaClient> = members.iter().chain(&orderly).collect();
-    // Members in Go give a queue up without unlocking it, and the broker keeps the lock for another minute.
+    // Members in Go give a queue up without unlocking it, and the broker keeps the lock for another
+    // minute.
     wait_until("every member to get messages", 2 * DELIVERY_LIMIT, || {
         let each = all.iter().all(|member| !member.received().is_empty());
         Ok(each.then_some(()))

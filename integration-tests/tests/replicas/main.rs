@@ -15,10 +15,12 @@ use integration_tests::{
     suite::{Suite, TestFn},
 };
 
-/// The newest client that does not say which broker a request is for; it uses the brokers' own ports.
+/// The newest client that does not say which broker a request is for; it uses the brokers' own
+/// ports.
 const OLD: &str = "4.9.3";
 
-/// Of the tests of whole restarts, what a quick run leaves out: the one with an old member among the others says more.
+/// Of the tests of whole restarts, what a quick run leaves out: the one with an old member among
+/// the others says more.
 const ONLY_WITH_ALL_CLIENTS: &str = "replicas_restart_in_turn";
 
 /// The versions of the Java client that a run with all clients needs beside the newest.

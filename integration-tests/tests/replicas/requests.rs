@@ -61,7 +61,8 @@ fn requests_cross_replicas(it: &Scenario<'_>) -> Result<()> {
     other.stop(&[])
 }
 
-/// The replica that a requester has left takes its leave of the brokers; they must know it all the same.
+/// The replica that a requester has left takes its leave of the brokers; they must know it all the
+/// same.
 fn requester_moves_to_another_replica(it: &Scenario<'_>) -> Result<()> {
     let binary = it.remora_binary().context("the test is about Remora")?;
     // This one moves connections when it is told to.

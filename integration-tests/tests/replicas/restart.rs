@@ -19,8 +19,9 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     }),
 ];
 
-/// How soon queues must be shared again among members one of which is old: clients before 5.1 say anew who they are only
-/// with their next heartbeat, and they have one every 30 s. Directly it is the same when a connection to a broker breaks.
+/// How soon queues must be shared again among members one of which is old: clients before 5.1 say
+/// anew who they are only with their next heartbeat, and they have one every 30 s. Directly it is
+/// the same when a connection to a broker breaks.
 const OLD_LIMIT: Duration = Duration::from_secs(40);
 
 /// Members on both replicas and one connected directly share the queues all the time.
@@ -64,7 +65,8 @@ fn restart_in_turn(
     replicas.stop(&[])
 }
 
-/// Lets the clients notice, and waits until they share the queues and everything that was sent has arrived.
+/// Lets the clients notice, and waits until they share the queues and everything that was sent has
+/// arrived.
 fn settle(
     it: &Scenario<'_>,
     topic: &str,

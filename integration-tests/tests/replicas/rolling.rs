@@ -1,4 +1,5 @@
-//! Both replicas are restarted one after the other, as a rolling upgrade does it, under load from clients of several kinds.
+//! Both replicas are restarted one after the other, as a rolling upgrade does it, under load from
+//! clients of several kinds.
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
@@ -37,7 +38,8 @@ enum Kind {
     Go,
 }
 
-/// With default settings, no send fails and no acknowledged message is left unconsumed. How often one came twice is told.
+/// With default settings, no send fails and no acknowledged message is left unconsumed. How often
+/// one came twice is told.
 fn rolling_restart_loses_nothing(it: &Scenario<'_>) -> Result<()> {
     let mut replicas = replicas(it)?;
     let target = replicas.target().clone();

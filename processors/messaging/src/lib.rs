@@ -21,7 +21,7 @@
 //! | | for | until |
 //! |---|---|---|
 //! | [`Caller`] | one client | it disconnects |
-//! | [`Member`] with its lanes | one client as brokers see it | it disconnects, or [`Member::close`] |
+//! | [`Member`], its lanes | one client as brokers see it | it disconnects, or [`Member::close`] |
 //! | [`Popping`] | one POP | its answer was delivered, given back, or can no longer come |
 //! | [`FailOver`] | one message | a broker has taken it, or none is left |
 //!
