@@ -5,10 +5,10 @@
 //!
 //! - **Decisions**: whether a request is admitted ([`admit`]), which broker it is for
 //!   ([`Caller::known_broker`]), which connection a consumer's poll uses
-//!   ([`Member::poll_connection`]), whether a message may fail over ([`Caller::may_fail_over`]), and
-//!   the timeout of a broker's answer ([`Policy::time`], [`pull_time`], [`pop_time`]). These neither
-//!   wait nor allocate, so that the fast path may use them. Two decisions need a look-up:
-//!   [`Caller::find_broker`] and [`Caller::next_broker`].
+//!   ([`Member::poll_connection`]), whether a message may fail over
+//!   ([`Caller::may_fail_over`]), and the timeout of a broker's answer ([`Policy::time`],
+//!   [`pull_time`], [`pop_time`]). These neither wait nor allocate, so that the fast path may use
+//!   them. Two decisions need a look-up: [`Caller::find_broker`] and [`Caller::next_broker`].
 //! - **Typed calls**, which send requests of Remora's own to brokers: popped messages are given
 //!   back ([`Popping::give_back`]), a client is declared, introduced and withdrawn ([`Member`]).
 //!   Calls for sending, receiving and acknowledging will be added with the first protocol whose

@@ -90,7 +90,10 @@ fn int(source: &mut Source<'_>, key: &'static str) -> Result<i32, DecodeError> {
         Scalar::Number(number) => number.int(),
         Scalar::Text(text) => {
             // In quotes, a number with an exponent costs as much as without.
-            if text.iter().any(|unit| [u16::from(b'e'), u16::from(b'E')].contains(unit)) {
+            if text
+                .iter()
+                .any(|unit| [u16::from(b'e'), u16::from(b'E')].contains(unit))
+            {
                 source.count(EXPONENT_COST)?;
             }
             int_in_text(&text)
