@@ -76,9 +76,10 @@ def check_runbook():
 def check_codes():
     """Remora has the codes and results that rules and dashboard select."""
     source = DEPLOY.parent / "remoting-codec/src"
+    files = {"code": "request_code.rs", "result": "response_code.rs"}
     known = {
-        "code": set(re.findall(r"^    \d+ ([A-Z_0-9]+)$", (source / "request_code.rs").read_text(), re.MULTILINE)),
-        "result": set(re.findall(r"pub const ([A-Z_]+):", (source / "response_code.rs").read_text())),
+        label: set(re.findall(r"^    \d+ ([A-Z_0-9]+)$", (source / file).read_text(), re.MULTILINE))
+        for label, file in files.items()
     }
     for text in expressions():
         for label, names in re.findall(r'\b(code|result)[=!]~"([^"]*)"', text):
