@@ -29,6 +29,9 @@ pub struct UpstreamConfig {
     /// Most requests that may be outstanding at one broker, without long polls, of which there may
     /// be four times as many. Above half of that, each client has a share.
     pub outstanding_limit: usize,
+    /// How many workers write to the same brokers: together they write no more to paced connections
+    /// than two would.
+    pub workers: usize,
     /// Failed attempts to connect in a row after which requests to a broker fail fast.
     pub breaker_failures: u32,
     /// The interval at which such a broker is probed.
@@ -62,6 +65,7 @@ impl Default for UpstreamConfig {
             write_buffer_limit: 32 * 1024 * 1024,
             keep_alive: Duration::from_secs(50),
             outstanding_limit: 65536,
+            workers: 1,
             breaker_failures: 5,
             breaker_probe: Duration::from_secs(1),
             tls: None,

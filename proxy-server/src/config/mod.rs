@@ -145,15 +145,17 @@ impl Config {
         let admin = admin(&file)?;
         listeners::refuse_taken_addresses(&listeners, &broker_listeners, admin)?;
         let Metrics { topics, groups } = file.metrics.clone();
+        let workers = workers(&file)?;
         Ok(Self {
             name_servers: name_servers(&file)?,
             listeners,
             broker_listeners,
             admin,
-            workers: workers(&file)?,
+            workers,
             log: log::log(&file)?,
             upstream: UpstreamConfig {
                 credentials,
+                workers,
                 ..file.upstream()?
             },
             routes: file.routing()?,

@@ -64,8 +64,17 @@ pub struct Connection {
     this: Weak<Self>,
 }
 
-/// Bytes that are written to a paced connection with each tick: some 7,500 polls a second.
+/// Bytes that are written to a paced connection with each tick: some 7,500 polls a second. All
+/// workers together write at most twice as much to a broker.
 const PACE: usize = 96 * 1024;
+
+/// Bytes that each worker may write with a tick, however many workers there are.
+const LEAST_PACE: usize = 4 * 1024;
+
+/// The bytes that one of so many workers writes to a paced connection with each tick.
+fn pace(workers: usize) -> usize {
+    (2 * PACE / workers.max(1)).clamp(LEAST_PACE, PACE)
+}
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,7 +136,7 @@ impl Connection {
         })
     }
 
-    /// A connection to which at most [`PACE`] bytes are written with each tick: thousands of
+    /// A connection to which at most [`pace`] bytes are written with each tick: thousands of
     /// requests at once would delay other requests in the broker, which reads its connections with
     /// a few threads.
     pub(crate) fn paced(
@@ -135,7 +144,7 @@ impl Connection {
         context: Rc<Context>,
         breaker: Option<Rc<Breaker>>,
     ) -> Rc<Self> {
-        let credit = Some(Cell::new(PACE));
+        let credit = Some(Cell::new(pace(context.config.workers)));
         Self::with_credit(peer, context, None, breaker, credit)
     }
 
@@ -215,5 +224,19 @@ impl Connection {
         if self.retired.get() && self.pending.borrow().len() == 0 {
             self.outbox.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_workers_write_no_more_than_two() {
+        assert_eq!([1, 2].map(pace), [PACE, PACE]);
+        for workers in [3, 8, 32] {
+            assert!(workers * pace(workers) <= 2 * PACE, "{workers}");
+        }
+        assert_eq!(pace(1024), LEAST_PACE);
     }
 }

@@ -6,7 +6,7 @@ use remoting_codec::CommandView;
 use remoting_transport::Frame;
 use tracing::debug;
 
-use super::{Connection, PACE};
+use super::{Connection, pace};
 use crate::broker::context::Watched;
 use crate::broker::health::Treatment;
 use crate::broker::pending::Completion;
@@ -86,7 +86,7 @@ impl Watched for Connection {
     /// Fails requests whose deadline has passed, and checks the connection's health.
     fn tick(&self) -> bool {
         if let Some(credit) = &self.credit
-            && credit.replace(PACE) == 0
+            && credit.replace(pace(self.context.config.workers)) == 0
         {
             self.outbox.wake();
         }
