@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
+use remoting_codec::{RemotingCommand, UpstreamView};
 use route_cache::{Connection, UpstreamConfig};
 
 use crate::error::{ErrorKind, MessagingError};
@@ -25,9 +25,9 @@ pub(crate) async fn ask(
 
 /// A broker's answer, if it is a success.
 fn succeeded(answer: Bytes) -> Result<Bytes, MessagingError> {
-    let view = CommandView::decode(&answer)?;
-    if view.code() != ResponseCode::SUCCESS.0 {
-        let kind = ErrorKind::Refused(ResponseCode(view.code()));
+    let view = UpstreamView::decode_answer(&answer)?;
+    if !view.is_success() {
+        let kind = ErrorKind::Refused(view.response_code());
         return Err(MessagingError::new(kind, view.remark()));
     }
     Ok(answer)
@@ -35,7 +35,7 @@ fn succeeded(answer: Bytes) -> Result<Bytes, MessagingError> {
 
 #[cfg(test)]
 mod tests {
-    use remoting_codec::SerializeType;
+    use remoting_codec::{ResponseCode, SerializeType};
 
     use super::*;
 

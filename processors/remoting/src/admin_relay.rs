@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use remoting_codec::body::ClusterInfo;
-use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
+use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode, UpstreamView};
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -99,8 +99,8 @@ fn cluster_info(
     answer: &bytes::Bytes,
 ) -> Result<(), ProcessError> {
     let view = incoming.view;
-    let answered = CommandView::decode(answer)?;
-    if answered.code() != ResponseCode::SUCCESS.0 {
+    let answered = UpstreamView::decode_answer(answer)?;
+    if !answered.is_success() {
         return session.pass_on(incoming, answer);
     }
     let mut info = ClusterInfo::decode(answered.body())?;

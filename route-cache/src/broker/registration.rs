@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, DecodeError, ResponseCode, Version};
+use remoting_codec::{DecodeError, ResponseCode, UpstreamView, Version};
 use tokio::time::Instant;
 
 /// Most unregistrations of one key that are sent again on a new lane. Each corrects the heartbeat
@@ -144,7 +144,7 @@ pub struct Verdict {
 
 impl Verdict {
     pub(crate) fn read(answer: &[u8]) -> Result<Self, DecodeError> {
-        let view = CommandView::decode(answer)?;
+        let view = UpstreamView::decode_answer(answer)?;
         Ok(Self {
             code: view.code(),
             version: view.version(),

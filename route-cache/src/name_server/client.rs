@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use remoting_codec::{CommandView, RemotingCommand};
+use remoting_codec::{RemotingCommand, UpstreamView};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -313,7 +313,7 @@ impl Servers {
         for answer in calls.join_all().await {
             let answer =
                 answer.map_err(|error| NameServerError::Unreachable(error.event().into()))?;
-            if CommandView::decode(&answer)?.is_success() {
+            if UpstreamView::decode_answer(&answer)?.is_success() {
                 accepted = Some(answer);
             } else {
                 refused = Some(answer);

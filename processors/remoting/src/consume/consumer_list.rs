@@ -11,7 +11,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use remoting_codec::body::ConsumerList;
 use remoting_codec::message::RETRY_PREFIX;
-use remoting_codec::{CommandView, RemotingCommand, RequestCode};
+use remoting_codec::{RemotingCommand, RequestCode, UpstreamView};
 
 use crate::error::ProcessError;
 use crate::relay;
@@ -51,7 +51,7 @@ async fn each_once(
     incoming: &Incoming<'_>,
     answer: &Bytes,
 ) -> Result<(), ProcessError> {
-    let answered = CommandView::decode(answer)?;
+    let answered = UpstreamView::decode_answer(answer)?;
     let (frame, body) = (answer.clone(), answered.body_range());
     let read = bodies::of_frame(frame, body, "list of members", ConsumerList::decode);
     let Ok(mut members) = read.await else {

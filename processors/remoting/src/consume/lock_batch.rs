@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use remoting_codec::body::{LockBatch, LockBatchResponse, MessageQueue};
-use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode};
+use remoting_codec::{RemotingCommand, RequestCode, ResponseCode, UpstreamView};
 use route_cache::{Broker, UpstreamError};
 use tokio::task::{JoinSet, yield_now};
 
@@ -109,8 +109,8 @@ async fn ask_each(
     let mut refusal = None;
     // The client may not rely on locks of a broker that does not answer.
     for (frame, queues) in asking.join_all().await.into_iter().flatten() {
-        let answered = CommandView::decode(&frame)?;
-        if answered.code() != ResponseCode::SUCCESS.0 {
+        let answered = UpstreamView::decode_answer(&frame)?;
+        if !answered.is_success() {
             refusal = Some(frame);
             continue;
         }

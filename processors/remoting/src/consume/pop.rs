@@ -8,7 +8,6 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use messaging::{Popping, pop_time};
-use remoting_codec::ResponseCode;
 use route_cache::{Connection, Origin, Outcome, RelayTarget};
 
 use crate::error::ProcessError;
@@ -91,7 +90,7 @@ impl RelayTarget for Pop {
         };
         if let Outcome::Answered { view, .. } | Outcome::Late { view, .. } = &outcome
             && is_lost
-            && view.code() == ResponseCode::SUCCESS.0
+            && view.is_success()
         {
             self.popping.give_back(view.ext_fields());
         }

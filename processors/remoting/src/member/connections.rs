@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use remoting_codec::body::ConnectionList;
-use remoting_codec::{CommandView, RemotingCommand, ResponseCode};
+use remoting_codec::{RemotingCommand, ResponseCode, UpstreamView};
 
 use route_cache::UpstreamError;
 
@@ -34,8 +34,8 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let mut joined: Option<ConnectionList> = None;
     let mut refusal = None;
     for frame in answers.into_iter().flatten() {
-        let answered = CommandView::decode(&frame)?;
-        if answered.code() != ResponseCode::SUCCESS.0 {
+        let answered = UpstreamView::decode_answer(&frame)?;
+        if !answered.is_success() {
             refusal = Some(frame);
             continue;
         }

@@ -58,7 +58,7 @@ impl Session {
         self.metrics.answered(origin.code, view.code(), true, time);
         self.slow_log.check(self, origin.code, view.code(), time);
         if view.body().is_empty() || self.has_room() {
-            if view.code() == ResponseCode::SUCCESS.0 {
+            if view.is_success() {
                 self.metrics.count(Tag(origin.ticket.tag), view.body());
             }
             self.outbox.push_relayed(&frame, view, origin.opaque);
@@ -70,7 +70,7 @@ impl Session {
             self.metrics.limit(limit);
             // The outbox has no room for a body. The messages can be pulled again.
             let again = Some(view)
-                .filter(|view| is_pull(origin.code) && view.code() == ResponseCode::SUCCESS.0)
+                .filter(|view| is_pull(origin.code) && view.is_success())
                 .map(|view| answers::ask_again(view, origin.ticket.offset));
             let busy = || {
                 let busy = ResponseCode::SYSTEM_BUSY;

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use remoting_codec::{CommandView, ResponseCode};
+use remoting_codec::UpstreamView;
 use route_cache::UpstreamError;
 
 use crate::error::ProcessError;
@@ -43,8 +43,8 @@ pub(crate) async fn process(session: Rc<Session>, request: Request) -> Result<()
     let mut success = None;
     for answer in answers {
         let frame = answer?;
-        let answered = CommandView::decode(&frame)?;
-        if answered.code() != ResponseCode::SUCCESS.0 {
+        let answered = UpstreamView::decode_answer(&frame)?;
+        if !answered.is_success() {
             session.pass_on(&asked.incoming, &frame)?;
             return Ok(());
         }

@@ -14,7 +14,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use remoting_codec::{CommandView, Opaque, RemotingCommand, ResponseCode, SerializeType};
+use remoting_codec::{
+    CommandView, Opaque, RemotingCommand, ResponseCode, SerializeType, UpstreamView,
+};
 use remoting_transport::Held;
 use route_cache::{Broker, UpstreamError};
 use tokio::sync::oneshot;
@@ -191,8 +193,8 @@ fn join(answers: &[Result<Bytes, UpstreamError>], limit: usize) -> Result<Answer
                 continue;
             }
         };
-        let view = CommandView::decode(frame)?;
-        if view.code() != ResponseCode::SUCCESS.0 {
+        let view = UpstreamView::decode_answer(frame)?;
+        if !view.is_success() {
             nothing = nothing.or_else(|| Some(Answer::Frame(frame.clone())));
             continue;
         }

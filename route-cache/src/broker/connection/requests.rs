@@ -97,17 +97,34 @@ impl Connection {
     /// # Errors
     /// When there is no answer within `time`.
     pub async fn call(&self, request: Bytes, time: Duration) -> Result<Bytes, UpstreamError> {
-        let request = wants_answer(request).map_err(|_| UpstreamError::TooLong)?;
-        let view = CommandView::decode(&request).map_err(|_| UpstreamError::TooLong)?;
+        let unreadable = |_: DecodeError| UpstreamError::TooLong;
+        let view = CommandView::decode(&request).map_err(unreadable)?;
+        let answer = match view.is_oneway() {
+            false => self.begin_call(&request, &view, time)?,
+            true => {
+                let request = wants_answer(&request).map_err(unreadable)?;
+                let view = CommandView::decode(&request).map_err(unreadable)?;
+                self.begin_call(&request, &view, time)?
+            }
+        };
+        drop(view);
+        let closed = || UpstreamError::Closed(self.peer.clone());
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Sends a request of [`Self::call`]; returns where its answer arrives.
+    fn begin_call(
+        &self,
+        request: &Bytes,
+        view: &CommandView<'_>,
+        time: Duration,
+    ) -> Result<oneshot::Receiver<Result<Bytes, UpstreamError>>, UpstreamError> {
         self.admit(request.len(), 0)?;
         let (caller, answer) = oneshot::channel();
         let deadline = self.context.clock.after(time);
         let opaque = self.insert(deadline, Completion::Call(caller))?;
-        self.outbox
-            .push_relayed(&Frame::of(&request), &view, opaque);
-        answer
-            .await
-            .unwrap_or_else(|_| Err(UpstreamError::Closed(self.peer.clone())))
+        self.outbox.push_relayed(&Frame::of(request), view, opaque);
+        Ok(answer)
     }
 
     /// Checks whether a request of that length may be written. `waiting` is the number of the
@@ -153,12 +170,9 @@ impl Connection {
     }
 }
 
-/// The request without the one-way flag.
-fn wants_answer(request: Bytes) -> Result<Bytes, DecodeError> {
-    if !CommandView::decode(&request)?.is_oneway() {
-        return Ok(request);
-    }
-    let command = RemotingCommand::decode(&request)?;
+/// A one-way request without the flag that makes it one.
+fn wants_answer(request: &Bytes) -> Result<Bytes, DecodeError> {
+    let command = RemotingCommand::decode(request)?;
     let flag = command.flag & !FLAG_ONEWAY;
     Ok(RemotingCommand { flag, ..command }.to_bytes())
 }
