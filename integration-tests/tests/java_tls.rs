@@ -159,9 +159,9 @@ fn both_ways(it: &Scenario<'_>) -> Result<()> {
     secured.remora.stop(&[])
 }
 
-/// Behind a balancer that tells who the client is, and that Remora has not been told the address
-/// of: clients are told it all the same, and by the end of the test it is known that they have
-/// connected to nothing else.
+/// Behind a balancer that sends the client's address in a PROXY header. No configuration has the
+/// balancer's own address: routes contain it all the same. At the end of the test, clients must
+/// have connected to no other address.
 fn behind_a_balancer(it: &Scenario<'_>) -> Result<()> {
     let (listen, admin) = (local(free_port()?), local(free_port()?));
     let listener = format!(

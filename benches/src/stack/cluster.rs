@@ -1,7 +1,7 @@
 //! A real name server and a real broker.
 //!
-//! `integration_tests` starts them as well, but for tests: there a virtual machine never gets to
-//! its optimising compiler, and its process is not to be had.
+//! `integration_tests` starts them as well, but for tests: there the virtual machine does without
+//! its optimising compiler, and its process id is hidden.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,5 +1,4 @@
-//! A client with a wrong key, or without one, or without rights, is told so in the broker's own
-//! words.
+//! A client with a wrong key, without a key, or without rights gets the broker's own answer.
 
 use std::net::SocketAddr;
 

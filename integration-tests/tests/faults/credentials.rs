@@ -88,8 +88,8 @@ async fn the_group_for_replies_is_signed_where_the_client_is_known() -> Result<(
     Ok(())
 }
 
-/// Anybody could be told of a group's transactions if Remora vouched for whoever sends a half
-/// message.
+/// If Remora signed the registration of a client that has sent a half message, any client could get
+/// a group's transaction checks.
 #[tokio::test]
 async fn nobody_is_stood_in_for_with_the_own_key() -> Result<()> {
     let (world, _secret) = with_key().await?;

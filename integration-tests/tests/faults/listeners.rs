@@ -137,8 +137,7 @@ async fn a_vip_channel_of_all_brokers_is_served_where_wanted() -> Result<()> {
     for port in [main, vip] {
         let mut client = client_of(port).await?;
         assert_eq!(client.call(&send(1, "both", "broker-b")).await?.code, 0);
-        // From there, too, clients are told the main port: two less is what they make of it
-        // themselves.
+        // A route from the VIP channel has the main port, too: clients subtract two themselves.
         let told = told(&mut client, Language::JAVA, 513).await?;
         assert_eq!(told, [(); 2].map(|()| format!("127.0.0.1:{main}")));
     }

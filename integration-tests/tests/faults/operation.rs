@@ -1,5 +1,4 @@
-//! What whoever runs the proxy relies on: the drain, the breaker, limits, and what is told over
-//! HTTP.
+//! What an operator relies on: the drain, the breaker, limits, and the admin listener's answers.
 
 use std::time::Duration;
 
