@@ -1,6 +1,6 @@
 # Short names for frequent tasks. `make` alone lists them.
 
-.PHONY: help run fuzz check-dependencies test test-abuse test-clients test-faults chaos judge check-compose bench java go haproxy prometheus
+.PHONY: help run fuzz check-dependencies test test-abuse test-clients test-faults chaos judge check-compose bench java go go-grpc node haproxy prometheus
 
 help:
 	@echo "make run                        starts a RocketMQ cluster with Remora in front of it and sends a message; until Ctrl-C"
@@ -24,11 +24,13 @@ run:
 test: java go haproxy prometheus
 	cargo test --workspace --no-fail-fast
 
-# What `make test` leaves out: all versions, Python, and a third way, through two replicas behind
-# HAProxy. Each suite ends with its table.
-test-clients: java go haproxy
+# What `make test` leaves out: all versions, Python, Node, Rust, and a third way, through two replicas
+# behind HAProxy. Clients that speak gRPC also run through the Java proxy; HTTP SDKs never directly, as
+# brokers do not speak HTTP. Each suite ends with its table.
+test-clients: java go go-grpc node haproxy
 	REMORA_IT_CLIENTS=all REMORA_IT_REPLICAS=2 cargo test --package integration-tests --no-fail-fast \
-		--test java_versions --test go_client --test python_client --test replicas --test acl
+		--test java_versions --test go_client --test python_client --test grpc_clients \
+		--test http_sdks --test replicas --test acl
 
 # Brokers and name servers of a real cluster are killed, frozen and absent for a while.
 # ONLY=TEXT runs the tests whose names contain it.
@@ -68,16 +70,24 @@ check-dependencies:
 # Measurements. Each writes its section of benches/RESULTS.md.
 PART ?= side-by-side sinks
 bench: java haproxy
-	benches/scripts/install.sh setpriv=util-linux
+	benches/scripts/install.sh setpriv=util-linux $(if $(findstring --bridge,$(ARGS)),redis-server webdis)
 	cargo run --release --package benches --bin bench -- $(PART) $(ARGS)
 
 # Installs a JDK and Maven, if they are missing.
 java:
 	integration-tests/scripts/install-java.sh
 
-# Installs Go, if it is missing. (The Python suite makes its own environment.)
+# Installs Go, if it is missing. (The Python suites make their own environments.)
 go:
 	integration-tests/scripts/install-go.sh
+
+# The same for the client that speaks gRPC, which needs a newer one.
+go-grpc:
+	integration-tests/scripts/install-go.sh 24
+
+# Installs Node and npm, if they are missing.
+node:
+	integration-tests/scripts/install-node.sh
 
 # Installs HAProxy, the balancer in front of replicas, if it is missing.
 haproxy:

@@ -5,7 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on says so, as a test does"
+    reason = "a bench that cannot continue panics, as a test does"
 )]
 
 use std::hint::black_box;
@@ -49,7 +49,7 @@ impl FrameHandler for Relay {
     }
 }
 
-/// One side of the relay, in a task of its own; answers its peer.
+/// One side of the relay, in a task of its own; answers the requests of the other side.
 fn side(buffers: &Rc<Buffers>, own: &Rc<Outbox>, other: &Rc<Outbox>) -> DuplexStream {
     let (mut near, far) = duplex(ROOM);
     let (buffers, own) = (buffers.clone(), own.clone());

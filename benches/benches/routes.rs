@@ -1,9 +1,9 @@
-//! What it costs to look up a route that is known, among few and among many.
+//! The cost of looking up a known route, among few and among many.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a bench that cannot go on says so, as a test does"
+    reason = "a bench that cannot continue panics, as a test does"
 )]
 
 use std::hint::black_box;
@@ -16,7 +16,7 @@ use route_cache::{Advertised, BrokerTable, RouteCache, RouteConfig, UpstreamConf
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-/// Nothing is loaded anew while it is measured.
+/// No route is loaded again while it is measured.
 const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn routes(criterion: &mut Criterion) {
@@ -60,7 +60,7 @@ fn routes(criterion: &mut Criterion) {
             });
         });
         let mut turn = topics.iter().cycle();
-        group.bench_function(format!("one of {count}, as clients are told"), |bencher| {
+        group.bench_function(format!("one of {count}, as clients get it"), |bencher| {
             bencher.iter(|| {
                 let topic = turn.next().unwrap();
                 let route = all.block_on(&runtime, cache.route(topic)).unwrap();

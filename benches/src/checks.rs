@@ -1,6 +1,10 @@
-//! What Remora is to reach, and whether it has.
+//! The goals of Remora, and whether it has reached them.
+
+mod http;
 
 use std::fmt;
+
+pub use http::of_http;
 
 use crate::rounds::{Measured, Metric};
 use crate::shape::{Shape, Work};
@@ -41,7 +45,7 @@ impl fmt::Display for Bound {
 pub struct Outcome {
     /// Where it was measured.
     pub shape: String,
-    /// What it is.
+    /// What was measured.
     pub what: String,
     /// The figure, over all rounds.
     pub figure: Spread,
@@ -123,6 +127,22 @@ fn rules(shape: &Shape, real: bool) -> Vec<Rule> {
             bound,
         });
     };
+    if shape.work == Work::GrpcReceive {
+        if matches!(load, (16, 1) | (4, 4)) {
+            let (theirs, cpu) = ((JAVA, REMORA), Bound::AtLeast(6.0));
+            rule("CPU, Java proxy / Remora", Metric::ProxyCpu, theirs, cpu);
+        }
+        return rules;
+    }
+    if let Work::GrpcSend(_) = shape.work {
+        if matches!(load, (64, 1) | (4, 64)) {
+            let (cpu, rate) = (Bound::AtLeast(6.0), Bound::AtLeast(3.0));
+            let (ours, theirs) = ((REMORA, JAVA), (JAVA, REMORA));
+            rule("CPU, Java proxy / Remora", Metric::ProxyCpu, theirs, cpu);
+            rule("requests/s, Remora / Java proxy", Metric::Rate, ours, rate);
+        }
+        return rules;
+    }
     let cpu_of_haproxy = match (is_pull, load) {
         (false, (1, 1)) => Some(1.1),
         (false, (16, 1)) => Some(0.9),

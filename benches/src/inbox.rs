@@ -3,7 +3,7 @@
 use anyhow::Result;
 use remoting_codec::{FrameLimits, frame_length};
 
-/// Bytes from which a frame's length can be told.
+/// Bytes that hold a frame's length.
 const LENGTH_FIELD: usize = 4;
 
 /// The reading side of a connection: keeps the beginning of a frame that has not all arrived.

@@ -4,7 +4,10 @@
 //! beforehand and only their opaque is written again, all connections of a thread share one runtime
 //! and one read buffer, and what a read has answered is asked again in one write.
 
+mod calls;
 mod connection;
+mod exchanges;
+mod receives;
 mod stream;
 
 use std::net::SocketAddr;
@@ -23,7 +26,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::procfs::{CpuTimes, resident};
 use crate::stats::quantile;
+pub use calls::{Call, Caller};
 use connection::{Connection, Shared};
+pub use exchanges::{Exchange, Sending, request};
+pub use receives::{Present, Receiving};
 pub use stream::NAME;
 
 /// How long all connections may take to be there.
@@ -32,7 +38,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 /// How long the last answers may take once the load stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// Fewer requests say nothing: so many are waited for, but not for longer than this.
+/// Fewer requests prove nothing: this many are waited for, but not for longer than [`PATIENCE`].
 const LEAST_ANSWERS: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,12 +56,18 @@ pub struct Load {
     pub outstanding: usize,
     /// What connections ask: each the next of these lists, one request of it after the other.
     pub requests: Vec<Arc<[RemotingCommand]>>,
-    /// What connections say before, each the next of these lists.
+    /// The requests that connections send before the load, each the next of these lists.
     pub hello: Vec<Vec<RemotingCommand>>,
     /// An answer with a shorter body is an error.
     pub least_body: usize,
-    /// What makes TLS of connections, if they are to have it.
+    /// Makes connections secure, if they must use TLS.
     pub tls: Option<TlsConnector>,
+    /// The call of gRPC that is made instead of the requests.
+    pub call: Option<Arc<Call>>,
+    /// What is asked by HTTP instead of the requests.
+    pub exchange: Option<Arc<Exchange>>,
+    /// What is received by gRPC or HTTP instead of the requests.
+    pub receiving: Option<Arc<Receiving>>,
 }
 
 /// How a load is measured.
@@ -111,7 +123,7 @@ pub(crate) struct Control {
     bodies: AtomicU64,
 }
 
-/// What the load does after it has begun with warming up. Only the latencies of the first are
+/// The stages of the load after its start, which is the warm-up. Only latencies of the first are
 /// counted.
 pub(crate) const MEASURE: u8 = 1;
 pub(crate) const STOP: u8 = 2;
@@ -175,7 +187,7 @@ fn watch(load: &Load, timing: Timing, watched: Watched, control: &Control) -> Re
     );
     control.phase.store(MEASURE, Ordering::Relaxed);
     pause(begun + timing.measure, control)?;
-    // On a machine that has no time for us, a figure that comes late is better than none.
+    // On a busy machine, a figure that is late is better than none.
     while counted(&control.answered) - answered < LEAST_ANSWERS && begun.elapsed() < PATIENCE {
         pause(Instant::now() + LOOK, control)?;
     }
@@ -219,9 +231,20 @@ fn serve(load: &Load, control: &Arc<Control>, number: usize, threads: usize) -> 
     all.block_on(&runtime, async {
         let mut running = JoinSet::new();
         for nth in (number..load.connections).step_by(threads) {
-            let connection = Connection::open(&shared, load, nth).await?;
+            if let Some(exchange) = &load.exchange {
+                let connection = exchanges::Connection::open(&shared, load, exchange, nth).await?;
+                running.spawn_local(connection.run());
+            } else if let Some(receiving) = &load.receiving {
+                let connection = receives::Connection::open(&shared, load, receiving, nth).await?;
+                running.spawn_local(connection.run());
+            } else if let Some(call) = &load.call {
+                let connection = calls::Connection::open(&shared, load, call, nth).await?;
+                running.spawn_local(connection.run());
+            } else {
+                let connection = Connection::open(&shared, load, nth).await?;
+                running.spawn_local(connection.run());
+            }
             control.connected.fetch_add(1, Ordering::Relaxed);
-            running.spawn_local(connection.run());
         }
         tokio::select! {
             ended = async {

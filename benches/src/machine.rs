@@ -16,7 +16,7 @@ pub fn describe() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!(
         "{cores} cores ({model}), {memory:.0} GB, Linux {}",
-        // What follows is whoever built it.
+        // The rest of the text is the builder's name.
         kernel.trim().split('-').next().unwrap_or_default()
     )
 }
@@ -56,7 +56,7 @@ pub fn today() -> String {
     date(since.as_secs() / 86_400)
 }
 
-/// The date of a day since 1970, by counting in years that begin in March, whose last day is the
+/// The date of a day since 1970, by counting in years that start in March, whose last day is the
 /// leap day.
 fn date(days: u64) -> String {
     let days = days + 719_468;

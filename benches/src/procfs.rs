@@ -1,4 +1,4 @@
-//! What the kernel says of a process.
+//! The kernel's figures of a process.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,7 +19,7 @@ impl CpuTimes {
     pub fn now(pid: u32) -> Result<Self> {
         let tasks = process(pid).join("task");
         let mut times = HashMap::new();
-        for task in fs::read_dir(tasks).with_context(|| format!("process {pid} has gone"))? {
+        for task in fs::read_dir(tasks).with_context(|| format!("process {pid} has ended"))? {
             let task = task?;
             // A thread may end while we look.
             let Ok(stat) = fs::read_to_string(task.path().join("schedstat")) else {

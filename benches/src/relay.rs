@@ -108,7 +108,7 @@ async fn accept(listener: TcpListener, broker: SocketAddr, upstreams: usize) -> 
     }
 }
 
-/// What is to be written to a connection.
+/// The bytes that wait to be written to a connection.
 #[derive(Debug, Default)]
 struct Outbox {
     bytes: parking_lot::Mutex<Vec<u8>>,
@@ -149,7 +149,7 @@ async fn write_all(outbox: Arc<Outbox>, mut write: OwnedWriteHalf) -> Result<()>
     Ok(())
 }
 
-/// Each frame of a client goes to the broker.
+/// Each frame of a client is passed on to the broker.
 async fn take_requests(
     upstream: Arc<Upstream>,
     outbox: Arc<Outbox>,

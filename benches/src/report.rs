@@ -12,6 +12,9 @@ use crate::machine;
 /// The sections that runs write, in the order of the file.
 const SECTIONS: &[&str] = &[
     "side-by-side",
+    "grpc",
+    "grpc-idle",
+    "http",
     "sinks",
     "tls",
     "memory",
@@ -30,7 +33,7 @@ Each section is written by its part of `make bench`; the notes at the end are wr
 How it is measured: [README.md](README.md).
 ";
 
-/// Where the notes begin.
+/// The heading with which the notes start.
 const NOTES: &str = "## Goals that are missed, and why";
 
 const NO_NOTES: &str = "Nothing yet.\n";

@@ -154,3 +154,21 @@ fn with_fields(
         ..RemotingCommand::request(code)
     }
 }
+
+/// Makes a consumer group.
+#[must_use]
+pub fn create_group(group: &str) -> RemotingCommand {
+    let config = json!({ "groupName": group });
+    RemotingCommand::request(RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP)
+        .with_body(config.to_string())
+}
+
+/// Commits a group's offset in a queue.
+#[must_use]
+pub fn commit(group: &str, topic: &str, queue: i32, offset: i64) -> RemotingCommand {
+    RemotingCommand::request(RequestCode::UPDATE_CONSUMER_OFFSET)
+        .with_field("consumerGroup", group.to_owned())
+        .with_field("topic", topic.to_owned())
+        .with_field("queueId", queue.to_string())
+        .with_field("commitOffset", offset.to_string())
+}

@@ -5,13 +5,14 @@
 //! the ratio of two targets in one round that is judged: over many rounds, by its median.
 
 use std::io::{Write, stderr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::load::{Sample, Timing, Watched, run};
 use crate::shape::Shape;
-use crate::stack::Target;
+use crate::stack::{Target, create_groups};
 use crate::stats::{Spread, number};
 
 /// How long a target gets to have its connections closed before the next one's turn.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// The broker's process.
     pub broker: u32,
+    /// Where it listens, if groups are made there before they receive.
+    pub broker_address: Option<SocketAddr>,
     /// The brokers' names.
     pub brokers: Vec<String>,
     /// The loads.
@@ -54,11 +57,13 @@ impl Measured {
     /// A figure of a target over all rounds.
     #[must_use]
     pub fn spread(&self, target: &str, metric: Metric) -> Option<Spread> {
-        Spread::of(
-            self.samples(target)
-                .iter()
-                .filter_map(|sample| metric.of(sample)),
-        )
+        self.spread_of(target, |sample| metric.of(sample))
+    }
+
+    /// What is made of each sample of a target, over all rounds.
+    #[must_use]
+    pub fn spread_of(&self, target: &str, of: impl Fn(&Sample) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.samples(target).iter().filter_map(of))
     }
 
     /// A figure of one target over that of another, in each round.
@@ -120,7 +125,9 @@ impl Plan {
         };
         for shape in &self.shapes {
             for target in &self.targets {
-                self.sample(shape, target, timing)?;
+                if let Some(shape) = (target.instead)(shape) {
+                    self.sample(&shape, target, timing)?;
+                }
             }
         }
         Ok(())
@@ -145,7 +152,10 @@ impl Plan {
                     else {
                         continue;
                     };
-                    let sample = self.sample(&measured.shape, target, self.timing)?;
+                    let Some(shape) = (target.instead)(&measured.shape) else {
+                        continue;
+                    };
+                    let sample = self.sample(&shape, target, self.timing)?;
                     tell(round + 1, self.rounds, &measured.shape, target, &sample);
                     samples.push(sample);
                     std::thread::sleep(PAUSE);
@@ -166,14 +176,17 @@ impl Plan {
     fn sample(&self, shape: &Shape, target: &Target, timing: Timing) -> Result<Sample> {
         let watched = Watched {
             proxy: target.proxy,
-            broker: self.broker,
+            broker: target.broker.unwrap_or(self.broker),
         };
-        run(&shape.load(target, &self.brokers), timing, watched)
-            .with_context(|| format!("{} on {}", shape.name(), target.name))
+        let load = shape.load(target, &self.brokers);
+        if let (Some(receiving), Some(address)) = (&load.receiving, self.broker_address) {
+            create_groups(address, receiving)?;
+        }
+        run(&load, timing, watched).with_context(|| format!("{} on {}", shape.name(), target.name))
     }
 }
 
-/// Says how far we are.
+/// Prints the progress.
 fn tell(round: usize, rounds: usize, shape: &Shape, target: &Target, sample: &Sample) {
     let cpu = sample.proxy_cpu.map_or("-".to_owned(), number);
     let _ = writeln!(

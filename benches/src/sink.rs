@@ -1,5 +1,6 @@
-//! Brokers that answer at once and keep nothing, and the name server that knows them: what is
-//! measured through a proxy to them is the proxy. All of them are one thread of one process.
+//! Brokers that answer immediately and keep nothing, and the name server that lists them: a
+//! measurement through a proxy to them is one of the proxy. All of them are one thread of one
+//! process.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,8 +17,9 @@ use remoting_codec::{CommandView, RemotingCommand, RequestCode, ResponseCode, Se
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 
+use crate::aside::Aside;
 use crate::inbox::Inbox;
 
 /// Bytes that one read takes at most.
@@ -42,22 +44,32 @@ pub fn broker_name(nth: usize) -> String {
 pub fn run(brokers: usize) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let read = Rc::new(RefCell::new(vec![0; READ_SIZE]));
-        let name_server = listen().await?;
-        let mut addresses = vec![name_server.local_addr()?];
-        let mut all = BTreeMap::new();
-        let answers = Rc::new(Answers::broker());
-        for nth in 0..brokers {
-            let broker = listen().await?;
-            let address = broker.local_addr()?;
-            addresses.push(address);
-            all.insert(broker_name(nth), broker_data(nth, address));
-            tokio::task::spawn_local(accept(broker, answers.clone(), read.clone()));
-        }
-        let answers = Rc::new(Answers::name_server(all));
+        let addresses = start(brokers).await?;
         writeln!(std::io::stdout(), "{}", serde_json::to_string(&addresses)?)?;
-        accept(name_server, answers, read).await
+        std::future::pending().await
     })
+}
+
+/// Starts that many brokers within a [`LocalSet`]. Returns where they are, the name server first.
+///
+/// # Errors
+/// When one cannot listen.
+pub async fn start(brokers: usize) -> Result<Vec<SocketAddr>> {
+    let read = Rc::new(RefCell::new(vec![0; READ_SIZE]));
+    let name_server = listen().await?;
+    let mut addresses = vec![name_server.local_addr()?];
+    let mut all = BTreeMap::new();
+    let answers = Rc::new(Answers::broker());
+    for nth in 0..brokers {
+        let broker = listen().await?;
+        let address = broker.local_addr()?;
+        addresses.push(address);
+        all.insert(broker_name(nth), broker_data(nth, address));
+        spawn_local(Aside::new(accept(broker, answers.clone(), read.clone())));
+    }
+    let answers = Rc::new(Answers::name_server(all));
+    spawn_local(Aside::new(accept(name_server, answers, read)));
+    Ok(addresses)
 }
 
 async fn listen() -> Result<TcpListener> {
@@ -96,8 +108,11 @@ impl Answers {
             .with_field("minOffset", "0")
             .with_field("maxOffset", "1000")
             .with_body(vec![b'x'; PULLED]);
+        // Of any topic.
+        let configured = answer().with_body(r#"{"topicName":"","attributes":{}}"#);
         Self {
             by_code: vec![
+                (RequestCode::GET_TOPIC_CONFIG, forever(&configured)),
                 (RequestCode::SEND_MESSAGE_V2, forever(&sent)),
                 (RequestCode::PULL_MESSAGE, forever(&pulled)),
             ],
@@ -149,12 +164,12 @@ impl Answers {
     }
 }
 
-/// A broker answers in JSON, whatever it was asked in.
+/// A broker answers in JSON, also to a binary request.
 fn answer() -> RemotingCommand {
     RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json)
 }
 
-/// A frame that lies where it is to the end of the process.
+/// A frame that is kept in memory until the process ends.
 #[allow(clippy::expect_used, reason = "what we have encoded can be decoded")]
 fn forever(command: &RemotingCommand) -> CommandView<'static> {
     let frame = Vec::leak(command.to_bytes().to_vec());
@@ -169,8 +184,8 @@ async fn accept(
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        // It ends with its peer, whatever that says of it.
-        tokio::task::spawn_local(serve(stream, answers.clone(), read.clone()));
+        // It ends with its connection, with or without an error.
+        spawn_local(Aside::new(serve(stream, answers.clone(), read.clone())));
     }
 }
 

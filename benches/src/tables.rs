@@ -1,7 +1,9 @@
 //! Tables in Markdown.
 
 use crate::checks::Outcome;
+use crate::load::Sample;
 use crate::rounds::{Measured, Metric};
+use crate::shape::Shape;
 use crate::stats::Spread;
 
 /// A table of cells, under these heads.
@@ -21,20 +23,24 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 /// A figure of every target in every shape.
 #[must_use]
 pub fn figures(all: &[Measured], metric: Metric) -> String {
+    figures_of(all, |_, sample| metric.of(sample))
+}
+
+/// What is made of the samples of every target in every shape.
+#[must_use]
+pub fn figures_of(all: &[Measured], of: impl Fn(&Shape, &Sample) -> Option<f64>) -> String {
+    let spread = |measured: &Measured, name: &str| {
+        measured.spread_of(name, |sample| of(&measured.shape, sample))
+    };
     let names: Vec<&str> = all
         .first()
         .map(|first| first.targets.iter().map(|(name, _)| *name).collect())
         .unwrap_or_default();
     // A proxy's figures are none of the direct way.
-    let told = |name: &&str| {
-        all.iter()
-            .any(|measured| measured.spread(name, metric).is_some())
-    };
-    let names: Vec<&str> = names.into_iter().filter(told).collect();
+    let has_figures = |name: &&str| all.iter().any(|measured| spread(measured, name).is_some());
+    let names: Vec<&str> = names.into_iter().filter(has_figures).collect();
     let rows = all.iter().map(|measured| {
-        let cells = names
-            .iter()
-            .map(|name| shown(measured.spread(name, metric)));
+        let cells = names.iter().map(|name| shown(spread(measured, name)));
         [measured.shape.name()].into_iter().chain(cells).collect()
     });
     let heads: Vec<&str> = ["shape"].into_iter().chain(names.iter().copied()).collect();

@@ -28,7 +28,7 @@ impl Client {
         Ok(Self { stream })
     }
 
-    /// Sends a request and returns the answer, whatever its code is.
+    /// Sends a request and returns the answer, which may have any code.
     ///
     /// # Errors
     /// When there is none in time.

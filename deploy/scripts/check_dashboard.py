@@ -74,13 +74,29 @@ def check_runbook():
 
 
 def check_codes():
-    """Remora has the codes and results that rules and dashboard select."""
-    source = DEPLOY.parent / "remoting-codec/src"
-    files = {"code": "request_code.rs", "result": "response_code.rs"}
-    known = {
-        label: set(re.findall(r"^    \d+ ([A-Z_0-9]+)$", (source / file).read_text(), re.MULTILINE))
-        for label, file in files.items()
+    """Remora has the codes and results that rules and dashboard select, of all protocols."""
+    remoting, grpc = DEPLOY.parent / "remoting-codec/src", DEPLOY.parent / "processors/grpc/src"
+    http = DEPLOY.parent / "processors/http/src/metrics.rs"
+    files = {
+        "code": [
+            (remoting / "request_code.rs", r"^    \d+ ([A-Z_0-9]+)$"),
+            (grpc / "rpc.rs", r"^    ([A-Z]\w+),$"),
+            (http, r'^    \w+ = "([a-zA-Z.]+)" \w+;$'),
+        ],
+        "result": [
+            (remoting / "response_code.rs", r"^    \d+ ([A-Z_0-9]+)$"),
+            (grpc / "proto/status.rs", r'^ +\w+ = \d+ "([A-Z_0-9]+)",$'),
+            # Of calls that end without a status of the service.
+            (grpc / "metrics.rs", r'^ +.*=> "([a-z_]+)",$'),
+            (http, r'"(\dxx)"'),
+        ],
     }
+    known = {label: set() for label in files}
+    for label, sources in files.items():
+        for file, pattern in sources:
+            names = re.findall(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert names, f"{file} has none"
+            known[label].update(names)
     for text in expressions():
         for label, names in re.findall(r'\b(code|result)[=!]~"([^"]*)"', text):
             unknown = set(names.split("|")) - known[label]

@@ -43,7 +43,7 @@ struct Connection {
 struct Passing {
     silent_to_server: AtomicBool,
     silent_to_client: AtomicBool,
-    /// Whether a client of RocketMQ has said on it who it is.
+    /// Whether a client of RocketMQ has sent a heartbeat over it.
     is_lane: AtomicBool,
 }
 
@@ -63,7 +63,7 @@ pub enum Direction {
 pub enum Which {
     /// All of them.
     All,
-    /// Those that belong to a client of RocketMQ, who has said a heartbeat on it.
+    /// Those over which a client of RocketMQ has sent a heartbeat.
     Lanes,
     /// The others.
     Data,
@@ -172,7 +172,7 @@ fn hand_on(client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         }
         state.servers.clone()
     };
-    // One that is down refuses at once.
+    // A server that is down refuses immediately.
     let Some(server) = servers
         .iter()
         .find_map(|server| TcpStream::connect(server).ok())
@@ -197,7 +197,7 @@ fn hand_on(client: TcpStream, state: &Mutex<State>) -> io::Result<()> {
 }
 
 /// Copies one way until that ends, then ends both, unless it has fallen silent. Notes whether a
-/// client says who it is.
+/// client sends a heartbeat.
 fn relay(
     mut from: TcpStream,
     mut to: TcpStream,

@@ -46,8 +46,8 @@ pub struct Feature {
     pub test: FeatureFn,
     /// Why it does not work, where that is known.
     pub flaw: Option<Flaw>,
-    /// Whether the client goes to a broker's own address for it, past its name server and any
-    /// proxy. It is then tried from where that leads nowhere.
+    /// Whether the client connects to a broker's own address for it, past its name server and any
+    /// proxy. It is then tried from a network namespace in which that address leads nowhere.
     pub past_proxies: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct Feature {
 pub struct Flaw {
     /// Whether it works directly all the same.
     works_directly: bool,
-    /// What the error says.
+    /// The text of the error.
     error: &'static str,
     /// The reason, for the table.
     why: &'static str,
@@ -93,7 +93,7 @@ impl Feature {
         }
     }
 
-    /// A feature for which the client goes past any proxy, and which fails where it cannot.
+    /// A feature for which the client connects past any proxy, and which fails where it cannot.
     #[must_use]
     pub const fn needs_brokers(
         name: &'static str,
@@ -121,7 +121,7 @@ pub struct Comparison<P> {
     pub name: &'static str,
     /// The client and its version, for the table.
     pub client: &'static str,
-    /// How many features are tried at the same time unless the command line says otherwise.
+    /// How many features are tried at the same time; the command line may name another number.
     pub parallel: usize,
     /// Makes the client's program ready to start.
     pub program: fn() -> Result<P>,

@@ -38,7 +38,7 @@ struct Watched {
 }
 
 impl ConnectionWatch {
-    /// Begins to watch the process with this id.
+    /// Starts to watch the process with this id.
     #[must_use]
     pub fn start(name: &str, pid: u32, target: &Target) -> Self {
         /// One thread looks for all: the tables are those of the whole machine.

@@ -11,7 +11,7 @@ fn file(target: &str) -> PathBuf {
     crate_dir().join(format!("tests/fuzz/corpus/{target}.txt"))
 }
 
-/// The inputs of a target's corpus. A line that begins with `#` is a comment.
+/// The inputs of a target's corpus. A line that starts with `#` is a comment.
 ///
 /// # Errors
 /// When there is no such file, or a line in it is not as [`keep`] writes them.
@@ -25,8 +25,8 @@ pub fn read(target: &str) -> Result<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// Adds an input to the target's corpus, unless it is there. Answers with what it looks like and
-/// where it is.
+/// Adds an input to the target's corpus, unless the corpus has it. Returns the input's line and the
+/// path of the file.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -89,7 +89,7 @@ pub fn wait_tries(consumer: &JavaClient, bodies: &[String], tries: u32) -> Resul
         }
         tried
     };
-    let waited = wait_until("every message to be tried anew", 2 * DELIVERY_LIMIT, || {
+    let waited = wait_until("every message to be retried", 2 * DELIVERY_LIMIT, || {
         let tried = tried();
         let too_often = tried.values().any(|times| times.len() > tries as usize);
         ensure!(!too_often, "tried too often");
@@ -169,14 +169,9 @@ mod tests {
             body: body.to_owned(),
             size: 1,
             intact,
-            topic: "topic".to_owned(),
-            tag: None,
-            shard: None,
-            id: String::new(),
             queue: "broker-a:0".to_owned(),
             offset,
-            reconsume_times: 0,
-            at: 0,
+            ..Received::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! HAProxy, as it stands in front of replicas: it balances connections and looks into none.
+//! HAProxy, as it stands in front of replicas: it balances connections, or requests of HTTP.
 
 use std::{fs, net::SocketAddr, net::TcpStream, path::Path, time::Duration};
 
@@ -18,9 +18,21 @@ pub struct Frontend {
     pub bind: SocketAddr,
     /// Where they are taken, in turn.
     pub servers: Vec<Backend>,
+    /// What is taken there.
+    pub balance: Balance,
     /// How the servers get the client's address: an option of HAProxy such as `send-proxy`, or
     /// nothing.
     pub header: &'static str,
+}
+
+/// What servers get in turn.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Balance {
+    /// Connections, into which it does not look.
+    #[default]
+    Connections,
+    /// Requests of HTTP/1.1: each of a connection goes to another server.
+    Requests,
 }
 
 /// One of the servers behind an address.
@@ -28,7 +40,7 @@ pub struct Frontend {
 pub struct Backend {
     /// Where it serves.
     pub address: SocketAddr,
-    /// Where it answers `GET /readyz` while it is to get connections.
+    /// Where it answers `GET /readyz` as long as it must get connections.
     pub admin: SocketAddr,
 }
 
@@ -74,7 +86,7 @@ impl HaProxy {
     /// Stops it.
     ///
     /// # Errors
-    /// When it has gone already.
+    /// When it has ended already.
     pub fn stop(mut self) -> Result<()> {
         if let Some(status) = self.process.exited()? {
             bail!("haproxy ended: {status}\n{}", tail(self.process.log(), 20));
@@ -83,17 +95,21 @@ impl HaProxy {
     }
 }
 
-/// The configuration: plain TCP, in turn, to the servers that are ready.
+/// The configuration: in turn, to the servers that are ready.
 fn render(frontends: &[Frontend]) -> String {
     let mut config = String::from(
         "global\n    maxconn 4000\n\
-         defaults\n    mode tcp\n    balance roundrobin\n    retries 3\n    option redispatch 1\n    \
+         defaults\n    balance roundrobin\n    retries 3\n    option redispatch 1\n    \
          timeout connect 1s\n    timeout client 1h\n    timeout server 1h\n    timeout check 1s\n",
     );
     for (number, frontend) in frontends.iter().enumerate() {
         config.push_str(&format!(
-            "listen f{number}\n    bind {}\n    option httpchk GET /readyz\n",
-            frontend.bind
+            "listen f{number}\n    bind {}\n    mode {}\n    option httpchk GET /readyz\n",
+            frontend.bind,
+            match frontend.balance {
+                Balance::Connections => "tcp",
+                Balance::Requests => "http",
+            }
         ));
         for (server, Backend { address, admin }) in frontend.servers.iter().enumerate() {
             config.push_str(&format!(

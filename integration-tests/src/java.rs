@@ -11,11 +11,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     process::mortal,
+    program::{ENDPOINTS, Program},
     workspace::{crate_dir, target_dir},
 };
 
-/// The client that tests use unless they say otherwise: the one that was made together with the
-/// cluster.
+/// The client that tests use unless they name another: the one of the cluster's own release.
 pub const NEWEST_CLIENT: &str = "5.5.0";
 
 /// The resolved class paths of the cluster and of the clients.
@@ -102,6 +102,58 @@ pub fn ons_client(home: &Path) -> Result<Command> {
     Ok(Java::build_with(&["ons"])?.client_of("ons", home))
 }
 
+/// A virtual machine with the Java proxy's classes.
+///
+/// # Errors
+/// When they cannot be resolved.
+pub fn java_proxy(home: &Path) -> Result<Command> {
+    Ok(Java::build_with(&["proxy"])?.client_of("proxy", home))
+}
+
+/// A Java client that speaks gRPC or HTTP; see `clients/grpc-java` and `clients/http-java`.
+#[derive(Debug)]
+pub struct EndpointJava {
+    java: Java,
+    name: String,
+}
+
+impl EndpointJava {
+    /// Compiles the one that speaks gRPC, with this version of `rocketmq-client-java`.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub fn build_grpc(version: &str) -> Result<Self> {
+        Self::build_of(format!("grpc-{version}"))
+    }
+
+    /// Compiles the one with the SDK for HTTP.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub fn build_http() -> Result<Self> {
+        Self::build_of("http".to_owned())
+    }
+
+    fn build_of(name: String) -> Result<Self> {
+        Ok(Self {
+            java: Java::build_with(&[&name])?,
+            name,
+        })
+    }
+}
+
+impl Program for EndpointJava {
+    fn command(&self, home: &Path) -> Command {
+        let mut command = self.java.client_of(&self.name, home);
+        command.args(["-Xmx128m", "remora.client.Main"]);
+        command
+    }
+
+    fn address_option(&self) -> &'static str {
+        ENDPOINTS
+    }
+}
+
 /// A virtual machine that writes nothing outside of `home`: RocketMQ's logs and local offsets go
 /// below `user.home`.
 fn java(home: &Path, class_path: &str) -> Command {
@@ -110,11 +162,12 @@ fn java(home: &Path, class_path: &str) -> Command {
         .current_dir(home)
         .env("CLASSPATH", class_path)
         .env("ROCKETMQ_HOME", home)
-        // The variable would win over what a test says.
+        // The variable would win over the address that the test sets.
         .env_remove("NAMESRV_ADDR")
         .arg(format!("-Duser.home={}", home.display()))
         .arg(format!("-Djava.io.tmpdir={}", home.display()))
         .arg(format!("-Drocketmq.client.logRoot={}/logs", home.display()))
+        .arg(format!("-Drocketmq.log.root={}/logs", home.display()))
         .arg(format!(
             "-Drocketmq.client.localOffsetStoreDir={}/offsets",
             home.display()

@@ -120,7 +120,7 @@ impl JavaClient {
     /// Gives a command without waiting for its end, and returns its number.
     ///
     /// # Errors
-    /// When the process has gone.
+    /// When the process has ended.
     pub fn begin(&mut self, verb: &str, options: &[(&str, &str)]) -> Result<u64> {
         let mut line = verb.to_owned();
         for (key, value) in options {
@@ -129,12 +129,12 @@ impl JavaClient {
         line.push('\n');
         self.stdin
             .write_all(line.as_bytes())
-            .with_context(|| format!("{} has gone", self.process.name()))?;
+            .with_context(|| format!("{} has ended", self.process.name()))?;
         self.commands += 1;
         Ok(self.commands)
     }
 
-    /// Waits for the end of a command and returns what it found out.
+    /// Waits for the end of a command and returns its result.
     ///
     /// # Errors
     /// When the command failed or takes too long.
@@ -297,17 +297,17 @@ impl JavaClient {
         self.end_stop()
     }
 
-    /// Tells the client to shut down.
+    /// Asks the client to shut down.
     ///
     /// # Errors
-    /// When the process has gone.
+    /// When the process has ended.
     pub fn begin_stop(&mut self) -> Result<()> {
         if let Some(watch) = self.watch.as_ref().filter(|_| !self.is_brief) {
             watch.wait_seen();
         }
         self.stdin
             .write_all(b"stop\n")
-            .with_context(|| format!("{} has gone", self.process.name()))
+            .with_context(|| format!("{} has ended", self.process.name()))
     }
 
     /// Waits until the client has shut down.

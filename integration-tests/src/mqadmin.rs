@@ -1,4 +1,4 @@
-//! The command line tool that comes with RocketMQ, unchanged.
+//! The command line tool of RocketMQ's distribution, unchanged.
 
 use std::{fs, path::Path, time::Duration};
 

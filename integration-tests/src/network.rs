@@ -72,12 +72,12 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // Its cable goes with it. The next run tries again.
+        // The cable is deleted with it. The next run tries again.
         let _ = ip(&["netns", "delete", &self.name]);
     }
 }
 
-/// Removes the namespaces of runs whose process is gone.
+/// Removes the namespaces of runs whose process has ended.
 fn remove_leftovers() {
     for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -28,10 +28,10 @@ pub fn pop_topic(it: &Scenario<'_>) -> Result<String> {
         "0",
     ];
     let arguments = [arguments.as_slice(), &["-t", &topic, "-g", &group]].concat();
-    let told = it.mqadmin(it.cluster().target(), &arguments)?;
+    let output = it.mqadmin(it.cluster().target(), &arguments)?;
     ensure!(
-        told.matches("success").count() >= 2,
-        "setConsumeMode: {told}"
+        output.matches("success").count() >= 2,
+        "setConsumeMode: {output}"
     );
     Ok(topic)
 }

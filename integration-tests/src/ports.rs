@@ -12,7 +12,7 @@ use anyhow::{Result, bail, ensure};
 const FIRST: u16 = 12_000;
 const LAST: u16 = 32_000;
 
-/// Most ports in a row that anybody asks for.
+/// Most ports in a row that a caller asks for.
 const COUNT_MAX: u16 = 16;
 
 /// No port is given twice by one process, even when its first taker has stopped.

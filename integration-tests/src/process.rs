@@ -125,7 +125,7 @@ impl Process {
         self.child.id()
     }
 
-    /// The file that the output goes to.
+    /// The file that the output is written to.
     #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
@@ -168,7 +168,7 @@ impl Process {
         }
     }
 
-    /// Asks the process to end at once (SIGINT).
+    /// Asks the process to end immediately (SIGINT).
     ///
     /// # Errors
     /// When it cannot be asked.
@@ -179,7 +179,7 @@ impl Process {
         }
     }
 
-    /// Kills the process (SIGKILL): it has no chance to say good-bye.
+    /// Kills the process (SIGKILL): it closes nothing by itself.
     ///
     /// # Errors
     /// When it cannot be waited for.
@@ -224,7 +224,7 @@ impl Drop for Process {
 /// The last lines of a file, for a failure's report; empty when there is no such file.
 #[must_use]
 pub fn tail(file: &Path, lines: usize) -> String {
-    /// What a Java logging library says about itself.
+    /// The start of the lines that a Java logging library writes about itself.
     const CHATTER: &str = "|-INFO in ";
     let Ok(file) = File::open(file) else {
         return String::new();

@@ -55,21 +55,21 @@ pub fn remora_binary() -> Result<PathBuf> {
     Ok(target_dir().join("release/remora"))
 }
 
-/// Where a proxy listens, and what it tells clients.
+/// Where a proxy listens, and which addresses it advertises.
 #[derive(Debug)]
 pub struct Setup<'a> {
     /// The name servers (`host:port;host:port`).
     pub name_servers: &'a str,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Where it says whether it is ready.
+    /// Where `/readyz` is served.
     pub admin: SocketAddr,
-    /// What it tells clients to be the address of every broker, if not the one that they have
-    /// connected to.
+    /// The address that it advertises for every broker, if not the one that clients have connected
+    /// to.
     pub advertise: Option<SocketAddr>,
     /// The brokers that have a port of their own.
     pub brokers: Vec<BrokerPort<'a>>,
-    /// What else the configuration file says.
+    /// Further lines of the configuration file.
     pub further: &'a str,
 }
 
@@ -80,7 +80,7 @@ pub struct BrokerPort<'a> {
     pub broker: &'a str,
     /// Where the proxy listens.
     pub bind: SocketAddr,
-    /// What it tells clients, if not the same.
+    /// The address that it advertises, if it differs from the one to listen at.
     pub advertise: Option<SocketAddr>,
 }
 
@@ -200,8 +200,8 @@ impl Remora {
         Self::start_file(binary, dir, &setup.render(), setup.admin, target)
     }
 
-    /// Starts the proxy from a configuration file that says that its admin listener and what
-    /// clients connect to are there.
+    /// Starts the proxy from a configuration file that names these addresses of the admin listener
+    /// and of the listener for clients.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -270,8 +270,8 @@ impl Remora {
         format!("--- remora\n{}\n", tail(self.process.log(), lines))
     }
 
-    /// Stops the proxy at once (SIGINT): no client is left that would have to be sent elsewhere
-    /// first.
+    /// Stops the proxy immediately (SIGINT): no client is left that would have to reconnect to
+    /// another replica first.
     ///
     /// # Errors
     /// When it does not exit with 0, or has logged a warning or an error that contains none of the
@@ -310,7 +310,7 @@ impl Remora {
             .collect();
         ensure!(
             complaints.is_empty(),
-            "remora's log has what it should not have:\n{}",
+            "remora's log has warnings or errors that the test does not expect:\n{}",
             complaints.join("\n")
         );
         let came = self.clients_told_of("client registered")?;
@@ -319,7 +319,7 @@ impl Remora {
         let all_are_told = came.len().max(left.len()) < 100;
         ensure!(
             came == left || !all_are_told,
-            "not each client is told of once as it comes and once as it leaves:\n{came:?}\n{left:?}"
+            "not each client is logged once when it connects and once when it leaves:\n{came:?}\n{left:?}"
         );
         Ok(())
     }
@@ -358,7 +358,7 @@ fn is_ready(admin: SocketAddr) -> bool {
     ask().is_ok_and(|status_line| status_line.split_whitespace().nth(1) == Some("200"))
 }
 
-/// Whether a log line is a warning, an error, or no log line at all (a panic, say).
+/// Whether a log line is a warning, an error, or no log line at all, as a panic's.
 fn is_complaint(line: &str) -> bool {
     let level = serde_json::from_str::<Value>(line)
         .ok()

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     process::mortal,
-    program::Program,
+    program::{ENDPOINTS, Program},
     workspace::{crate_dir, target_dir},
 };
 
@@ -37,6 +37,22 @@ impl Python {
         Self::install("client-python")
     }
 
+    /// `rocketmq-python-client`, which speaks gRPC, in an environment of its own.
+    ///
+    /// # Errors
+    /// When it cannot be installed.
+    pub fn grpc() -> Result<EndpointPython> {
+        EndpointPython::install("grpc-python")
+    }
+
+    /// `mq_http_sdk`, the SDK for HTTP, in an environment of its own.
+    ///
+    /// # Errors
+    /// When it cannot be installed.
+    pub fn http() -> Result<EndpointPython> {
+        EndpointPython::install("http-python")
+    }
+
     /// The descriptors of the gRPC protocol's messages that `rocketmq-python-client` brings: a
     /// `FileDescriptorSet`.
     ///
@@ -60,16 +76,60 @@ impl Python {
 
     fn install(client: &str) -> Result<Self> {
         let out = target_dir().join("python");
-        let script = crate_dir().join("scripts/install-python.sh");
-        let status = Command::new(&script)
-            .arg(&out)
-            .status()
-            .context("cannot run install-python.sh")?;
-        ensure!(status.success(), "{} failed: {status}", script.display());
+        run("install-python.sh", &out)?;
         Ok(Self {
             interpreter: out.join("venv/bin/python"),
             module: out.join(client),
         })
+    }
+}
+
+/// Runs an installing script for that folder.
+fn run(name: &str, out: &Path) -> Result<()> {
+    let script = crate_dir().join("scripts").join(name);
+    let status = Command::new(&script).arg(out).status();
+    let status = status.with_context(|| format!("cannot run {name}"))?;
+    ensure!(status.success(), "{} failed: {status}", script.display());
+    Ok(())
+}
+
+/// A client that speaks gRPC or HTTP; see `clients/grpc-python` and `clients/http-python`.
+#[derive(Debug)]
+pub struct EndpointPython {
+    interpreter: PathBuf,
+    client: &'static str,
+}
+
+impl EndpointPython {
+    fn install(client: &'static str) -> Result<Self> {
+        let out = target_dir().join(client);
+        run(&format!("install-{client}.sh"), &out)?;
+        Ok(Self {
+            interpreter: out.join("venv/bin/python"),
+            client,
+        })
+    }
+}
+
+impl Program for EndpointPython {
+    fn command(&self, home: &Path) -> Command {
+        let mut command = mortal(&self.interpreter);
+        command
+            .current_dir(home)
+            // The library writes logs below it.
+            .env("HOME", home)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .arg(
+                crate_dir()
+                    .join("clients")
+                    .join(self.client)
+                    .join("main.py"),
+            );
+        command
+    }
+
+    fn address_option(&self) -> &'static str {
+        ENDPOINTS
     }
 }
 
@@ -82,7 +142,7 @@ impl Program for Python {
             .env("HOME", home)
             .env("PYTHONPATH", &self.module)
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            // The variable would win over what a test says.
+            // The variable would win over the address that the test sets.
             .env_remove("NAMESRV_ADDR")
             .arg(crate_dir().join("clients/python/client.py"));
         command

@@ -32,7 +32,7 @@ impl RawConnection {
         Ok(Self { stream })
     }
 
-    /// The same connection, to be read from elsewhere than it is written to.
+    /// The same connection, to be read by one thread and written to by another.
     ///
     /// # Errors
     /// When the system has none to give.
@@ -65,7 +65,7 @@ impl RawConnection {
         let mut length = [0; 4];
         self.stream
             .read_exact(&mut length)
-            .context("no answer comes")?;
+            .context("no answer arrives")?;
         let mut frame = vec![0; 4 + u32::from_be_bytes(length) as usize];
         let (head, rest) = frame.split_at_mut(4);
         head.copy_from_slice(&length);
@@ -73,7 +73,8 @@ impl RawConnection {
         Ok(frame.into())
     }
 
-    /// Asks something and receives the answer; whatever the other side asks meanwhile is dropped.
+    /// Sends a request and receives the answer; requests from the other side that arrive meanwhile
+    /// are dropped.
     ///
     /// # Errors
     /// When another answer arrives, or none.

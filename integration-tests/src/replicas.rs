@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    haproxy::{Backend, Frontend, HaProxy},
+    haproxy::{Backend, Balance, Frontend, HaProxy},
     ports::{free_port, lone_port},
     proxy_process::{BrokerPort, Remora, Setup},
     target::Target,
@@ -23,6 +23,8 @@ pub struct Replicas {
     binary: PathBuf,
     dir: PathBuf,
     name_servers: String,
+    /// What else their configuration files have.
+    further: String,
     /// The shared address, then that of each broker.
     fronts: Vec<SocketAddr>,
     /// The brokers that have a port.
@@ -70,6 +72,48 @@ impl Replicas {
         brokers: &[&str],
         at: IpAddr,
     ) -> Result<Self> {
+        Self::start_with(binary, dir, name_servers, brokers, at, "")
+    }
+
+    /// The same, with each request of HTTP/1.1 at another replica. Clients of other protocols
+    /// cannot connect.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_for_http(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        at: IpAddr,
+    ) -> Result<Self> {
+        Self::start_all(binary, dir, name_servers, &[], at, "", Balance::Requests)
+    }
+
+    /// The same with further lines in their configuration files.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_with(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        brokers: &[&str],
+        at: IpAddr,
+        further: &str,
+    ) -> Result<Self> {
+        let balance = Balance::Connections;
+        Self::start_all(binary, dir, name_servers, brokers, at, further, balance)
+    }
+
+    fn start_all(
+        binary: &Path,
+        dir: &Path,
+        name_servers: &str,
+        brokers: &[&str],
+        at: IpAddr,
+        further: &str,
+        balance: Balance,
+    ) -> Result<Self> {
         let ports = 1 + brokers.len();
         let fronts = choose(at, ports)?;
         let seats = [Seat::choose(at, ports)?, Seat::choose(at, ports)?];
@@ -79,6 +123,7 @@ impl Replicas {
             .map(|(number, front)| Frontend {
                 bind: *front,
                 header: "",
+                balance,
                 servers: seats
                     .iter()
                     .filter_map(|seat| {
@@ -96,6 +141,7 @@ impl Replicas {
             binary: binary.to_owned(),
             dir: dir.to_owned(),
             name_servers: name_servers.to_owned(),
+            further: further.to_owned(),
             brokers: brokers.iter().map(|broker| (*broker).to_owned()).collect(),
             fronts,
             seats,
@@ -136,7 +182,7 @@ impl Replicas {
                     advertise: Some(*front),
                 })
                 .collect(),
-            further: "",
+            further: &self.further,
         };
         let dir = self.dir.join(format!("replica-{number}"));
         seat.remora = Some(Remora::start_setup(&self.binary, &dir, &setup)?);

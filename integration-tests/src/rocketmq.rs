@@ -1,6 +1,7 @@
 //! A real RocketMQ cluster: one name server and some brokers, as plain processes.
 
 mod admin;
+mod declare;
 mod layout;
 mod server;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use admin::Admin;
+pub use declare::{Group, MessageType};
 pub use layout::{Key, Layout, QUEUES_PER_BROKER, ROOT, tools_file};
 pub use server::Server;
 
@@ -46,7 +48,7 @@ pub struct Cluster {
     figures: Vec<SocketAddr>,
 }
 
-/// Where the brokers of a cluster with fronts say that they are; a front has its broker's port
+/// The address that the brokers of a cluster with fronts register; a front has its broker's port
 /// there.
 const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
@@ -171,13 +173,13 @@ impl Cluster {
         &self.slaves
     }
 
-    /// Where brokers tell their figures, if they do.
+    /// Where brokers serve their metrics, if they do.
     #[must_use]
     pub fn figures(&self) -> &[SocketAddr] {
         &self.figures
     }
 
-    /// The user who may do everything, where there are users.
+    /// The user that may do everything, if the cluster has users.
     #[must_use]
     pub fn root(&self) -> Option<Key> {
         self.layout.root()
@@ -189,8 +191,8 @@ impl Cluster {
         &self.target
     }
 
-    /// Breaks every connection that clients have to a server; new ones are taken at once. Nothing
-    /// happens without fronts.
+    /// Breaks every connection that clients have to a server; new ones are accepted immediately.
+    /// Does nothing without fronts.
     pub fn disconnect(&self) {
         self.fronts.iter().for_each(Balancer::disconnect);
     }
@@ -241,7 +243,7 @@ impl Cluster {
     /// The queues of a topic that the name server knows, as `broker-a:0`.
     ///
     /// # Errors
-    /// When the administrator has gone.
+    /// When the administrator has ended.
     pub fn queues(&self, topic: &str) -> Result<Vec<String>> {
         self.admin.queues(topic)
     }
@@ -282,8 +284,8 @@ impl Cluster {
             .collect()
     }
 
-    /// Kills everything: to stop orderly takes a broker ten seconds and more, and what it has
-    /// stored is not looked at again.
+    /// Kills everything: an orderly stop takes a broker ten seconds and more, and its store is not
+    /// read again.
     ///
     /// # Errors
     /// When a server has ended by itself before.
@@ -300,7 +302,7 @@ impl Cluster {
     }
 }
 
-/// What stands before each server, and the target of clients that are to go through it.
+/// The front before each server, and the target of clients that must connect through the fronts.
 fn fronts(name_server: &Server, brokers: &[Server]) -> Result<(Target, Vec<Balancer>)> {
     let servers = [name_server].into_iter().chain(brokers);
     let fronts = servers.map(|server| {
@@ -361,8 +363,8 @@ fn broker(
              storePathRootDir={store}\n\
              storePathCommitLog={store}/commitlog\n\
              {BROKER_SETTINGS}{settings}",
-            // A front has the same port elsewhere; others may reach a broker from any network of
-            // the machine.
+            // A front has the same port at another address; other processes may reach a broker from
+            // any network of the machine.
             bind = if at == FRONT {
                 Ipv4Addr::LOCALHOST
             } else {

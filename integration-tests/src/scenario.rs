@@ -31,7 +31,7 @@ pub struct Environment {
     pub scratch: Scratch,
     /// The real thing.
     pub cluster: Cluster,
-    /// The proxy's binary and the proxy itself; `None` when clients are to be connected directly.
+    /// The proxy's binary and the proxy itself; `None` when clients must connect directly.
     pub remora: Option<(PathBuf, Remora)>,
 }
 
@@ -41,6 +41,8 @@ pub struct Scenario<'a> {
     name: String,
     environment: &'a Environment,
     client: &'a str,
+    /// `None` for the Java client of that version.
+    program: Option<&'a dyn Program>,
     target: &'a Target,
     tools: AtomicUsize,
     started: AtomicUsize,
@@ -70,10 +72,25 @@ impl<'a> Scenario<'a> {
             name: name.to_owned(),
             environment,
             client,
+            program: None,
             target,
             tools: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
+        }
+    }
+
+    /// The same with clients that are not the Java one.
+    #[must_use]
+    pub fn with_program(
+        name: &str,
+        environment: &'a Environment,
+        program: &'a dyn Program,
+        target: &'a Target,
+    ) -> Self {
+        Self {
+            program: Some(program),
+            ..Self::with_client(name, environment, NEWEST_CLIENT, target)
         }
     }
 
@@ -95,7 +112,7 @@ impl<'a> Scenario<'a> {
         self.client
     }
 
-    /// The proxy's binary; `None` when clients are to be connected directly.
+    /// The proxy's binary; `None` when clients must connect directly.
     #[must_use]
     pub fn remora_binary(&self) -> Option<&'a PathBuf> {
         self.environment
@@ -105,7 +122,7 @@ impl<'a> Scenario<'a> {
             .map(|(binary, _)| binary)
     }
 
-    /// What clients are pointed at, unless a test says otherwise.
+    /// The target that clients connect to unless a test names another.
     #[must_use]
     pub fn target(&self) -> &'a Target {
         self.target
@@ -173,7 +190,7 @@ impl<'a> Scenario<'a> {
             .option("group", self.name("requesters"))
     }
 
-    /// Who answers the requests of a topic, not yet started.
+    /// The client that answers the requests of a topic, not yet started.
     #[must_use]
     pub fn replier(&self, topic: &str) -> ClientBuilder<'_> {
         self.client("replier")
@@ -208,12 +225,14 @@ impl<'a> Scenario<'a> {
         mqadmin(self.java(), &home, target, arguments)
     }
 
-    fn client(&self, role: &'static str) -> ClientBuilder<'_> {
+    /// A client in this role, not yet started.
+    #[must_use]
+    pub fn client(&self, role: &'static str) -> ClientBuilder<'_> {
         ClientBuilder {
             scenario: self,
             role,
             version: self.client,
-            program: None,
+            program: self.program,
             target: self.target().clone(),
             options: Vec::new(),
             flags: Vec::new(),
@@ -302,10 +321,18 @@ impl<'a> ClientBuilder<'a> {
         self
     }
 
-    /// Takes another client than the Java one.
+    /// Takes another client than the test's.
     #[must_use]
     pub fn program(mut self, program: &'a dyn Program) -> Self {
         self.program = Some(program);
+        self
+    }
+
+    /// Takes the Java client of the test's version, connected to the cluster itself.
+    #[must_use]
+    pub fn classic(mut self) -> Self {
+        self.program = None;
+        self.target = self.scenario.cluster().target().clone();
         self
     }
 
@@ -321,15 +348,19 @@ impl<'a> ClientBuilder<'a> {
     /// # Errors
     /// When it does not start.
     pub fn start(self) -> Result<JavaClient> {
-        /// Virtual machines start one at a time. A client's time-outs are fixed, and where several
-        /// start at once on few cores, a request may wait longer than that and be repeated, or
+        /// Virtual machines start one at a time. A client's time-outs are fixed: where several
+        /// start together on few cores, a request may wait longer than that and be repeated, or
         /// missed until the next poll.
         static STARTING: Mutex<()> = Mutex::new(());
         let number = self.scenario.started.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{number}", self.role);
         let home = self.scenario.dir(&name)?;
+        let mut address = "name-server";
         let mut command = match self.program {
-            Some(program) => program.command(&home),
+            Some(program) => {
+                address = program.address_option();
+                program.command(&home)
+            }
             None => {
                 let mut java = self.scenario.java().client_of(self.version, &home);
                 java.arg("-Xmx128m")
@@ -340,7 +371,7 @@ impl<'a> ClientBuilder<'a> {
         };
         command
             .arg(self.role)
-            .arg(format!("name-server={}", self.target.name_server))
+            .arg(format!("{address}={}", self.target.name_server))
             .args(&self.options);
         let mut command = self.target.place(command);
         let _starting = STARTING.lock();

@@ -29,7 +29,7 @@ pub struct Suite {
     pub brokers: &'static [&'static str],
     /// Versions of the Java client beside the newest.
     pub clients: &'static [&'static str],
-    /// How many tests run at the same time unless the command line says otherwise.
+    /// How many tests run at the same time; the command line may name another number.
     pub parallel: usize,
     /// Parts of the warnings that the proxy may log while these tests run.
     pub expected_warnings: &'static [&'static str],
@@ -178,7 +178,7 @@ fn last_log_lines(environment: &Environment) -> String {
 /// Prints a line for the caller of the test program.
 #[allow(
     clippy::print_stderr,
-    reason = "a test program talks to whoever started it"
+    reason = "a test program writes to the terminal that started it"
 )]
 pub fn report(text: &str) {
     eprintln!("{text}");

@@ -7,7 +7,7 @@ pub struct Row {
     pub client: String,
     /// The feature's name.
     pub feature: &'static str,
-    /// What the table says of each way.
+    /// The cell for each way.
     pub cells: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! Certificates, and what puts TLS on connections or takes it off: peers of tests speak plain text.
+//! Certificates, and the processes that add TLS to connections or remove it: the tests' own clients
+//! and servers send plain text.
 
 use std::{
     fs,
@@ -9,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use tokio::{
     io::{AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -24,7 +25,7 @@ use tokio_rustls::{
     },
 };
 
-/// Who signs certificates.
+/// An authority that signs certificates.
 #[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -62,6 +63,8 @@ impl Authority {
     pub fn issue(&self, name: &str) -> Result<Issued> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new([name.to_owned()])?;
+        // With the authority's own name, some clients would take it for signed by itself.
+        params.distinguished_name.push(DnType::CommonName, name);
         let this = IpAddr::from([127, 0, 0, 1]);
         params.subject_alt_names.push(SanType::IpAddress(this));
         let certificate = params.signed_by(&key, &self.issuer)?;
@@ -198,7 +201,7 @@ pub async fn plain_to_tls(
         while let Ok((mut plain, _)) = listener.accept().await {
             let (connector, before) = (connector.clone(), before.clone());
             tokio::spawn(async move {
-                // Whoever is refused finds the connection closed.
+                // A client that is refused finds the connection closed.
                 if let Ok(mut secured) = connect(&connector, server, name, &before).await {
                     let _ = copy_bidirectional(&mut plain, &mut secured).await;
                 }

@@ -42,7 +42,7 @@ impl Deadline {
 /// Calls `probe` until it finds something, or fails with `what` was waited for.
 ///
 /// # Errors
-/// When the limit has passed, or at once when `probe` itself fails.
+/// When the limit has passed, or immediately when `probe` itself fails.
 pub fn wait_until<T>(
     what: &str,
     limit: Duration,

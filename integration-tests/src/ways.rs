@@ -40,7 +40,7 @@ pub struct Ways {
 }
 
 impl Ways {
-    /// Starts what is to be between clients and the cluster.
+    /// Starts the proxies and networks between clients and the cluster.
     ///
     /// # Errors
     /// When something does not start.

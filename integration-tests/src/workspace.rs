@@ -57,7 +57,7 @@ impl Scratch {
     }
 }
 
-/// Removes the folders of runs whose process is gone.
+/// Removes the folders of runs whose process has ended.
 fn remove_leftovers(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -1,5 +1,5 @@
-//! The files of a crate name each other in one direction only: none reaches itself by what it
-//! names.
+//! The files of a crate name each other in one direction only: no file reaches itself by the files
+//! that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,8 +18,8 @@ const CRATES: [(&str, bool); 4] = [
 /// The path of a module, or of an item in it: `["broker", "link"]`.
 type Names = Vec<String>;
 
-/// A module that has a file: what its file names, and what it passes on under its own name
-/// (`pub use`).
+/// A module that has a file: the modules that its file names, and the names that it exports for
+/// others (`pub use`).
 #[derive(Debug, Default)]
 struct File {
     named: Vec<Names>,
@@ -114,7 +114,7 @@ fn from_root(module: &Names, path: &Names, modules: &BTreeSet<Names>) -> Option<
     Some([base.as_slice(), rest].concat())
 }
 
-/// The `use` statements of code, each with whether it passes on what it names, and the rest.
+/// The `use` statements of code, each with whether it exports its names (`pub use`), and the rest.
 fn split(code: &str) -> (Vec<(bool, String)>, String) {
     const PASSED_ON: [&str; 3] = ["pub use ", "pub(crate) use ", "pub(super) use "];
     let (mut statements, mut rest) = (Vec::new(), String::new());

@@ -15,9 +15,11 @@ use std::{
 /// of the same name; inside it, files may name each other.
 type Floors = &'static [&'static [&'static str]];
 
-const CRATES: [(&str, Floors); 4] = [
+const CRATES: [(&str, Floors); 6] = [
     ("integration-tests", INTEGRATION_TESTS),
     ("processors/grpc", GRPC),
+    ("processors/http", HTTP),
+    ("processors/http-server", HTTP_SERVER),
     ("processors/messaging", MESSAGING),
     ("processors/remoting", REMOTING),
 ];
@@ -25,6 +27,9 @@ const CRATES: [(&str, Floors); 4] = [
 const INTEGRATION_TESTS: Floors = &[
     &[
         "fake",
+        "grpc_client",
+        "http2",
+        "http_client",
         "network",
         "ports",
         "program",
@@ -35,8 +40,8 @@ const INTEGRATION_TESTS: Floors = &[
         "workspace",
     ],
     &["corpus", "process"],
-    &["go", "haproxy", "java", "python", "target"],
-    &["balancer", "connections", "proxy_process"],
+    &["go", "haproxy", "java", "node", "python", "rust", "target"],
+    &["balancer", "connections", "java_proxy", "proxy_process"],
     &["abuse", "java_client", "mqadmin", "replicas"],
     &["delivery", "requests", "rocketmq"],
     &["scenario", "ways"],
@@ -51,15 +56,53 @@ const GRPC: Floors = &[
     &["codec", "error"],
     &["check"],
     &["convert"],
-    &["metadata"],
+    &["metadata", "render", "rpc"],
+    &["metrics", "transport"],
+    &["client"],
+    &["calls"],
+    &["server"],
+    &["lib"],
+];
+
+const HTTP: Floors = &[
+    &["percent"],
+    &["encoding", "json", "sdk"],
+    &["metrics", "origin", "render"],
+    &["client"],
+    &["call"],
+    &["answer"],
+    &["calls"],
+    &["router"],
+    &["lib"],
+];
+
+const HTTP_SERVER: Floors = &[
+    &["reply", "traffic"],
+    &["unread"],
+    &["connection"],
+    &["drive", "request"],
+    &["http1", "http2"],
+    &["serve"],
     &["lib"],
 ];
 
 const MESSAGING: Floors = &[
-    &["error", "message", "policy"],
-    &["caller", "own"],
+    &[
+        "clocks",
+        "digest",
+        "elsewhere",
+        "error",
+        "ids",
+        "kind",
+        "message",
+        "policy",
+        "queues",
+    ],
+    &["check", "metrics", "stored"],
+    &["asker", "caller", "draft", "own", "token"],
     &["admission", "fail_over", "give_back"],
-    &["member"],
+    &["calls", "delivery", "member"],
+    &["pollers", "request"],
     &["lib"],
 ];
 
@@ -136,7 +179,8 @@ fn first_names(list: &str) -> Vec<&str> {
 }
 
 fn lower_case(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let end = text.find(|c: char| !is_of_name(c));
     &text[..end.unwrap_or(text.len())]
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, ensure};
 use integration_tests::{
     delivery::wait_exactly_once,
-    haproxy::{Backend, Frontend, HaProxy},
+    haproxy::{Backend, Balance, Frontend, HaProxy},
     ports::free_port,
     proxy_process::Remora,
     rocketmq::Layout,
@@ -104,7 +104,7 @@ impl Secured {
         })
     }
 
-    /// A client that is to be sent here, with what it trusts and shows.
+    /// A client that must connect here, with the certificates that it trusts and shows.
     fn client<'a>(
         &self,
         client: ClientBuilder<'a>,
@@ -129,7 +129,7 @@ impl Secured {
     }
 }
 
-/// Whatever a client does goes by TLS to Remora and by TLS from there.
+/// Every request of a client is sent by TLS to Remora and by TLS from there.
 fn both_ways(it: &Scenario<'_>) -> Result<()> {
     let secured = Secured::start(it, "required", "")?;
     for version in VERSIONS {
@@ -176,6 +176,7 @@ fn behind_a_balancer(it: &Scenario<'_>) -> Result<()> {
             admin,
         }];
         Ok(Frontend {
+            balance: Balance::Connections,
             bind,
             servers,
             header,

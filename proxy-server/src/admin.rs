@@ -43,11 +43,11 @@ pub(crate) trait Overview: Send + Sync {
     fn not_ready(&self) -> Option<&'static str>;
     /// The configuration that is in effect, without secrets.
     fn config(&self) -> String;
-    /// All figures as text.
+    /// All metrics in text: in OpenMetrics, or in the older format of Prometheus.
     fn metrics(&self, open_metrics: bool) -> impl Future<Output = Option<String>> + Send;
 }
 
-/// What handlers have.
+/// The state that all handlers share.
 struct Admin<O> {
     overview: Arc<O>,
     filter: LogFilter,

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Parser;
 use route_cache::Secret;
 
-/// A stateless proxy for Apache RocketMQ's remoting protocol.
+/// A stateless proxy for Apache RocketMQ, for the remoting protocol, gRPC and HTTP.
 ///
-/// Clients use the proxy's address as their name server address; nothing else changes. Every flag
-/// is also an environment variable and a key of the configuration file; a flag wins over a
-/// variable, a variable over the file.
+/// Clients use the proxy's address as their name server address or endpoint; nothing else changes.
+/// Every flag is also an environment variable and a key of the configuration file; a flag wins over
+/// a variable, a variable over the file.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "remora", version)]
 pub struct Args {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Where cgroups are.
+/// Where Linux mounts the file systems of cgroups.
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// The part of a cgroup's limit that clients and brokers may make Remora hold. The rest is for

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Log, name servers, files that are read now and then, and look-ups of names: each takes a few.
 const OWN: usize = 24;
 
-/// Of a worker's runtime.
+/// Descriptors that the runtime of one worker uses.
 const BY_WORKER: usize = 4;
 
 /// Brokers for which each worker has descriptors kept, if there are that many: two connections

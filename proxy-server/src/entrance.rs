@@ -21,7 +21,7 @@ use route_cache::rate::LogThrottle;
 /// The first byte of a TLS handshake; that of a frame of 369 MB.
 const HANDSHAKE: u8 = 0x16;
 
-/// Clients that are refused.
+/// Limits log lines about refused clients, of all workers together.
 static REFUSED: LogThrottle = LogThrottle::per_second(10);
 
 /// The checks that every client must pass, at each listener.
@@ -36,7 +36,7 @@ pub(crate) struct Entrance {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) stream: Stream,
-    /// The client.
+    /// The client's address; behind a balancer, that from the PROXY header.
     pub(crate) peer: SocketAddr,
     /// The address that the client has connected to, from the balancer's PROXY header.
     pub(crate) destination: Option<SocketAddr>,
@@ -62,13 +62,13 @@ pub(crate) enum Refusal {
     Tls(io::Error),
     #[error("its handshake takes too long")]
     Late,
-    /// It has disconnected.
+    /// The client has disconnected, or its connection has failed.
     #[error("{0}")]
     Gone(io::Error),
 }
 
 impl Arrival {
-    /// Nothing had to be passed.
+    /// A connection that needed no checks.
     pub(crate) fn plain(stream: TcpStream, peer: SocketAddr) -> Self {
         Self {
             stream: Stream::Plain(stream),

@@ -8,14 +8,17 @@ mod addresses;
 mod admin;
 mod args;
 mod cgroup;
+mod client;
 mod config;
 mod connection;
 mod descriptors;
 mod entrance;
+mod http;
 mod listener;
 mod listener_info;
 mod metrics;
 mod overview;
+mod protocol;
 mod proxy;
 #[doc(hidden)]
 pub mod proxy_header;
@@ -33,6 +36,7 @@ pub use config::{
     ConnectionAgeConfig, DrainConfig, HostPort, ListenerConfig, LogConfig, LogFormat, MetricLabels,
     Network, Reloaded, TlsConfig, UpstreamTlsConfig, Verify, example, keys, table,
 };
+pub use protocol::Protocols;
 pub use proxy::{Proxy, check};
 pub use reload::LogFilter;
 pub use signals::{Signal, Signals};

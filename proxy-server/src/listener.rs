@@ -27,7 +27,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections that cannot be accepted.
 static NOT_ACCEPTED: LogThrottle = LogThrottle::per_second(1);
 
-/// Listens at an address.
+/// Binds the address and listens, with a queue of [`BACKLOG`] connections that are not accepted
+/// yet.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use route_cache::{Advertised, Permit};
 
 use crate::config::{BrokerListenerConfig, Config, ListenerConfig};
+use crate::protocol::Protocols;
 
 /// Most addresses whose advertised addresses are kept. A host has few, and so has a balancer.
 const KNOWN_MAX: usize = 256;
@@ -16,7 +17,7 @@ const KNOWN_MAX: usize = 256;
 /// The address that a client has connected to.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ConnectedTo {
-    /// The address here.
+    /// The address of this host that the connection was made to.
     pub(crate) local: IpAddr,
     /// The address at the balancer, from its PROXY header.
     pub(crate) at_balancer: Option<SocketAddr>,
@@ -28,7 +29,7 @@ pub(crate) struct ConnectedTo {
 pub(crate) struct ListenerInfo {
     /// The address of all brokers that its clients get, if one is configured.
     pub(crate) advertise: Option<Arc<str>>,
-    /// The listeners of single brokers.
+    /// The listeners of single brokers, whose addresses clients get for these brokers.
     pub(crate) brokers: Arc<[BrokerListenerConfig]>,
     /// The advertised port when no address is configured: two more than `port`, if this is a shared
     /// listener's VIP channel.
@@ -37,10 +38,12 @@ pub(crate) struct ListenerInfo {
     pub(crate) broker: Option<Arc<str>>,
     /// Its index among all listeners, for metrics.
     pub(crate) number: usize,
-    /// The port that it listens at.
+    /// The port that it listens at, after 0 was replaced by a free one.
     pub(crate) port: u16,
     /// Whether connections start with a PROXY header.
     pub(crate) balanced: bool,
+    /// The protocols that it takes; a connection of any other is refused.
+    pub(crate) protocols: Protocols,
     /// Advertised addresses, kept for at most [`KNOWN_MAX`] addresses that clients have connected
     /// to.
     pub(crate) known: Mutex<HashMap<ConnectedTo, Arc<Advertised>>>,
@@ -112,6 +115,7 @@ pub(crate) fn listener_infos(config: &Config) -> Vec<(SocketAddr, ListenerInfo)>
         number: 0,
         port: 0,
         balanced: own.map_or(listener.proxy_protocol, |own| own.proxy_protocol),
+        protocols: own.map_or(listener.protocols, |_| Protocols::REMOTING),
         known: Mutex::default(),
     };
     let mut all = Vec::new();
@@ -133,7 +137,7 @@ pub(crate) fn listener_infos(config: &Config) -> Vec<(SocketAddr, ListenerInfo)>
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) stream: std::net::TcpStream,
-    /// Its descriptor's.
+    /// The permit for the connection's descriptor.
     pub(crate) permit: Permit,
     /// Where it comes from: the client, or its balancer.
     pub(crate) peer: SocketAddr,
@@ -162,6 +166,7 @@ mod tests {
             proxy_protocol: vip,
         };
         ListenerInfo {
+            protocols: Protocols::ALL,
             advertise: None,
             brokers: [listener("a", 10910, true), listener("b", 10920, true)].into(),
             shared_port: 8080,

@@ -83,7 +83,7 @@ fn allow_descriptors() {
     }
 }
 
-/// What the kernel delivers.
+/// The signals of the operating system.
 struct UnixSignals(Option<[unix::Signal; 3]>);
 
 impl UnixSignals {
@@ -129,7 +129,7 @@ fn refuse_flags(error: &clap::Error) -> ExitCode {
 }
 
 fn start_log(config: &Config) -> LogFilter {
-    let filter = EnvFilter::new(&config.log.filter);
+    let filter = EnvFilter::new(with_quiet(&config.log.filter));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr);
@@ -154,7 +154,13 @@ fn start_log(config: &Config) -> LogFilter {
     }
 }
 
+/// The filter, with libraries silent that it does not name: a client can make them log without a
+/// limit of rate.
+fn with_quiet(filter: &str) -> String {
+    format!("h2=off,hyper=off,hyper_util=off,{filter}")
+}
+
 fn set<S>(handle: &Handle<EnvFilter, S>, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+    let filter = EnvFilter::try_new(with_quiet(filter)).map_err(|error| error.to_string())?;
     handle.reload(filter).map_err(|error| error.to_string())
 }

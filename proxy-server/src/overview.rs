@@ -28,7 +28,7 @@ pub(crate) struct ProxyOverview {
     name_servers: NameServers,
     /// Whether a worker makes no progress.
     stuck: AtomicBool,
-    /// The text of `/config`.
+    /// The configuration in effect, in TOML, which `/config` returns.
     config: Mutex<String>,
     workers: Arc<[WorkerHandle]>,
     tls: Arc<Tls>,
@@ -53,12 +53,12 @@ impl ProxyOverview {
         }
     }
 
-    /// Sets the text of `/config`.
+    /// Replaces the text that `/config` returns, after a reload.
     pub(crate) fn set_config(&self, text: String) {
         *self.config.lock() = text;
     }
 
-    /// Readiness is down from now on.
+    /// Makes `/readyz` fail from now on.
     pub(crate) fn set_draining(&self) {
         self.metrics.draining.store(true, Ordering::Relaxed);
     }

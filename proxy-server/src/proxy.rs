@@ -77,7 +77,7 @@ impl Proxy {
             .collect()
     }
 
-    /// Where the admin listener is, if there is one.
+    /// The address of the admin listener; `None` if none is configured.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin

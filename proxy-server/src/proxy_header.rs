@@ -24,16 +24,16 @@ const BINARY_HEAD: usize = 16;
 /// The two ends of a client's connection, as its balancer sees them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Endpoints {
-    /// The client.
+    /// The address of the client.
     pub source: SocketAddr,
     /// What the client has connected to.
     pub destination: SocketAddr,
 }
 
-/// Why a header cannot be had.
+/// Why a connection has no usable PROXY header.
 #[derive(Debug, Error)]
 pub enum HeaderError {
-    /// Something else arrives, or what is no header after all.
+    /// The connection starts with other bytes, or with a malformed header.
     #[error("the connection does not start with a valid PROXY header")]
     Invalid,
     /// The connection failed, or ended before the header did.
@@ -92,7 +92,7 @@ enum Missing {
     Nothing,
     /// At least so many bytes.
     Bytes(usize),
-    /// The rest of a line.
+    /// The bytes up to the end of the line: a header in text.
     Line,
 }
 

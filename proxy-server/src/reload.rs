@@ -12,7 +12,7 @@ use crate::config::{Config, check_filter};
 /// Sets the filter of the log.
 type Setter = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
-/// What is logged, to be read and set.
+/// The filter of the log, which can be read and replaced while Remora runs.
 #[derive(Clone)]
 pub struct LogFilter(Arc<Shared>);
 
@@ -40,7 +40,7 @@ impl LogFilter {
         }))
     }
 
-    /// The filter.
+    /// The filter in effect, as directives of tracing-subscriber.
     #[must_use]
     pub fn now(&self) -> String {
         self.0.now.lock().clone()

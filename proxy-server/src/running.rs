@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use anyhow::Context;
+use messaging::metrics::Labels;
 use remoting::Settings;
-use remoting::metrics::Labels;
 use remoting_transport::Pool;
 use route_cache::{
     BrokerTable, Descriptors, NameServers, RouteCache, UpstreamConfig, name_servers,

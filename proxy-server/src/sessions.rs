@@ -5,19 +5,20 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use remoting::metrics::Limit;
-use remoting::{ClientSummary, Session};
+use remoting::ClientSummary;
+use remoting::metrics::{Limit, RequestMetrics};
 use remoting_transport::{CONNECTION, Ledger};
 use slab::Slab;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::client::Client;
 use crate::config::{ClientLimits, ConnectionAgeConfig};
 use route_cache::AddressKey;
-use route_cache::rate::{LogThrottle, shown};
+use route_cache::rate::LogThrottle;
 
 /// Clients that are ended at a limit.
 static ENDED: LogThrottle = LogThrottle::per_second(10);
@@ -38,7 +39,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(10);
 /// A client, and the state of its last scan.
 #[derive(Debug)]
 struct Entry {
-    session: Rc<Session>,
+    client: Client,
     listener: usize,
     since: Instant,
     /// When its connection must end, if it must.
@@ -60,25 +61,22 @@ pub(crate) struct Sessions {
     random: RandomState,
     /// Whether all connections must end.
     draining: bool,
+    metrics: Arc<RequestMetrics>,
 }
 
 impl Sessions {
-    pub(crate) fn new(age: ConnectionAgeConfig) -> Self {
+    pub(crate) fn new(age: ConnectionAgeConfig, metrics: Arc<RequestMetrics>) -> Self {
         Self {
             all: Slab::new(),
             age,
             random: RandomState::new(),
             draining: false,
+            metrics,
         }
     }
 
     /// Takes in a client that has connected at that moment.
-    pub(crate) fn insert(
-        &mut self,
-        session: Rc<Session>,
-        listener: usize,
-        since: Instant,
-    ) -> usize {
+    pub(crate) fn insert(&mut self, client: Client, listener: usize, since: Instant) -> usize {
         let now = Instant::now();
         let entry = self.all.vacant_entry();
         let key = entry.key();
@@ -90,7 +88,7 @@ impl Sessions {
             false => self.age.max.map(|max| now + max.mul_f64(factor)),
         };
         entry.insert(Entry {
-            session,
+            client,
             listener,
             since,
             leaves,
@@ -100,6 +98,14 @@ impl Sessions {
             over_share: None,
         });
         key
+    }
+
+    /// The client of that key speaks another protocol than it seemed to.
+    pub(crate) fn replace(&mut self, key: usize, client: Client) {
+        if let Some(entry) = self.all.get_mut(key) {
+            entry.client = client;
+            (entry.activity, entry.partial, entry.over_share) = (0, None, None);
+        }
     }
 
     pub(crate) fn remove(&mut self, key: usize) {
@@ -118,8 +124,11 @@ impl Sessions {
     /// Every client, with the number of its listener.
     pub(crate) fn summaries(&self) -> Vec<(usize, ClientSummary)> {
         let all = self.all.iter();
-        all.map(|(_, one)| (one.listener, one.session.summary()))
-            .collect()
+        all.flat_map(|(_, one)| {
+            let summaries = one.client.summaries().into_iter();
+            summaries.map(|summary| (one.listener, summary))
+        })
+        .collect()
     }
 
     /// Makes all clients leave, one after the other, over that time.
@@ -140,8 +149,7 @@ impl Sessions {
         let now = Instant::now();
         for (_, one) in &self.all {
             if one.leaves.is_some_and(|leaves| leaves <= now) {
-                one.session.leave();
-                one.session.leave_if_quiet();
+                one.client.leave();
             }
         }
     }
@@ -149,43 +157,43 @@ impl Sessions {
     /// Ends the connections of clients that are silent or slow.
     pub(crate) fn scan(&mut self, limits: &ClientLimits) {
         let now = Instant::now();
+        let metrics = self.metrics.clone();
         for (_, one) in &mut self.all {
-            let session = &one.session;
-            let activity = session.activity();
+            let client = &one.client;
+            let activity = client.activity();
             if activity != one.activity {
                 (one.activity, one.active) = (activity, now);
             }
-            let received = session.received();
+            let received = client.received();
             // A client that is not read further cannot help it that frames lie there.
             one.partial = match one.partial {
-                _ if !session.outbox().has_partial() || session.is_held_back() => None,
+                _ if !client.has_partial() => None,
                 Some((since, then)) if then == received => Some((since, then)),
                 _ => Some((now, received)),
             };
-            let held = session.account().held();
+            let held = client.account().held();
             one.over_share = match one.over_share {
-                _ if !session.account().is_over_share() => None,
+                _ if !client.account().is_over_share() => None,
                 Some((since, then)) if held >= then => Some((since, then)),
                 _ => Some((now, held)),
             };
+            let partial = one.partial.map(|(since, _)| since);
+            let stuck = partial.or_else(|| client.blocked());
             let is_slow = |since: Instant, limit| now.saturating_duration_since(since) > limit;
-            if session.outbox().is_closed() && is_slow(one.active, FAREWELL_MAX) {
+            if client.is_ending() && is_slow(one.active, FAREWELL_MAX) {
                 // It must leave, and does not read its last answers.
-                end_at(session, Limit::Idle);
+                end_at(client, Limit::Idle, &metrics);
             } else if received == 0 && is_slow(one.since, limits.handshake_time) {
-                end_at(session, Limit::Handshake);
-            } else if one
-                .partial
-                .is_some_and(|(since, _)| is_slow(since, limits.frame_time))
-            {
-                end_at(session, Limit::Frame);
+                end_at(client, Limit::Handshake, &metrics);
+            } else if stuck.is_some_and(|since| is_slow(since, limits.frame_time)) {
+                end_at(client, Limit::Frame, &metrics);
             } else if one
                 .over_share
                 .is_some_and(|(since, _)| is_slow(since, OVER_SHARE_MAX))
             {
-                end_at(session, Limit::Memory);
+                end_at(client, Limit::Memory, &metrics);
             } else if is_slow(one.active, limits.idle_time) {
-                end_at(session, Limit::Idle);
+                end_at(client, Limit::Idle, &metrics);
             }
         }
     }
@@ -195,8 +203,8 @@ impl Sessions {
     pub(crate) fn relieve(&self, ledger: &Ledger) {
         if ledger.take_restricted() {
             for (_, one) in &self.all {
-                if one.session.account().take_stopped() {
-                    one.session.outbox().wake();
+                if one.client.account().take_stopped() {
+                    one.client.wake();
                 }
             }
         }
@@ -206,53 +214,52 @@ impl Sessions {
         }
         let mut by_address: HashMap<AddressKey, usize> = HashMap::new();
         for (_, one) in &self.all {
-            *by_address
-                .entry(one.session.peer().ip().into())
-                .or_default() += one.session.account().held() + CONNECTION;
+            *by_address.entry(one.client.peer().ip().into()).or_default() +=
+                one.client.account().held() + CONNECTION;
         }
-        let held_there = |session: &Session| {
-            let there = by_address.get(&session.peer().ip().into());
+        let held_there = |client: &Client| {
+            let there = by_address.get(&client.peer().ip().into());
             there.copied().unwrap_or_default()
         };
         let greedy_address = ledger.limit() / GREEDY_PART;
-        let all = self.all.iter().map(|(_, one)| &one.session);
-        let may_go = |it: &&Rc<Session>| {
+        let all = self.all.iter().map(|(_, one)| &one.client);
+        let may_go = |it: &&Client| {
             let is_greedy = it.account().held() >= GREEDY_MIN || held_there(it) >= greedy_address;
-            is_greedy && !it.outbox().has_ended()
+            is_greedy && !it.has_ended()
         };
         let mut most: Vec<_> = all.filter(may_go).collect();
         // Of the address that holds most, those that hold most.
         most.sort_by_cached_key(|it| Reverse((held_there(it), it.account().held())));
-        for session in most {
+        for client in most {
             if overdraft == 0 {
                 return;
             }
             // What it holds is free when its task has noticed.
-            overdraft = overdraft.saturating_sub(session.account().held() + CONNECTION);
-            end_at(session, Limit::Memory);
+            overdraft = overdraft.saturating_sub(client.account().held() + CONNECTION);
+            end_at(client, Limit::Memory, &self.metrics);
         }
     }
 
     /// Ends all, once the answers that are there are written.
     pub(crate) fn finish_all(&self) {
         for (_, one) in &self.all {
-            one.session.finish();
+            one.client.finish();
         }
     }
 }
 
 /// Ends a client's connection at a limit, and logs it.
-fn end_at(session: &Session, limit: Limit) {
-    if session.outbox().has_ended() {
+fn end_at(client: &Client, limit: Limit, metrics: &RequestMetrics) {
+    if client.has_ended() {
         return;
     }
-    session.end_at(limit);
+    let known_as = client.known_as();
+    client.end_at(limit, metrics);
     if let Some(not_logged) = ENDED.pass() {
-        let client = session.known_as();
-        let client = client.as_ref();
-        let client_id = client.map(|(id, ..)| shown(id));
-        let language = client.map(|(_, language, _)| language);
-        let version = client.map(|(.., version)| version);
-        info!(peer = %session.peer(), client_id, language, version, limit = limit.name(), not_logged, "client ended at a limit");
+        let known_as = known_as.as_ref();
+        let client_id = known_as.map(|known| known.client_id.as_str());
+        let language = known_as.map(|known| known.language);
+        let version = known_as.map(|known| known.version.as_str());
+        info!(peer = %client.peer(), client_id, language, version, limit = limit.name(), not_logged, "client ended at a limit");
     }
 }

@@ -11,8 +11,8 @@ pub enum Signal {
     Reload,
 }
 
-/// Where signals come from.
+/// The signals that end the process or make it reload. Tests send their own.
 pub trait Signals {
-    /// The next one.
+    /// Waits for the next signal.
     fn next(&mut self) -> impl Future<Output = Signal>;
 }

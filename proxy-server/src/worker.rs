@@ -7,23 +7,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_server::Version;
 use remoting::metrics::Limit;
 use remoting::{ClientSummary, Session, SessionMetrics, Settings, SlowLog};
 use remoting_codec::FrameLimits;
-use remoting_transport::{Pool, announce_end};
+use remoting_transport::{Pool, Prefixed, announce_end};
 use route_cache::{BrokerTable, Permit, RouteCache, TICK, Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::debug;
 
 use crate::addresses::{AddressSlot, Addresses};
+use crate::client::Client;
 use crate::config::{ClientLimits, ConnectionAgeConfig};
 use crate::connection;
 use crate::entrance::{Arrival, Entrance, Refusal, Stream, log_limit};
+use crate::http::HttpServers;
 use crate::listener_info::{Accepted, ConnectedTo, ListenerInfo};
 use crate::metrics::WorkerMetrics;
+use crate::protocol::{FirstBytes, HTTP1_REFUSED, HTTP2_REFUSED, Protocols};
 use crate::sessions::Sessions;
 
 /// How often clients are scanned for those that are silent, slow or old.
@@ -71,7 +76,7 @@ pub(crate) struct State {
 
 /// A connection before its first frame.
 struct PendingConnection {
-    /// The address that it was made to.
+    /// The address of this host that the connection was made to.
     local: IpAddr,
     listener: Arc<ListenerInfo>,
     since: Instant,
@@ -103,10 +108,19 @@ struct Occupied {
     guard: ConnectionGuard,
 }
 
+/// A client that is served, until its protocol is known.
+struct Serving {
+    session: Rc<Session>,
+    endpoint: http_server::Endpoint,
+    protocols: Protocols,
+    occupied: Occupied,
+}
+
 /// A worker, within its thread.
 pub(crate) struct Worker {
     upstream: Rc<Upstream>,
     settings: RefCell<Rc<Settings>>,
+    http: HttpServers,
     limits: RefCell<ClientLimits>,
     addresses: Arc<Addresses>,
     entrance: Entrance,
@@ -128,13 +142,16 @@ impl Worker {
         );
         let ledger = upstream.buffers().ledger();
         ledger.join(setup.held);
+        let http = HttpServers::new(upstream.clone(), &setup.settings, &setup.limits, &metrics);
+        let sessions = Sessions::new(setup.connection_age, metrics.requests.clone());
         Self {
+            http,
             upstream,
             settings: RefCell::new(Rc::new(setup.settings)),
             limits: RefCell::new(setup.limits),
             addresses: setup.addresses,
             entrance: setup.entrance,
-            sessions: RefCell::new(Sessions::new(setup.connection_age)),
+            sessions: RefCell::new(sessions),
             metrics,
             slow_log: Rc::default(),
             state,
@@ -177,7 +194,11 @@ impl Worker {
                     Some(Order::Stop) | None => break,
                 },
                 client = clients.recv() => match client {
-                    Some(client) => self.take(client),
+                    Some(client) => {
+                        // Thousands of clients may connect at the same time.
+                        self.upstream.buffers().turn().await;
+                        self.take(client);
+                    }
                     None => break,
                 },
             }
@@ -197,6 +218,7 @@ impl Worker {
         limits: ClientLimits,
         age: ConnectionAgeConfig,
     ) {
+        self.http.configure(&settings, &limits);
         *self.settings.borrow_mut() = Rc::new(settings);
         *self.limits.borrow_mut() = limits;
         self.sessions.borrow_mut().set_age(age);
@@ -204,6 +226,7 @@ impl Worker {
 
     /// Ends all clients' connections, one after the other over that time.
     pub(crate) fn drain(&self, time: Duration) {
+        self.http.leave();
         self.sessions.borrow_mut().drain(time);
     }
 
@@ -294,11 +317,17 @@ impl Worker {
             local,
             at_balancer: arrival.destination,
         };
+        let advertised = listener.advertised(connected_to);
+        let endpoint = http_server::Endpoint {
+            peer: arrival.peer,
+            advertised: advertised.shared.clone(),
+            meter: counted.meter.clone(),
+        };
         let session = Session::new(
             self.upstream.clone(),
             self.settings.borrow().clone(),
             arrival.peer,
-            listener.advertised(connected_to),
+            advertised,
             listener.broker.as_deref(),
             SessionMetrics {
                 meter: counted.meter.clone(),
@@ -306,42 +335,101 @@ impl Worker {
                 slow_log: self.slow_log.clone(),
             },
         );
-        let kept = session.clone();
+        let kept = Client::Remoting(session.clone());
         let key = self
             .sessions
             .borrow_mut()
             .insert(kept, listener.number, since);
-        let occupied = Occupied { key, slot, guard };
+        let serving = Serving {
+            session,
+            endpoint,
+            protocols: listener.protocols,
+            occupied: Occupied { key, slot, guard },
+        };
         match arrival.stream {
-            Stream::Plain(stream) => self.serve(stream, false, session, occupied),
-            Stream::Tls(stream) => self.serve(stream, true, session, occupied),
+            Stream::Plain(stream) => self.serve(stream, false, serving),
+            Stream::Tls(stream) => self.serve(stream, true, serving),
         }
     }
 
-    /// Serves a client until it leaves; with `farewell`, it is notified before the connection ends.
-    fn serve<S>(
-        self: &Rc<Self>,
-        mut stream: S,
-        farewell: bool,
-        session: Rc<Session>,
-        occupied: Occupied,
-    ) where
+    /// Serves a client until it leaves. With `announces_end`, it is notified before the connection
+    /// ends.
+    fn serve<S>(self: &Rc<Self>, mut stream: S, announces_end: bool, serving: Serving)
+    where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let worker = self.clone();
         tokio::task::spawn_local(async move {
             let (buffers, config) = (worker.upstream.buffers(), worker.upstream.config());
             let limits = FrameLimits {
-                frame: config.frame_limit,
+                // Where frames are not taken, each is too long.
+                frame: match serving.protocols.remoting {
+                    true => config.frame_limit,
+                    false => 0,
+                },
                 header: config.header_limit,
             };
-            connection::serve(&mut stream, &session, buffers, limits).await;
-            if farewell {
+            let session = &serving.session;
+            let foreign = connection::serve(&mut stream, session, buffers, limits).await;
+            if let Some((first, read)) = foreign {
+                // A task of its own, so that this one's memory is that of a remoting client.
+                return worker.serve_other(stream, first, read, serving);
+            }
+            if announces_end {
                 announce_end(&mut stream).await;
             }
-            worker.sessions.borrow_mut().remove(occupied.key);
+            worker.sessions.borrow_mut().remove(serving.occupied.key);
             // It counts until its connection is closed.
             drop(stream);
+            drop(serving);
+        });
+    }
+
+    /// Serves a client of another protocol, of whose connection these bytes were read, or refuses
+    /// it in its own language.
+    fn serve_other<S>(
+        self: &Rc<Self>,
+        mut stream: S,
+        first: FirstBytes,
+        read: Bytes,
+        serving: Serving,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let worker = self.clone();
+        let Serving {
+            endpoint,
+            protocols,
+            occupied,
+            ..
+        } = serving;
+        tokio::task::spawn_local(async move {
+            let peer = endpoint.peer;
+            let version = match first {
+                FirstBytes::Http2 if protocols.grpc || protocols.http => Some(Version::Http2),
+                FirstBytes::Http1 if protocols.http => Some(Version::Http1),
+                _ => None,
+            };
+            if let Some(version) = version {
+                let client = worker.http.open(version, protocols, endpoint);
+                let kept = Client::Http(client.clone());
+                worker.sessions.borrow_mut().replace(occupied.key, kept);
+                let answering = client.clone();
+                let answer = move |request| answering.clone().answer(request);
+                let stream = Prefixed::new(read, stream);
+                let ended = http_server::serve(&client.over, stream, answer).await;
+                client.close();
+                connection::report_http(peer, ended);
+            } else {
+                debug!(%peer, ?first, "a protocol that this listener does not take");
+                let refusal = match first {
+                    FirstBytes::Http2 => HTTP2_REFUSED,
+                    _ => HTTP1_REFUSED,
+                };
+                let time = worker.limits.borrow().handshake_time;
+                let _ = timeout(time, connection::refuse(&mut stream, refusal)).await;
+            }
+            worker.sessions.borrow_mut().remove(occupied.key);
             drop(occupied);
         });
     }

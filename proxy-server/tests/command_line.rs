@@ -36,7 +36,7 @@ fn start() -> (Child, String, impl Iterator<Item = String>) {
     start_with(&["--listen", "127.0.0.1:0"])
 }
 
-/// The same with these arguments.
+/// As [`start`], with these arguments.
 fn start_with(args: &[&str]) -> (Child, String, impl Iterator<Item = String> + use<>) {
     let mut command = remora();
     command.args(["-n", NOBODY]).args(args);

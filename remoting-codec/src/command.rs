@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::DecodeError;
 use crate::flag::{FLAG_ONEWAY, FLAG_RESPONSE};
-use crate::frame::{FRAME_PREFIX, SerializeType};
+use crate::frame::{FRAME_PREFIX, SerializeType, encode_prefix};
 use crate::headers::Header;
 use crate::opaque::Opaque;
 use crate::request_code::RequestCode;
@@ -75,7 +75,7 @@ impl RemotingCommand {
         }
     }
 
-    /// With a remark.
+    /// Sets the remark, in place of an earlier one.
     #[must_use]
     pub fn with_remark(mut self, remark: impl Into<Cow<'static, str>>) -> Self {
         self.remark = Some(remark.into());
@@ -103,7 +103,7 @@ impl RemotingCommand {
         self
     }
 
-    /// With a body.
+    /// Sets the body, in place of an earlier one.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
@@ -117,7 +117,7 @@ impl RemotingCommand {
         self
     }
 
-    /// [`Self::code`] as a response code.
+    /// [`Self::code`] of a response. Codes without a name here are kept.
     #[must_use]
     pub fn response_code(&self) -> ResponseCode {
         ResponseCode(self.code)
@@ -165,7 +165,7 @@ impl RemotingCommand {
         })
     }
 
-    /// Writes the whole frame.
+    /// Appends the whole frame to `out`: its length, the header's length, the header and the body.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&[0; FRAME_PREFIX]);
@@ -175,19 +175,12 @@ impl RemotingCommand {
         }
         let header = out.len() - start - FRAME_PREFIX;
         out.extend_from_slice(&self.body);
-        let total = (out.len() - start - 4) as u32;
-        let word = (u32::from(self.serialize_type as u8) << 24) | header as u32;
-        if let Some(prefix) = out
-            .get_mut(start..)
-            .and_then(|frame| frame.first_chunk_mut::<FRAME_PREFIX>())
-        {
-            let [a, b, c, d] = total.to_be_bytes();
-            let [e, f, g, h] = word.to_be_bytes();
-            *prefix = [a, b, c, d, e, f, g, h];
+        if let Some(frame) = out.get_mut(start..) {
+            encode_prefix(frame, self.serialize_type, header);
         }
     }
 
-    /// The whole frame.
+    /// The whole frame, as [`Self::encode`] writes it.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let mut out = Vec::new();

@@ -45,6 +45,9 @@ pub enum DecodeError {
     /// instruction.
     #[error("header key before byte {0} is ambiguous")]
     AmbiguousKey(u32),
+    /// The number before that byte of the header is one that brokers of 5.5.0 read as another.
+    #[error("header number before byte {0} is ambiguous")]
+    AmbiguousNumber(u32),
     /// The frame around the header is malformed.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -57,6 +60,9 @@ pub enum DecodeError {
     /// The header is not in its serialization's form.
     #[error("header malformed at byte {0}")]
     Malformed(u32),
+    /// The header is not canonical, and the value at that byte is nested deeper than is read.
+    #[error("header value at byte {0} is nested too deep")]
+    TooDeep(u32),
     /// The header is not canonical, and has more names and values than are read for one.
     #[error("header has too many values before byte {0}")]
     TooMuch(u32),
@@ -109,7 +115,7 @@ pub struct BodyError {
     pub reason: String,
 }
 
-/// Bytes that are not a message.
+/// Why bytes are not a stored message, or why a message cannot be written.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum MessageError {
@@ -131,7 +137,7 @@ pub enum MessageError {
         /// Most bytes that the part may have.
         limit: usize,
     },
-    /// The topic is not text.
+    /// The topic's bytes are not UTF-8.
     #[error("message's topic is not UTF-8")]
     TopicNotText,
     /// The message's length is more than that of its parts.

@@ -19,7 +19,7 @@ impl<'a> ExtFields<'a> {
         self.visit_bytes(|key, value| each(std::str::from_utf8(key).unwrap_or_default(), value));
     }
 
-    /// The same, with names as bytes.
+    /// As [`Self::visit`], with names as bytes; their escapes are resolved.
     pub(crate) fn visit_bytes(&self, mut each: impl FnMut(&[u8], ExtValue<'a>)) {
         let binary = self.serialize_type == SerializeType::RocketMq;
         let mut visit = |header: &'a [u8], entry: Entry| {

@@ -9,7 +9,7 @@ pub enum FieldKind {
     Int,
     /// A 64 bit number.
     Long,
-    /// Any text.
+    /// Any text: nothing is checked.
     Text,
 }
 
@@ -38,7 +38,7 @@ impl FieldSpec {
         }
     }
 
-    /// A field that may be absent.
+    /// A field that may be absent; if it has a value, its type is checked.
     #[must_use]
     pub const fn optional(name: &'static str, kind: FieldKind) -> Self {
         Self {

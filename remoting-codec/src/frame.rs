@@ -148,6 +148,17 @@ pub(crate) fn header_length(word: [u8; 4]) -> usize {
     u32::from_be_bytes(word) as usize & MAX_HEADER
 }
 
+/// Writes what precedes the header of a frame that is otherwise whole.
+pub(crate) fn encode_prefix(frame: &mut [u8], serialize_type: SerializeType, header: usize) {
+    let total = (frame.len() - 4) as u32;
+    let word = (u32::from(serialize_type as u8) << 24) | header as u32;
+    if let Some(prefix) = frame.first_chunk_mut::<FRAME_PREFIX>() {
+        let [a, b, c, d] = total.to_be_bytes();
+        let [e, f, g, h] = word.to_be_bytes();
+        *prefix = [a, b, c, d, e, f, g, h];
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

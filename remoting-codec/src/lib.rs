@@ -36,6 +36,7 @@ mod flag;
 mod frame;
 mod header;
 pub mod headers;
+mod java;
 pub mod message;
 mod opaque;
 mod request_code;
@@ -56,6 +57,7 @@ pub use frame::{
     SerializeType, UPSTREAM_HEADER_LIMIT, frame_length, head_length,
 };
 pub use header::value::ExtValue;
+pub use java::java_hash;
 pub use opaque::{Opaque, UpstreamOpaque};
 pub use request_code::RequestCode;
 pub use response_code::ResponseCode;

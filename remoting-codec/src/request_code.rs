@@ -33,7 +33,11 @@ impl RequestCode {
     pub fn is_long_poll(self) -> bool {
         matches!(
             self,
-            Self::PULL_MESSAGE | Self::LITE_PULL_MESSAGE | Self::POP_MESSAGE | Self::NOTIFICATION
+            Self::PULL_MESSAGE
+                | Self::LITE_PULL_MESSAGE
+                | Self::POP_MESSAGE
+                | Self::POP_LITE_MESSAGE
+                | Self::NOTIFICATION
         )
     }
 }
@@ -139,6 +143,9 @@ request_codes! {
     200054 NOTIFICATION
     200055 POLLING_INFO
     200056 POP_ROLLBACK
+    200070 POP_LITE_MESSAGE
+    200071 LITE_SUBSCRIPTION_CTL
+    200073 NOTIFY_UNSUBSCRIBE_LITE
     200151 BATCH_ACK_MESSAGE
 }
 

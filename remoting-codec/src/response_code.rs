@@ -43,9 +43,10 @@ response_codes! {
     14 SERVICE_NOT_AVAILABLE
     /// The client is too old for its request; from Remora: the request does not name its broker.
     15 VERSION_NOT_SUPPORTED
-    /// Not permitted.
+    /// The settings of the broker, topic or group, or its access control, do not permit the
+    /// request.
     16 NO_PERMISSION
-    /// No such topic.
+    /// The name server or broker has no such topic, and the broker does not create it.
     17 TOPIC_NOT_EXIST
     /// A pull found nothing new.
     19 PULL_NOT_FOUND
@@ -53,7 +54,7 @@ response_codes! {
     20 PULL_RETRY_IMMEDIATELY
     /// A pull asked for an offset that the queue does not have.
     21 PULL_OFFSET_MOVED
-    /// A query found nothing.
+    /// No message has the key; the broker has no offset of the group for the queue.
     22 QUERY_NOT_FOUND
     /// A subscription's expression cannot be read.
     23 SUBSCRIPTION_PARSE_FAILED
@@ -61,9 +62,9 @@ response_codes! {
     24 SUBSCRIPTION_NOT_EXIST
     /// The broker has an older subscription of the group.
     25 SUBSCRIPTION_NOT_LATEST
-    /// No such consumer group.
+    /// The broker has no such consumer group, and does not create it.
     26 SUBSCRIPTION_GROUP_NOT_EXIST
-    /// The consumer is not connected.
+    /// No member of the consumer group is connected to the broker.
     206 CONSUMER_NOT_ONLINE
     /// The broker keeps no more POPs waiting.
     209 POLLING_FULL

@@ -7,7 +7,7 @@ pub struct Version(pub i32);
 impl Version {
     /// 4.9.5: the first of its line to name the broker with every request that needs it.
     pub const V4_9_5: Self = Self(403);
-    /// 5.0.0.
+    /// 5.0.0. All releases of the line 4.9 have smaller ordinals.
     pub const V5_0_0: Self = Self(413);
     /// 5.1.0: the first of its line to name the broker with every request that needs it.
     pub const V5_1_0: Self = Self(433);
@@ -34,6 +34,25 @@ impl Version {
         let (major, minor, patch) = (4 + nth / 100, nth / 10 % 10, nth % 10);
         format!("v{major}_{minor}_{patch}{snapshot}")
     }
+
+    /// The release of that number, as `5.2.0`; what follows the number is not looked at. `None` if
+    /// there is no ordinal for it.
+    #[must_use]
+    pub fn of_release(number: &str) -> Option<Self> {
+        let mut parts = number.split(|c: char| !c.is_ascii_digit());
+        let mut digit = || {
+            parts
+                .next()?
+                .parse()
+                .ok()
+                .filter(|part| (0..=9).contains(part))
+        };
+        let (major, minor, patch): (i32, i32, i32) = (digit()?, digit()?, digit()?);
+        (4..=5).contains(&major).then(|| {
+            let nth = (major - 4) * 100 + minor * 10 + patch;
+            Self(213 + 2 * nth)
+        })
+    }
 }
 
 /// A sender's language: `LanguageCode` in Java. A newtype, so that unknown codes are kept.
@@ -45,12 +64,15 @@ impl Language {
     pub const JAVA: Self = Self(0);
     /// C++, and Python over it.
     pub const CPP: Self = Self(1);
-    /// Go.
+    /// Go (`rocketmq-client-go`).
     pub const GO: Self = Self(9);
     /// A language without a code, or with one that this crate does not know.
     pub const OTHER: Self = Self(7);
+    /// Of no language: the client speaks HTTP.
+    pub const HTTP: Self = Self(8);
 
-    const NAMES: [&'static str; 14] = [
+    /// Names in a JSON header (`LanguageCode`); the code is the index.
+    pub(crate) const NAMES: [&'static str; 14] = [
         "JAVA", "CPP", "DOTNET", "PYTHON", "DELPHI", "ERLANG", "RUBY", "OTHER", "HTTP", "GO",
         "PHP", "OMS", "RUST", "NODE_JS",
     ];
@@ -76,20 +98,6 @@ impl Language {
         let at = names.position(|known| known.as_bytes() == name)?;
         Some(Self(at as u8))
     }
-
-    /// The language that brokers of 5.5.0 read a name as: in any case, with or without `_`, `-` and
-    /// spaces.
-    pub(crate) fn similar(name: &str) -> Option<Self> {
-        let letters = |name: &str| {
-            let mut letters = name.to_ascii_lowercase();
-            letters.retain(|c| !matches!(c, '_' | '-' | ' '));
-            letters
-        };
-        let wanted = letters(name);
-        let mut names = Self::NAMES.iter();
-        let at = names.position(|known| letters(known) == wanted)?;
-        Some(Self(at as u8))
-    }
 }
 
 #[cfg(test)]
@@ -108,6 +116,11 @@ mod tests {
     fn versions_have_names() {
         assert_eq!(Version::V5_5_0.name(), "v5_5_0");
         assert_eq!(Version::V4_9_5.name(), "v4_9_5");
+        assert_eq!(Version::of_release("5.5.0"), Some(Version::V5_5_0));
+        assert_eq!(Version::of_release("5.0.1-rc1"), Some(Version(415)));
+        for other in ["", "5", "5.1", "5.10.1", "6.0.0", "v5.1.0", "5.-1.0"] {
+            assert_eq!(Version::of_release(other), None);
+        }
         assert_eq!(Version(512).name(), "v5_5_0_snapshot");
         assert_eq!(Version(0).name(), "other");
         assert_eq!(Version(i32::MAX).name(), "other");

@@ -171,13 +171,13 @@ impl<'a, O> CommandView<'a, O> {
         self.head.code
     }
 
-    /// [`Self::code`] as a request code.
+    /// [`Self::code`] of a request. Codes without a name here are kept.
     #[must_use]
     pub fn request_code(&self) -> RequestCode {
         RequestCode(self.head.code)
     }
 
-    /// [`Self::code`] as a response code.
+    /// [`Self::code`] of a response. Codes without a name here are kept.
     #[must_use]
     pub fn response_code(&self) -> ResponseCode {
         ResponseCode(self.head.code)
@@ -189,13 +189,13 @@ impl<'a, O> CommandView<'a, O> {
         self.response_code() == ResponseCode::SUCCESS
     }
 
-    /// The sender's language.
+    /// The language that the sender declares; Java if it declares none.
     #[must_use]
     pub fn language(&self) -> Language {
         self.head.language
     }
 
-    /// The sender's version.
+    /// The version that the sender declares; 0 if it declares none.
     #[must_use]
     pub fn version(&self) -> Version {
         self.head.version
@@ -216,7 +216,7 @@ impl<'a, O> CommandView<'a, O> {
         self.head.flag
     }
 
-    /// Whether this is a response.
+    /// Whether [`FLAG_RESPONSE`] is set: the frame is an answer, not a request.
     #[must_use]
     pub fn is_response(&self) -> bool {
         self.head.flag & FLAG_RESPONSE != 0
@@ -268,7 +268,7 @@ impl<'a, O> CommandView<'a, O> {
         self.body.start as usize..self.body.end as usize
     }
 
-    /// The frame itself.
+    /// The frame as it arrived, its length included, even if the header was rewritten.
     #[must_use]
     pub fn frame(&self) -> &'a [u8] {
         self.frame

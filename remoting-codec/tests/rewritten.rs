@@ -3,11 +3,8 @@
 //! the brokers' own readers.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
-#![allow(clippy::disallowed_types, reason = "the test measures elapsed time")]
 
-use std::time::{Duration, Instant};
-
-use remoting_codec::{CommandView, DecodeError, FrameError, Language, RemotingCommand, Version};
+use remoting_codec::{CommandView, DecodeError, FrameError, RemotingCommand, Version};
 
 fn frame(serialize_type: u8, header: &[u8], body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
@@ -174,6 +171,37 @@ fn a_language_is_forwarded_as_a_known_name() {
     }
 }
 
+/// fastjson2's reader keeps the text of a number that it cannot read as one, and takes it for that
+/// of an unknown language.
+#[test]
+fn an_unknown_language_is_the_number_that_was_read_as_text() {
+    for (before, text, language) in [
+        ("", "9", "GO"),
+        (r#""code":"7","#, "9", "GO"),
+        (r#""code":"\u0037","#, "GO", "GO"),
+        (r#""code":"\u0037","#, "9", "OTHER"),
+        (r#""code":"\u0031","#, "KLINGON", "CPP"),
+        (r#""code":"\u0031","flag":"2","#, "9", "CPP"),
+        (r#""code":"\u0031","flag":"\u0032","#, "9", "DOTNET"),
+        (r#""code":"0,001","#, "9", "OTHER"),
+        (r#""code":"\u0031","flag":"0,001","#, "9", "OTHER"),
+        (r#""code":"\u0031","remark":"\u0032","#, "9", "CPP"),
+        (r#""language":"\u0032","#, "9", "DOTNET"),
+        (r#""language":"\u0032","code":"\u0031","#, "9", "CPP"),
+        (r#""language":"\u0032","language":"\u0031","#, "9", "DOTNET"),
+        (r#""language":"G\u004f","#, "9", "GO"),
+        (r#""serializeTypeCurrentRPC":"\u0031","#, "9", "CPP"),
+        (r#""serializeTypeCurrentRPC":"J\u0053on","#, "9", "GO"),
+        (r#""serializeTypeCurrentRPC":"1","#, "9", "GO"),
+        (r#""serializeTypeCurrentRPC":["\u0031"],"#, "9", "GO"),
+    ] {
+        let header = format!(r#"{{{before}"language":"{text}",'opaque':7}}"#);
+        let frame = frame(0, header.as_bytes(), b"");
+        let view = CommandView::decode(&frame).unwrap();
+        assert_eq!(view.language().name(), language, "{header}");
+    }
+}
+
 #[test]
 fn ext_fields_need_not_be_text() {
     let header = r#"{"opaque":7,"remark":7.50,"extFields":{"int":4,"neg":-1,"long":9223372036854775808,"frac":1.50,"exp":1e2,"yes":true,"no":false,"null":null,"empty":"","object":{"b":[1, "}"],"c":null,"b":2,"d":"\u0001\"é\n"},"array":[1, 2],"one":["x"]}}"#;
@@ -333,73 +361,4 @@ fn a_header_that_would_be_too_long_is_refused() {
         CommandView::decode(&frame).unwrap_err(),
         DecodeError::NotText
     );
-}
-
-/// The costliest headers of 64 KiB: none may block a worker.
-#[test]
-fn the_cost_of_a_header_is_linear() {
-    let fields = |field: &dyn Fn(usize) -> String, last: &str| {
-        let fields: Vec<String> = (0..65_000 / field(10_000).len()).map(field).collect();
-        format!(
-            r#"{{"opaque":7,"extFields":{{{}}}{last}}}"#,
-            fields.join(",")
-        )
-    };
-    let distinct = |nth: usize| format!(r#""{nth}":"""#);
-    let same = |_: usize| r#""":0"#.to_owned();
-    let escaped = |_: usize| r#""\u0061":"\t""#.to_owned();
-    for header in [
-        fields(&distinct, ""),
-        fields(&distinct, r#","x":0"#),
-        fields(&same, r#","x":0"#),
-        fields(&escaped, ""),
-        format!(
-            r#"{{"opaque":7,"extFields":{{"a":{{{}}}}}}}"#,
-            vec![r#""":0"#; 12_000].join(",")
-        ),
-        format!("{{\"opaque\":7,{}\"x\":0}}", r#""":0,"#.repeat(12_000)),
-        format!("{{{}\"opaque\":7}}", "/**/".repeat(16_000)),
-        format!("{{\"x\":{}0", "[".repeat(65_000)),
-        format!("{{\"x\":\"{}", "\\n".repeat(32_000)),
-    ] {
-        let frame = frame(0, header.as_bytes(), b"");
-        // Other processes may use the processor meanwhile, so the best of several runs counts.
-        let times = (0..10).map(|_| {
-            let begun = Instant::now();
-            let _ = CommandView::decode(&frame);
-            begun.elapsed()
-        });
-        let time = times.min().unwrap();
-        let limit = if cfg!(debug_assertions) { 3000 } else { 10 };
-        assert!(
-            time < Duration::from_millis(limit),
-            "{time:?}: {}",
-            header.get(..60).unwrap()
-        );
-    }
-    let header = r#"{"language":"GO","opaque":7}"#;
-    let frame = frame(0, header.as_bytes(), b"");
-    assert_eq!(
-        CommandView::decode(&frame).unwrap().language(),
-        Language::GO
-    );
-}
-
-#[test]
-fn exponents_and_names_that_readers_differ_on_are_refused() {
-    for (header, is_read) in [
-        (r#"{"code":1e-2147483648,'opaque':1}"#, false),
-        (r#"{"code":1e-7,'opaque':1}"#, true),
-        (
-            "{'opaque':1,\"extFields\":{\"b\":{\"consu\0merGroup\":1}}}",
-            false,
-        ),
-        (
-            r#"{'opaque':1,"extFields":{"b":{"consumerGroup":1}}}"#,
-            true,
-        ),
-    ] {
-        let frame = frame(0, header.as_bytes(), b"");
-        assert_eq!(CommandView::decode(&frame).is_ok(), is_read, "{header}");
-    }
 }

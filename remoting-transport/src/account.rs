@@ -81,7 +81,7 @@ impl Account {
         self.forwarded.get()
     }
 
-    /// Charges bytes.
+    /// Charges the connection for bytes that it makes the worker hold.
     #[inline]
     pub fn add(&self, bytes: usize) {
         self.set(self.held.get() + bytes);

@@ -60,7 +60,7 @@ impl Buffers {
         self.read_clock()
     }
 
-    /// Reads the clock.
+    /// Reads the clock; [`Self::now`] returns this moment until the next reading.
     pub fn read_clock(&self) -> Instant {
         let now = Instant::now();
         self.now.set(now);
@@ -80,7 +80,8 @@ impl Buffers {
     }
 
     /// The queue of connections that have more to read or write than fits into one turn.
-    pub(crate) fn turns(&self) -> &Rc<Turns> {
+    #[must_use]
+    pub fn turns(&self) -> &Rc<Turns> {
         &self.turns
     }
 

@@ -16,6 +16,7 @@ mod handler;
 mod ledger;
 pub mod metrics;
 mod outbox;
+mod prefixed;
 mod pump;
 mod turns;
 
@@ -25,4 +26,6 @@ pub use frame::Frame;
 pub use handler::FrameHandler;
 pub use ledger::{Ledger, Pool};
 pub use outbox::Outbox;
+pub use prefixed::Prefixed;
 pub use pump::{PumpError, announce_end, pump};
+pub use turns::{Turn, Turns};

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds to it.
+    /// Adds to it; the count wraps at 2^64.
     #[inline]
     pub fn add(&self, number: u64) {
         if cfg!(uncounted) {
@@ -43,7 +43,7 @@ impl Gauge {
         self.0.store(now.wrapping_add(number), Ordering::Relaxed);
     }
 
-    /// Sets the number.
+    /// Replaces the number, whatever was added to it before.
     pub fn set(&self, number: i64) {
         self.0.store(number, Ordering::Relaxed);
     }
@@ -88,7 +88,7 @@ impl Histogram {
         Self::new(DURATIONS)
     }
 
-    /// Counts a value.
+    /// Counts a value in the unit of the bounds.
     #[inline]
     pub fn observe(&self, value: u64) {
         if cfg!(uncounted) {
@@ -126,7 +126,7 @@ pub struct Snapshot {
     /// For each bound, the number of values up to it and above the previous one; then the number
     /// above the last bound.
     pub counts: Vec<u64>,
-    /// The sum of all values.
+    /// The sum of all values, in the unit of the bounds.
     pub sum: u64,
 }
 

@@ -8,8 +8,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
-use remoting_codec::{DecodeError, FrameLimits};
+use bytes::{Bytes, BytesMut};
+use remoting_codec::{DecodeError, FrameError, FrameLimits};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::yield_now;
@@ -42,6 +42,14 @@ pub enum PumpError {
     /// The peer sent bytes that cannot be read.
     #[error(transparent)]
     Protocol(#[from] DecodeError),
+    /// The first bytes announce a frame over the limit: they may be of another protocol.
+    #[error("{error}")]
+    NoFrame {
+        /// All bytes that were read so far, for a reader of another protocol.
+        read: Bytes,
+        /// The error of reading them as a frame.
+        error: DecodeError,
+    },
 }
 
 /// Runs a connection until either side ends it: writes the contents of `outbox`, and passes frames
@@ -72,6 +80,7 @@ where
         is_unwritable: false,
     };
     let ended = poll_fn(|cx| inbox.poll(cx, stream, outbox, buffers, handler)).await;
+    let ended = ended.map_err(|error| inbox.tell_foreign(error, outbox.bytes_received()));
     if inbox.is_unwritable {
         outbox.discard();
         for _ in 0..LAST_TURNS_MAX {
@@ -99,7 +108,7 @@ pub async fn announce_end<S: AsyncWrite + Unpin>(stream: &mut S) {
     .await;
 }
 
-/// The reading side.
+/// The reading side of a connection.
 struct Inbox {
     /// Buffered bytes that could not be passed on yet: part of a frame, or frames that the handler
     /// was not ready for.
@@ -122,6 +131,20 @@ struct Inbox {
 }
 
 impl Inbox {
+    /// The error of a connection whose first bytes are no frame, with these bytes: as lengths, the
+    /// letters that other protocols begin with are over any limit.
+    fn tell_foreign(&mut self, error: PumpError, received: u64) -> PumpError {
+        match error {
+            PumpError::Protocol(error @ DecodeError::Frame(FrameError::TooLong { .. }))
+                if self.partial.len() as u64 == received =>
+            {
+                let read = self.partial.split().freeze();
+                PumpError::NoFrame { read, error }
+            }
+            error => error,
+        }
+    }
+
     fn poll<S, H, O>(
         &mut self,
         cx: &mut Context<'_>,

@@ -19,14 +19,14 @@ const AT_ONCE: usize = 4;
 
 /// The connections of one worker that wait for a turn.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub struct Turns {
     waiting: RefCell<VecDeque<Rc<Turn>>>,
     is_served: Cell<bool>,
 }
 
-/// One connection's place.
+/// One connection's place in the order of turns.
 #[derive(Debug, Default)]
-pub(crate) struct Turn {
+pub struct Turn {
     waiter: RefCell<Option<Waker>>,
     waits: Cell<bool>,
     takes_turn: Cell<bool>,
@@ -40,14 +40,16 @@ impl Turn {
 
     /// Whether the connection still waits for its turn.
     #[inline]
-    pub(crate) fn waits(&self) -> bool {
+    #[must_use]
+    pub fn waits(&self) -> bool {
         self.waits.get()
     }
 }
 
 impl Turns {
-    /// Adds a connection to the end of the queue; its task is polled when its turn starts.
-    pub(crate) fn wait(self: &Rc<Self>, turn: &Rc<Turn>, cx: &Context<'_>) {
+    /// Adds a connection to the end of the queue, unless it waits already; its task is polled when
+    /// its turn starts. Must be called within a `LocalSet`.
+    pub fn wait(self: &Rc<Self>, turn: &Rc<Turn>, cx: &Context<'_>) {
         *turn.waiter.borrow_mut() = Some(cx.waker().clone());
         if !turn.waits.replace(true) {
             self.waiting.borrow_mut().push_back(turn.clone());

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use remoting_transport::Group;
 use tokio::sync::Semaphore;
 
-/// Most route look-ups in progress at one worker for the clients of one address.
+/// Most look-ups of routes and configurations in progress at one worker for the clients of one
+/// address.
 const LOOK_UPS_MAX: usize = 256;
 
 /// The unit that counts as one address: an IPv4 address, or an IPv6 network of 64 bits, because one
 /// host may use all of it (RFC 4291, 2.5.4). An IPv4-mapped IPv6 address counts as the IPv4
 /// address.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct AddressKey(IpAddr);
 
 impl From<IpAddr> for AddressKey {
@@ -52,13 +53,13 @@ impl Address {
         &self.holders
     }
 
-    /// The address.
+    /// The address, or its network, by which it is found.
     #[must_use]
     pub fn key(&self) -> AddressKey {
         self.key
     }
 
-    /// The permits for its route look-ups.
+    /// The permits for its look-ups.
     #[must_use]
     pub fn look_ups(&self) -> &Arc<Semaphore> {
         &self.look_ups

@@ -19,7 +19,7 @@ pub struct Deadline(u32);
 pub struct Moment(u32);
 
 impl Clock {
-    /// The current moment.
+    /// The number of ticks so far, as a moment to measure from.
     #[must_use]
     pub fn now(&self) -> Moment {
         Moment(self.0.get())
@@ -45,7 +45,7 @@ impl Clock {
         (deadline.0.wrapping_sub(self.0.get()) as i32) <= 0
     }
 
-    /// Counts a tick.
+    /// Lets one tick pass. Called by the worker's tick alone.
     pub fn tick(&self) {
         self.0.set(self.0.get().wrapping_add(1));
     }

@@ -75,7 +75,7 @@ impl Default for UpstreamConfig {
     }
 }
 
-/// Settings of routes.
+/// How long routes and the list of brokers are used, and how many routes are kept.
 #[derive(Clone, Debug)]
 pub struct RouteConfig {
     /// A route this old is loaded again in the background when a client asks for it.

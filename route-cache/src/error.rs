@@ -17,7 +17,7 @@ pub enum UpstreamError {
         "{peer} answered with {length} bytes, more than limits.frame_bytes allows: ask for less at a time"
     )]
     AnswerTooLong {
-        /// The peer that answered.
+        /// The broker or name server.
         peer: Peer,
         /// The length of the answer in bytes.
         length: u64,

@@ -9,9 +9,9 @@ use remoting_transport::metrics::{Counter, Gauge, Histogram, Meter};
 /// One worker's metrics of one broker.
 #[derive(Debug)]
 pub struct BrokerMetrics {
-    /// Traffic of data connections.
+    /// Traffic of data connections, which all clients of the worker share.
     pub data: Arc<Meter>,
-    /// Traffic of lanes.
+    /// Traffic of lanes, each of which belongs to one client.
     pub lane: Arc<Meter>,
     /// The time from sending a request to its answer.
     pub answered: Histogram,

@@ -15,7 +15,7 @@ pub const SHOWN_MAX: usize = 255;
 pub struct LogThrottle {
     /// Most lines in a period.
     limit: u64,
-    /// Milliseconds.
+    /// The length of a period in milliseconds.
     period: u64,
     /// When the period started, in milliseconds of the process; 0 before the first line.
     started: AtomicU64,
@@ -52,7 +52,7 @@ impl LogThrottle {
         self.pass_below(self.limit)
     }
 
-    /// The same, with a limit that may change.
+    /// As [`Self::pass`], with another limit for this period than the throttle's own.
     pub fn pass_below(&self, limit: u64) -> Option<u64> {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         // Starts at 1, because 0 stands for no time.

@@ -93,19 +93,20 @@ impl Upstream {
         &self.context.buffers
     }
 
-    /// Settings.
+    /// Timeouts, limits and TLS of connections to brokers and name servers.
     #[must_use]
     pub fn config(&self) -> &UpstreamConfig {
         &self.context.config
     }
 
-    /// Routes, for all workers.
+    /// The cached routes, which all workers share.
     #[must_use]
     pub fn routes(&self) -> &RouteCache {
         &self.routes
     }
 
-    /// The broker of that name, if it is known now.
+    /// The broker of that name; `None` if the current list of brokers does not have it. No name
+    /// server is asked.
     #[must_use]
     pub fn known_broker(&self, name: &str) -> Option<Rc<Broker>> {
         if self.table.epoch() != self.epoch.get() {

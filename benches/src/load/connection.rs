@@ -60,6 +60,22 @@ impl Shared {
         })
     }
 
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Counts an answer to a request that was made at that moment.
+    pub(crate) fn count(&self, bodies: usize, since: Instant, now: Instant, phase: u8) {
+        let control = &self.control;
+        control.answered.fetch_add(1, Ordering::Relaxed);
+        control.bodies.fetch_add(bodies as u64, Ordering::Relaxed);
+        if phase == MEASURE {
+            let tenths = (now - since).as_nanos() / 100;
+            let mut latencies = self.latencies.borrow_mut();
+            latencies.push(u32::try_from(tenths).unwrap_or(u32::MAX));
+        }
+    }
+
     pub(crate) fn latencies(&self) -> Vec<u32> {
         self.latencies.take()
     }
@@ -75,7 +91,7 @@ pub(crate) struct Connection {
     /// Which list of requests is this connection's, and which of it is next.
     list: usize,
     next: usize,
-    /// What could not be written at once.
+    /// The bytes that the socket did not take yet.
     unwritten: Vec<u8>,
 }
 
@@ -111,7 +127,7 @@ impl Connection {
         })
     }
 
-    /// Keeps requests outstanding until it is to stop, and then waits for the last answers.
+    /// Keeps requests outstanding until it must stop, and then waits for the last answers.
     pub(crate) async fn run(mut self) -> Result<()> {
         let now = Instant::now();
         for place in 0..self.places.len() {
@@ -170,7 +186,7 @@ impl Connection {
         let known = self.places.get(place);
         ensure!(
             view.is_response() && known.is_some_and(|known| known.opaque == opaque),
-            "something arrived that nobody asked for: code {}, opaque {opaque}",
+            "an answer to no request arrived: code {}, opaque {opaque}",
             view.code()
         );
         if view.code() != 0 {
@@ -185,17 +201,10 @@ impl Connection {
     }
 
     fn record(&self, place: usize, body: usize, now: Instant, phase: u8) {
-        let control = &self.shared.control;
         let sent = self.shared.bodies.get(self.list).copied();
         let bodies = body + sent.unwrap_or_default();
-        control.answered.fetch_add(1, Ordering::Relaxed);
-        control.bodies.fetch_add(bodies as u64, Ordering::Relaxed);
-        if phase == MEASURE
-            && let Some(place) = self.places.get(place)
-        {
-            let tenths = (now - place.since).as_nanos() / 100;
-            let mut latencies = self.shared.latencies.borrow_mut();
-            latencies.push(u32::try_from(tenths).unwrap_or(u32::MAX));
+        if let Some(place) = self.places.get(place) {
+            self.shared.count(bodies, place.since, now, phase);
         }
     }
 
@@ -230,7 +239,7 @@ impl Connection {
     }
 }
 
-/// Says what comes before the load, and waits for the answers.
+/// Sends the requests before the load, and waits for the answers.
 async fn say(stream: &mut Stream, hello: &[RemotingCommand]) -> Result<()> {
     let mut buffer = vec![0; 4096];
     for request in hello {
@@ -242,7 +251,7 @@ async fn say(stream: &mut Stream, hello: &[RemotingCommand]) -> Result<()> {
             ensure!(read > 0, "the connection was closed");
             inbox.take_in(buffer.get(..read).unwrap_or_default(), |frame| {
                 let view = CommandView::decode(frame)?;
-                // Brokers have things to say too.
+                // Brokers send requests too.
                 if view.is_response() {
                     ensure!(view.code() == 0, "hello was answered with {}", view.code());
                     answered = true;

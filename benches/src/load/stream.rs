@@ -58,7 +58,8 @@ impl Stream {
         }
     }
 
-    /// Writes what goes at once; nothing by TLS, where each write is a record of its own.
+    /// Writes what the socket takes immediately; nothing by TLS, where each write is a record of
+    /// its own.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => match stream.try_write(bytes) {

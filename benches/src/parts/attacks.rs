@@ -1,4 +1,4 @@
-//! Peers that do what clients do not: what others notice of them, through HAProxy and through
+//! Clients that misbehave, and what well-behaved ones notice of them, through HAProxy and through
 //! Remora.
 
 use std::net::SocketAddr;
@@ -27,23 +27,23 @@ use crate::stack::{Haproxy, Sinks, Target, haproxy_version};
 use crate::stats::Spread;
 use crate::tables;
 
-/// Peers that send a byte a second.
+/// Clients that send a byte a second.
 const DRIPPING: usize = 5000;
 
-/// Peers that ask and never read, and how often each asks.
+/// Clients that send requests and never read, and how many each sends.
 const DEAF: usize = 64;
 const ASKED: usize = 500;
 
-/// Peers that fall silent in the middle of a frame.
+/// Clients that fall silent in the middle of a frame.
 const HALF_OPEN: usize = 1000;
 
 /// Connections that send garbage as fast as they can, again and again.
 const GARBAGE: usize = 4;
 
-/// How long an attack goes on before others are looked at.
+/// How long an attack lasts before well-behaved clients are measured.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// What Remora may hold: `limits.memory_bytes`, and what it is by itself.
+/// The memory that Remora may use: `limits.memory_bytes`, and 60 MB for itself.
 const MEMORY_MB: f64 = 256.0 * 1.048_576 + 60.0;
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ impl Attack {
         }
     }
 
-    /// One peer, for as long as it is let.
+    /// One attacking client, until its connection ends.
     async fn run(self, address: SocketAddr, frame: Arc<[u8]>) {
         let Ok(mut stream) = TcpStream::connect(address).await else {
             return;
@@ -127,7 +127,7 @@ impl Attack {
     }
 }
 
-/// An attack that goes on.
+/// An attack in progress.
 struct Running {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
@@ -152,7 +152,8 @@ impl Running {
                     }
                     while !stopped.load(Ordering::Relaxed) {
                         tokio::select! {
-                            // One that was closed comes again, not faster than a real one could.
+                            // A client whose connection was closed reconnects, not faster than a
+                            // real one could.
                             Some(_) = peers.join_next() => {
                                 sleep(Duration::from_micros(200)).await;
                                 peers.spawn_local(attack.run(address, frame.clone()));
@@ -174,7 +175,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // What it could not do, the figures show.
+            // If it failed, the figures show that.
             let _ = thread.join();
         }
     }
@@ -254,7 +255,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     .publish(&options.results)
 }
 
-/// What others get while an attack goes on.
+/// What well-behaved clients get while an attack is in progress.
 fn under(attack: Attack, target: &Target, broker: u32, options: &Options) -> Result<Sample> {
     let address = *target.addresses.first().context("it listens")?;
     let running = Running::start(attack, address)?;

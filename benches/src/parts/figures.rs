@@ -39,6 +39,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     let plan = Plan {
         targets: vec![with, without],
         broker: sinks.pid(),
+        broker_address: None,
         brokers: vec![broker_name(0)],
         shapes: options.chosen(shapes()),
         rounds: options.rounds,

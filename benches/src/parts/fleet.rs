@@ -20,7 +20,7 @@ use crate::shape::SEND_TOPIC;
 /// Groups that the clients divide into.
 pub(super) const GROUPS: usize = 200;
 
-/// How often a client says that it is there.
+/// How often a client sends a heartbeat.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// How long all of them may take to be registered: well above what is asked for.
@@ -45,8 +45,8 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Connects that many; each asks for its topic's route and says who it is. At most `at_once` of
-    /// them are on their way at a time.
+    /// Connects that many; each asks for its topic's route and sends a heartbeat. At most `at_once`
+    /// of them are connecting at a time.
     pub(super) async fn start(address: SocketAddr, count: usize, at_once: usize) -> Result<Self> {
         let begun = Instant::now();
         let turns = Rc::new(Semaphore::new(at_once));
@@ -134,7 +134,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Says that it is there, for good.
+    /// Sends heartbeats without end.
     async fn live(mut self, first: Duration, failed: Rc<Cell<usize>>, answered: Rc<Cell<usize>>) {
         let mut beats = interval_at(Instant::now() + first, HEARTBEAT);
         loop {

@@ -108,7 +108,7 @@ fn steps(counts: impl IntoIterator<Item = usize>, load: impl Fn(usize) -> Load) 
     steps.collect()
 }
 
-/// Connections that are in so many groups altogether, and pull for them in turn.
+/// Connections that are in that many groups altogether, and pull for them in turn.
 fn members(groups: usize) -> Load {
     let broker = broker_name(0);
     let of_connection = |nth: usize| {
@@ -138,6 +138,9 @@ fn members(groups: usize) -> Load {
         outstanding: 1,
         requests: pulls.collect(),
         hello: hello.collect(),
+        call: None,
+        exchange: None,
+        receiving: None,
         least_body: crate::requests::PULLED_LEAST,
         tls: None,
     }

@@ -1,4 +1,4 @@
-//! Thousands of clients that only say that they are there.
+//! Thousands of clients that send heartbeats only.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -43,7 +43,7 @@ fn scraping(dir: &Path, sinks: &Sinks) -> Result<Outcome> {
     let mut clients = Vec::new();
     for _ in 0..SCRAPED {
         let mut client = TcpStream::connect(address)?;
-        // Whoever has said something is known by language and version.
+        // A client that has sent a frame is counted by language and version.
         client.write_all(&request)?;
         clients.push(client);
     }
@@ -72,7 +72,7 @@ fn scraping(dir: &Path, sinks: &Sinks) -> Result<Outcome> {
     })
 }
 
-/// How much of a core, in per cent, a process takes while the clients only say that they are there.
+/// How much of a core, in per cent, a process takes while the clients send heartbeats only.
 async fn share_while_idle(pid: u32, options: &Options) -> Result<f64> {
     tokio::time::sleep(SETTLE).await;
     let before = CpuTimes::now(pid)?;
@@ -81,7 +81,7 @@ async fn share_while_idle(pid: u32, options: &Options) -> Result<f64> {
     Ok(spent / 1e6 / options.watch as f64 * 100.0)
 }
 
-/// The same clients through HAProxy, which wakes up as often and reads nothing of what they say.
+/// The same clients through HAProxy, which wakes up as often and reads nothing of the heartbeats.
 fn through_haproxy(options: &Options, dir: &Path, sinks: &Sinks) -> Result<f64> {
     let haproxy = Haproxy::start(&dir.join("haproxy"), sinks.brokers())?;
     let target = haproxy.target();

@@ -109,7 +109,7 @@ fn idle_clients(options: &Options, dir: &Path, sinks: &Sinks) -> Result<Vec<Outc
     let left = descriptors(pid)?;
     ensure!(
         left < options.clients / 10 + 100,
-        "{left} descriptors are left when all clients have gone"
+        "{left} descriptors are left when all clients have disconnected"
     );
     remora.stop(&[""])?;
     let each = held.saturating_sub(before) as f64 / options.clients as f64 / 1024.0;

@@ -4,6 +4,9 @@ mod attacks;
 mod figures;
 mod fleet;
 mod growth;
+mod grpc;
+mod grpc_idle;
+mod http;
 mod idle;
 mod memory;
 mod side_by_side;
@@ -32,21 +35,27 @@ use crate::stack::{REMORA, Target};
 pub enum Part {
     /// Direct, HAProxy, the Java proxy and Remora on one real broker.
     SideBySide,
-    /// Direct, HAProxy and Remora on brokers of ours that answer at once.
+    /// Direct, HAProxy and Remora on brokers of ours that answer immediately.
     Sinks,
     /// Resident memory at rest, with idle clients, and under load.
     Memory,
-    /// Thousands of clients that only say that they are there.
+    /// Thousands of clients that send heartbeats only.
     Idle,
     /// The cost of a request with many connections, topics and groups.
     Growth,
+    /// The Java proxy and Remora with gRPC clients, on one real broker.
+    Grpc,
+    /// Thousands of gRPC clients that ask for nothing.
+    GrpcIdle,
+    /// Remora with clients by HTTP and by remoting, and the Java proxy, on one real broker.
+    Http,
     /// From the start to serving.
     Start,
-    /// HAProxy and Remora that take TLS off, on a broker of ours that answers at once.
+    /// HAProxy and Remora that take TLS off, on a broker of ours that answers immediately.
     Tls,
     /// What the figures of `/metrics` cost.
     Figures,
-    /// What others notice of peers that do what clients do not.
+    /// What well-behaved clients notice of misbehaving ones.
     Attacks,
     /// Other builds of Remora (`--variant`), and two ways to run a relay.
     Variants,
@@ -58,7 +67,7 @@ pub enum Part {
     RelayProcess,
 }
 
-/// Measures Remora beside its peers, and writes what it finds into RESULTS.md.
+/// Measures Remora beside the other proxies, and writes the figures into RESULTS.md.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
     /// What to measure, one after the other.
@@ -105,6 +114,10 @@ pub struct Options {
     /// Another build of Remora for the part variants; may be given several times.
     #[arg(long = "variant", value_name = "NAME=FILE")]
     pub variants: Vec<String>,
+
+    /// Also measures Webdis in front of Redis in the part http.
+    #[arg(long)]
+    pub bridge: bool,
 
     /// How a relay runs.
     #[arg(long, hide = true)]
@@ -164,6 +177,9 @@ pub fn run(options: &Options) -> Result<()> {
             Part::Memory => memory::run(options, scratch.path()),
             Part::Idle => idle::run(options, scratch.path()),
             Part::Growth => growth::run(options, scratch.path()),
+            Part::Grpc => grpc::run(options, scratch.path()),
+            Part::GrpcIdle => grpc_idle::run(options, scratch.path()),
+            Part::Http => http::run(options, scratch.path()),
             Part::Start => start::run(options, scratch.path()),
             Part::Tls => tls::run(options, scratch.path()),
             Part::Figures => figures::run(options, scratch.path()),
@@ -197,10 +213,6 @@ fn start_remora(dir: &Path, name_server: std::net::SocketAddr) -> Result<Remora>
 
 /// The way through it.
 fn through(remora: &Remora) -> Target {
-    Target {
-        name: REMORA,
-        addresses: remora.target().allowed.clone(),
-        proxy: Some(remora.process().pid()),
-        tls: None,
-    }
+    let addresses = remora.target().allowed.clone();
+    Target::new(REMORA, addresses, Some(remora.process().pid()))
 }

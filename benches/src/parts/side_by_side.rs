@@ -7,7 +7,7 @@ use anyhow::Result;
 use integration_tests::java::Java;
 
 use super::{Options, start_remora, through};
-use crate::checks::outcomes;
+use crate::checks::{Outcome, outcomes};
 use crate::machine;
 use crate::plot;
 use crate::report::Section;
@@ -28,19 +28,9 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     cluster.create_topic(PULL_TOPIC, QUEUES)?;
     let pulled = cluster.fill(PULL_TOPIC, QUEUES)?;
     let haproxy = Haproxy::start(&dir.join("haproxy"), &[cluster.broker()])?;
-    let java_proxy = JavaProxy::start(
-        &java,
-        &dir.join("java-proxy"),
-        cluster.name_server(),
-        SEND_TOPIC,
-    )?;
+    let java_proxy = JavaProxy::start(&dir.join("java-proxy"), cluster.name_server(), SEND_TOPIC)?;
     let remora = start_remora(dir, cluster.name_server())?;
-    let direct = Target {
-        name: DIRECT,
-        addresses: vec![cluster.broker()],
-        proxy: None,
-        tls: None,
-    };
+    let direct = Target::new(DIRECT, vec![cluster.broker()], None);
     let plan = Plan {
         targets: vec![
             direct,
@@ -49,6 +39,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
             through(&remora),
         ],
         broker: cluster.broker_pid(),
+        broker_address: None,
         brokers: vec![BROKER.to_owned()],
         shapes: options.chosen(on_broker()),
         rounds: options.rounds,
@@ -62,7 +53,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     plan.warm_up(Duration::from_millis(options.warm_up))?;
     let measured = plan.measure()?;
     drop(java_proxy);
-    // Nothing that it might have to say of its brokers matters here.
+    // No warning about its brokers matters here.
     remora.stop(&[""])?;
     cluster.stop()?;
 
@@ -86,13 +77,23 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
 
 /// All tables of a side by side.
 pub(super) fn body(measured: &[Measured], real: bool, plot: &str) -> String {
-    let all = outcomes(measured, real);
+    let plot = format!("![requests per second and CPU time]({plot})\n\n");
+    plot + &goals(&outcomes(measured, real)) + &figures(measured)
+}
+
+/// The goals, with how many of them were reached.
+pub(super) fn goals(all: &[Outcome]) -> String {
     let reached = all.iter().filter(|one| one.verdict() == "reached").count();
-    let mut text = format!(
-        "![requests per second and CPU time]({plot})\n\n### Goals: {reached} of {} reached\n\n{}",
+    format!(
+        "### Goals: {reached} of {} reached\n\n{}",
         all.len(),
-        tables::outcomes(&all)
-    );
+        tables::outcomes(all)
+    )
+}
+
+/// The tables of all figures.
+pub(super) fn figures(measured: &[Measured]) -> String {
+    let mut text = String::new();
     for (title, metric) in [
         ("Requests per second", Metric::Rate),
         ("CPU time of the proxy per request, µs", Metric::ProxyCpu),

@@ -1,4 +1,4 @@
-//! Brokers that answer at once, so that the proxy is what is measured.
+//! Brokers that answer immediately, so that the proxy is what is measured.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -31,6 +31,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
         let plan = Plan {
             targets: vec![sinks.target(), haproxy.target(), through(&remora)],
             broker: sinks.pid(),
+            broker_address: None,
             brokers: (0..brokers).map(broker_name).collect(),
             shapes,
             rounds: options.rounds,

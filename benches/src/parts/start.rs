@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
             .args(["--listen", &address.to_string()]);
         let begun = Instant::now();
         let mut remora = Process::spawn("remora", &mut command, &home.join("remora.log"))?;
-        // It serves when it answers what it has to ask a name server for.
+        // It serves when it answers a request for which it must ask a name server.
         while TcpStream::connect(address).is_err() || ask(address, &route(SEND_TOPIC)).is_err() {
             if begun.elapsed() > LIMIT {
                 bail!("remora does not serve\n{}", tail(remora.log(), 20));

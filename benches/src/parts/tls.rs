@@ -50,6 +50,7 @@ pub(super) fn run(options: &Options, dir: &Path) -> Result<()> {
     let plan = Plan {
         targets: vec![secured(haproxy.target()), secured(through(&remora))],
         broker: sinks.pid(),
+        broker_address: None,
         brokers: vec![broker_name(0)],
         shapes: options.chosen(on_sinks(1)),
         rounds: options.rounds,

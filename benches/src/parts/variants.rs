@@ -72,6 +72,7 @@ fn measure(options: &Options, sinks: &Sinks, targets: Vec<Target>) -> Result<Vec
     let plan = Plan {
         targets,
         broker: sinks.pid(),
+        broker_address: None,
         brokers: vec![broker_name(0)],
         shapes: options.chosen(shapes()),
         rounds: options.rounds,
@@ -143,18 +144,13 @@ impl Relay {
     }
 
     fn target(&self) -> Target {
-        Target {
-            name: self.name,
-            addresses: vec![self.address],
-            proxy: Some(self.process.pid()),
-            tls: None,
-        }
+        Target::new(self.name, vec![self.address], Some(self.process.pid()))
     }
 }
 
 /// The process of a relay.
 pub(super) fn relay(options: &Options) -> Result<()> {
-    let broker = options.relay_to.context("--relay-to says where")?;
-    let runtimes = options.runtimes.context("--runtimes says how")?;
+    let broker = options.relay_to.context("--relay-to is missing")?;
+    let runtimes = options.runtimes.context("--runtimes is missing")?;
     crate::relay::run(runtimes, THREADS, broker)
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use integration_tests::java::Java;
 use integration_tests::ports::{free_port, free_ports};
 use integration_tests::process::{Process, tail};
@@ -17,7 +17,11 @@ use remoting_codec::SerializeType;
 use remoting_codec::body::TopicRouteData;
 
 use super::{FULL_SPEED, local};
-use crate::requests::{PULL_MESSAGES, PULLED_BODY, PULLED_LEAST, create_topic, pull, route, send};
+use crate::load::Receiving;
+use crate::requests::{
+    PULL_MESSAGES, PULLED_BODY, PULLED_LEAST, commit, create_group, create_topic, pull, route, send,
+};
+use crate::shape::QUEUES;
 use crate::wire::{Client, ask};
 
 /// The broker's name.
@@ -163,6 +167,21 @@ impl Cluster {
         Ok(least)
     }
 
+    /// Stores messages with bodies of that size.
+    ///
+    /// # Errors
+    /// When the broker refuses one.
+    pub fn store(&self, topic: &str, count: usize, body: usize) -> Result<()> {
+        let mut client = Client::connect(self.broker)?;
+        for (nth, queue) in (0..count).zip((0..QUEUES).cycle()) {
+            let message = send(BROKER, topic, queue, body, SerializeType::Json);
+            client
+                .succeed(&message)
+                .with_context(|| format!("message {nth}"))?;
+        }
+        Ok(())
+    }
+
     fn wait_for_route(&mut self, topic: &str) -> Result<()> {
         let name_server = self.name_server;
         let what = format!("the route of {topic}");
@@ -210,4 +229,19 @@ pub fn wait_until_served(address: SocketAddr, topic: &str) -> Result<()> {
         let sent = Client::connect(address).and_then(|mut client| client.succeed(&message));
         Ok(sent.is_ok().then_some(()))
     })
+}
+
+/// Makes groups that receive a topic from its first message on.
+///
+/// # Errors
+/// When the broker refuses.
+pub fn create_groups(broker: SocketAddr, receiving: &Receiving) -> Result<()> {
+    let mut client = Client::connect(broker)?;
+    for group in &receiving.groups {
+        client.succeed(&create_group(group))?;
+        for queue in 0..QUEUES {
+            client.succeed(&commit(group, &receiving.topic, queue, 0))?;
+        }
+    }
+    Ok(())
 }

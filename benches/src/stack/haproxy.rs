@@ -87,16 +87,11 @@ impl Haproxy {
     /// The way through it.
     #[must_use]
     pub fn target(&self) -> Target {
-        Target {
-            name: HAPROXY,
-            addresses: self.addresses.clone(),
-            proxy: Some(self.process.pid()),
-            tls: None,
-        }
+        Target::new(HAPROXY, self.addresses.clone(), Some(self.process.pid()))
     }
 }
 
-/// What it says of itself.
+/// The version that it prints.
 ///
 /// # Errors
 /// When it is not there.

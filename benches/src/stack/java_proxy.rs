@@ -3,13 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
-use integration_tests::java::Java;
+use anyhow::{Context, Result};
+use integration_tests::java::java_proxy;
 use integration_tests::ports::free_port;
 use integration_tests::process::{Process, tail};
-use integration_tests::workspace::target_dir;
 use serde_json::json;
 
 use super::cluster::wait_until_served;
@@ -20,6 +18,8 @@ use super::{FULL_SPEED, JAVA, Target, local};
 pub struct JavaProxy {
     process: Process,
     address: SocketAddr,
+    /// Where it takes gRPC.
+    grpc: SocketAddr,
 }
 
 impl JavaProxy {
@@ -27,21 +27,19 @@ impl JavaProxy {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(java: &Java, dir: &Path, name_server: SocketAddr, topic: &str) -> Result<Self> {
-        let classes = class_path()?;
+    pub fn start(dir: &Path, name_server: SocketAddr, topic: &str) -> Result<Self> {
         fs::create_dir_all(dir)?;
-        let address = local(free_port()?);
+        let (address, grpc) = (local(free_port()?), local(free_port()?));
         let config = dir.join("proxy.json");
         let settings = json!({
             "rocketMQClusterName": "DefaultCluster",
             "localServeAddr": "127.0.0.1",
             "remotingListenPort": address.port(),
-            "grpcServerPort": free_port()?,
+            "grpcServerPort": grpc.port(),
         });
         fs::write(&config, settings.to_string())?;
-        let mut command = java.cluster(dir);
+        let mut command = java_proxy(dir)?;
         command
-            .env("CLASSPATH", classes)
             .env("RMQ_PROXY_HOME", dir)
             .args(["-Xms1g", "-Xmx1g", "-XX:MaxDirectMemorySize=1g"])
             .args(FULL_SPEED)
@@ -50,27 +48,25 @@ impl JavaProxy {
             .arg(config);
         let process = Process::spawn("java-proxy", &mut command, &dir.join("output.log"))?;
         wait_until_served(address, topic).with_context(|| tail(process.log(), 20))?;
-        Ok(Self { process, address })
+        Ok(Self {
+            process,
+            address,
+            grpc,
+        })
+    }
+
+    /// The way through it by gRPC.
+    #[must_use]
+    pub fn grpc_target(&self) -> Target {
+        Target {
+            addresses: vec![self.grpc],
+            ..self.target()
+        }
     }
 
     /// The way through it.
     #[must_use]
     pub fn target(&self) -> Target {
-        Target {
-            name: JAVA,
-            addresses: vec![self.address],
-            proxy: Some(self.process.pid()),
-            tls: None,
-        }
+        Target::new(JAVA, vec![self.address], Some(self.process.pid()))
     }
-}
-
-/// Resolves its class path; quick when that was done before.
-fn class_path() -> Result<String> {
-    let out = target_dir().join("java");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/build-java-proxy.sh");
-    let status = Command::new(script).arg(&out).status()?;
-    ensure!(status.success(), "build-java-proxy.sh failed: {status}");
-    let file = out.join("java-proxy.classpath");
-    fs::read_to_string(&file).context("the class path was resolved")
 }

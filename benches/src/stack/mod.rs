@@ -4,20 +4,24 @@ mod cluster;
 mod haproxy;
 mod java_proxy;
 mod sinks;
+mod webdis;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
-pub use cluster::{BROKER, Cluster, wait_until_served};
+pub use cluster::{BROKER, Cluster, create_groups, wait_until_served};
 pub use haproxy::{Haproxy, version as haproxy_version};
 pub use java_proxy::JavaProxy;
 pub use sinks::Sinks;
 use tokio_rustls::TlsConnector;
+pub use webdis::Webdis;
+
+use crate::shape::Shape;
 
 /// One way to the broker.
 #[derive(Clone)]
 pub struct Target {
-    /// What it is called in tables.
+    /// Its name in tables.
     pub name: &'static str,
     /// Where clients connect: one address, or one for each broker.
     pub addresses: Vec<SocketAddr>,
@@ -25,6 +29,25 @@ pub struct Target {
     pub proxy: Option<u32>,
     /// What makes TLS of connections, if clients come by it.
     pub tls: Option<TlsConnector>,
+    /// The process of its broker, if that is not the one of the others.
+    pub broker: Option<u32>,
+    /// The shape that it serves in place of a given one; `None` if it cannot do what that asks.
+    pub instead: fn(&Shape) -> Option<Shape>,
+}
+
+impl Target {
+    /// A target that serves every shape as it is, in plain text.
+    #[must_use]
+    pub fn new(name: &'static str, addresses: Vec<SocketAddr>, proxy: Option<u32>) -> Self {
+        Self {
+            name,
+            addresses,
+            proxy,
+            tls: None,
+            broker: None,
+            instead: |shape| Some(shape.clone()),
+        }
+    }
 }
 
 impl fmt::Debug for Target {
@@ -40,10 +63,18 @@ impl fmt::Debug for Target {
 pub const DIRECT: &str = "direct";
 /// A pass-through that understands nothing.
 pub const HAPROXY: &str = "HAProxy";
-/// The peer.
+/// The other proxy.
 pub const JAVA: &str = "Java proxy";
 /// Ours.
 pub const REMORA: &str = "Remora";
+/// Ours, by HTTP.
+pub const REMORA_HTTP: &str = "Remora HTTP";
+/// Ours, by remoting where others are asked by HTTP.
+pub const REMORA_REMOTING: &str = "Remora remoting";
+/// The other proxy, by gRPC where others are asked by HTTP.
+pub const JAVA_GRPC: &str = "Java proxy gRPC";
+/// A bridge from HTTP to another broker.
+pub const WEBDIS: &str = "Webdis";
 
 /// An address of this machine.
 #[must_use]

@@ -1,4 +1,4 @@
-//! The process of the brokers that answer at once.
+//! The process of the brokers that answer immediately.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -60,11 +60,6 @@ impl Sinks {
     /// The way to them without any proxy.
     #[must_use]
     pub fn target(&self) -> Target {
-        Target {
-            name: DIRECT,
-            addresses: self.brokers.clone(),
-            proxy: None,
-            tls: None,
-        }
+        Target::new(DIRECT, self.brokers.clone(), None)
     }
 }

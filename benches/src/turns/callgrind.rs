@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 /// What the runtime calls for each turn of a task.
 const POLL: &str = "tokio::runtime::task::raw::poll*";
 
-/// What the names of workers' threads begin with.
+/// The prefix of the names of workers' threads.
 const WORKER: &str = "remora-";
 
 /// How long nothing more must have been written before all is.
@@ -41,7 +41,7 @@ pub(super) struct Counted {
     pid: u32,
     /// The worker's number, as it is at the end of its files' names.
     worker: String,
-    /// Where the file of the longest part goes.
+    /// The file that gets a copy of the longest part.
     keep: Option<PathBuf>,
 }
 

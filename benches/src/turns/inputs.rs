@@ -1,4 +1,4 @@
-//! What peers send: of each kind, what costs most in the fewest bytes.
+//! What clients and servers send: of each kind, the input that costs most in the fewest bytes.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -28,10 +28,10 @@ const BROKERS: usize = 800;
 /// How many messages a POP can be answered with (`PopMessageProcessor.processRequest`).
 const POPPED: usize = 32;
 
-/// When a POP is answered: its client is gone by then.
+/// When a POP is answered: its client has disconnected by then.
 const LATE: Duration = Duration::from_millis(500);
 
-/// How long a header is of which many come at once.
+/// The length of a header of which many arrive together.
 const SHORT: usize = 1000;
 
 /// Bytes for a connection.
@@ -42,7 +42,7 @@ pub(super) struct Input {
     pub(super) bytes: Vec<u8>,
     /// How many answers are due at most.
     pub(super) answers: usize,
-    /// How long what comes after them may take.
+    /// How long the work that an input causes may take after it.
     pub(super) settle: Duration,
 }
 
@@ -179,7 +179,7 @@ fn names() -> impl Iterator<Item = String> {
     (0_u32..).map(|nth| format!("{nth:x}"))
 }
 
-/// The header that has `first`, and then as many fields as make it so long.
+/// The header that has `first`, and then as many fields as make it this long.
 fn json_header(size: usize, first: &str, field: impl Fn(&str) -> String) -> Vec<u8> {
     json_frame(RequestCode::SEND_MESSAGE_V2, size, first, field, b"")
 }

@@ -1,10 +1,10 @@
 //! The most expensive turns that a peer can cause, in instructions.
 //!
-//! Nothing may run on a worker for longer than 5 ms without giving way: everybody else waits for
-//! it. A clock proves nothing on a busy machine, so the instructions of each turn are counted: 5 ms
-//! at 3 instructions a nanosecond are 15 million. The whole proxy runs under callgrind, which ends
-//! a count whenever the runtime polls a task: what is between two polls is one turn, with all that
-//! the runtime does for it. Fake peers outside of it send what is expensive.
+//! Nothing may run on a worker for longer than 5 ms without giving way: everything else on it waits
+//! for it. A clock proves nothing on a busy machine, so the instructions of each turn are counted:
+//! 5 ms at 3 instructions a nanosecond are 15 million. The whole proxy runs under callgrind, which
+//! ends a count whenever the runtime polls a task: the work between two polls is one turn, with all
+//! that the runtime does for it. Fake clients and servers outside of it send the expensive input.
 
 mod callgrind;
 mod inputs;

@@ -20,15 +20,6 @@ type role interface {
 	stop() error
 }
 
-var roles = map[string]func() role{
-	"producer":             func() role { return &producerRole{} },
-	"transaction-producer": func() role { return &transactionRole{} },
-	"requester":            func() role { return &requesterRole{} },
-	"replier":              func() role { return &replierRole{} },
-	"push-consumer":        func() role { return &pushRole{} },
-	"pull-consumer":        func() role { return &pullRole{} },
-}
-
 func main() {
 	if len(os.Args) < 2 || roles[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "the first argument names the role")

@@ -238,3 +238,10 @@ class PullConsumer:
 
     def stop(self):
         self.client.shutdown()
+
+
+ROLES = {
+    "producer": Producer,
+    "push-consumer": PushConsumer,
+    "pull-consumer": PullConsumer,
+}

@@ -68,7 +68,7 @@ impl Ground {
         while running.join_next().await.is_some() {}
     }
 
-    /// Stays until the attack's time is over, with whatever is still open.
+    /// Waits until the attack's time is over, with its connections still open.
     pub async fn stay(&self) {
         std::future::pending::<()>().await;
     }
@@ -196,7 +196,7 @@ impl Line {
         }
     }
 
-    /// Reads and drops whatever comes until the connection ends.
+    /// Reads and drops all bytes until the connection ends.
     ///
     /// # Errors
     /// When it ends badly.
@@ -206,12 +206,13 @@ impl Line {
         Ok(())
     }
 
-    /// Whether the proxy closes the connection within that time; what it says before is dropped.
+    /// Whether the proxy closes the connection within that time; bytes that arrive before are
+    /// dropped.
     pub async fn is_closed_within(&mut self, limit: Duration) -> bool {
         timeout(limit, self.drain()).await.is_ok()
     }
 
-    /// Reads and drops what comes within that time.
+    /// Reads and drops the bytes that arrive within that time.
     ///
     /// # Errors
     /// When the connection ends meanwhile.
@@ -222,7 +223,7 @@ impl Line {
         }
     }
 
-    /// Says nothing and reads nothing for that long.
+    /// Sends nothing and reads nothing for that time.
     pub async fn idle(&self, time: Duration) {
         sleep(time).await;
     }

@@ -1,4 +1,4 @@
-//! A broker that stores nothing and answers as a real one does: at once, late, or not at all.
+//! A broker that stores nothing and answers as a real one does: immediately, late, or not at all.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,8 @@ use serde_json::json;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpStream, tcp::OwnedWriteHalf},
-    sync::Notify,
+    sync::{Notify, Semaphore},
+    task::yield_now,
     time::{Instant, sleep, sleep_until},
 };
 
@@ -31,7 +32,7 @@ const POLLING_TIMEOUT: i32 = 210;
 const SUSPEND: i64 = 2;
 /// How long a client may take to answer what a broker relays to it (`Broker2Client`).
 const CLIENT_PATIENCE: Duration = Duration::from_secs(10);
-/// Of every so long, one that is at its limit answers nothing for the second part.
+/// The period of a broker at its limit: from [`PAUSE_FROM_MS`] to its end, it answers nothing.
 const PAUSE_EVERY_MS: u64 = 4_000;
 const PAUSE_FROM_MS: u64 = 3_000;
 /// How long what came then takes: longer than any client waits.
@@ -43,9 +44,13 @@ pub(super) struct Broker {
     seen: Arc<Seen>,
     /// Where clients are, by id.
     clients: RefCell<HashMap<String, Weak<Outbox>>>,
-    /// Who waits for a client's answer, by the number under which it was asked.
+    /// The requests that wait for a client's answer: the asking connection and its opaque, by the
+    /// opaque that the client got.
     asked: RefCell<HashMap<i32, (Weak<Outbox>, i32)>>,
     next: RefCell<i32>,
+    /// Held by the connection that begins or ends, until the sockets were polled again: thousands
+    /// do at once, and a real broker has other threads for requests meanwhile.
+    turns: Semaphore,
 }
 
 /// What waits to be written to one connection.
@@ -87,10 +92,17 @@ impl Broker {
             clients: RefCell::default(),
             asked: RefCell::default(),
             next: RefCell::new(1),
+            turns: Semaphore::new(1),
         }
     }
 
+    async fn turn(&self) {
+        let _turn = self.turns.acquire().await;
+        yield_now().await;
+    }
+
     pub(super) async fn serve(self: Rc<Self>, stream: TcpStream) {
+        self.turn().await;
         let _ = stream.set_nodelay(true);
         let (mut reading, writing) = stream.into_split();
         let outbox = Rc::<Outbox>::default();
@@ -102,16 +114,17 @@ impl Broker {
                         self.seen.bytes.fetch_add(length as u64, Ordering::Relaxed);
                         self.take(&frame, &outbox);
                     }
-                    Ok(None) => return,
+                    Ok(None) => break,
                     Err(e) => {
                         // Its own words, as against those of the system.
                         if e.kind() == std::io::ErrorKind::Other {
                             self.seen.unreadable.fetch_add(1, Ordering::Relaxed);
                         }
-                        return;
+                        break;
                     }
                 }
             }
+            self.turn().await;
         };
         tokio::select! {
             () = read => {}
@@ -165,6 +178,10 @@ impl Broker {
             }
             RequestCode::GET_CONSUMER_LIST_BY_GROUP => {
                 Reply::Now(ok().body(json!({"consumerIdList": ["someone"]}).to_string()))
+            }
+            // Everything has its default.
+            RequestCode::GET_TOPIC_CONFIG | RequestCode::GET_SUBSCRIPTIONGROUP_CONFIG => {
+                Reply::Now(ok().body("{}"))
             }
             RequestCode::LOCK_BATCH_MQ => {
                 Reply::Now(ok().body(json!({"lockOKMQSet": []}).to_string()))
@@ -235,7 +252,7 @@ impl Broker {
         );
         client.push(&question.to_frame(number));
         let (outbox, opaque) = (Rc::downgrade(outbox), frame.opaque);
-        // `Broker2Client` answers for a client that says nothing.
+        // `Broker2Client` answers in place of a client that does not.
         tokio::task::spawn_local(async move {
             sleep(CLIENT_PATIENCE).await;
             if let Some(outbox) = outbox.upgrade() {
@@ -264,7 +281,7 @@ fn is_left_unanswered(frame: &Frame) -> bool {
         || (frame.body.len() < 2048 && marked(&frame.body))
 }
 
-/// `PullMessageProcessor`: a pull that may wait is held for as long as it says.
+/// `PullMessageProcessor`: a pull that may wait is held for the time that it asks for.
 fn pull(frame: &Frame) -> Reply {
     let waits = frame.number("sysFlag").unwrap_or(0) & SUSPEND != 0;
     let offset = frame.number("queueOffset").unwrap_or(0);
@@ -291,7 +308,7 @@ fn poll(frame: &Frame) -> Reply {
 }
 
 fn after(millis: i64) -> Instant {
-    /// Nobody waits longer.
+    /// No request waits longer.
     const LONGEST: u64 = 3_600_000;
     let millis = u64::try_from(millis).unwrap_or(0).min(LONGEST);
     Instant::now() + Duration::from_millis(millis)

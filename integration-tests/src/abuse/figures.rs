@@ -1,4 +1,4 @@
-//! What a process tells of itself, and what the system tells of it.
+//! The figures of a process: those that it exposes itself, and those of the system.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ pub fn admin_get(admin: SocketAddr, path: &str, limit: Duration) -> Result<Strin
 #[derive(Clone, Debug, Default)]
 pub struct Figures(BTreeMap<String, f64>);
 
-/// Gauges that do not tell what is held: they are caches, moments, or marks of the build.
+/// Gauges that do not show what is held: they are caches, moments, or marks of the build.
 const OTHERS: [&str; 8] = [
     "rocketmq_proxy_up",
     "rocketmq_proxy_routes",

@@ -24,12 +24,12 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long they may take to be well, on a machine that starts other things.
 const START_LIMIT: Duration = Duration::from_secs(40);
-/// One that is late by more than that gives up what it should have asked meanwhile.
+/// A client that is late by more than that skips the requests that it should have sent meanwhile.
 const LATE: Duration = Duration::from_secs(2);
 /// How long a client waits before it connects again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The answer of one that wants its clients to go elsewhere.
+/// The answer of a server that wants its clients to reconnect elsewhere.
 const GO_AWAY: i32 = 1500;
 
 /// How many clients send, and directly.
@@ -233,7 +233,8 @@ impl Client {
 
     /// Whether the request was answered well.
     async fn ask(&self, line: &mut Option<Line>, request: &Request) -> Result<bool> {
-        // What has been closed while nothing was asked is no fault, nor is being sent elsewhere.
+        // A connection that was closed while no request was outstanding is no fault, nor is
+        // GO_AWAY.
         if line.as_ref().is_some_and(Line::is_closed) {
             *line = None;
         }
@@ -270,7 +271,7 @@ impl Client {
         match self.kind {
             Kind::Send | Kind::Direct => self.send(),
             Kind::Pull | Kind::DirectPull => self.pull(),
-            // Every second or so, it says that it lives.
+            // It sends a heartbeat about every second.
             Kind::Control if self.turn.is_multiple_of(20) => self.heartbeat(),
             Kind::Control => {
                 Request::new(RequestCode::GET_ROUTEINFO_BY_TOPIC).field("topic", &self.topic)
@@ -337,7 +338,7 @@ impl Client {
 }
 
 impl Line {
-    /// Whether the peer has closed it; what it says of its own accord meanwhile is kept for later.
+    /// Whether the server has closed it; requests that have arrived from there are kept for later.
     fn is_closed(&self) -> bool {
         let mut byte = [0];
         let mut byte = tokio::io::ReadBuf::new(&mut byte);

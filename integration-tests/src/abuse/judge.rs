@@ -11,7 +11,7 @@ use super::{
     results::Outcome,
 };
 
-/// Healthy clients keep so many of a hundred requests.
+/// How many of a hundred requests of healthy clients must succeed.
 pub(super) const OK_PERCENT: f64 = 95.0;
 /// By how much all but one in a hundred of their requests may take longer than before.
 const SLOWER: f64 = 3.0;
@@ -36,7 +36,7 @@ pub struct Attack {
     pub name: String,
     /// The row of the table of attacks.
     pub row: &'static str,
-    /// What it does.
+    /// What the attack does, in words.
     pub what: &'static str,
     /// How long it lasts; then all of its connections end.
     pub time: Duration,
@@ -60,7 +60,7 @@ impl Attack {
         }
     }
 
-    /// One that lasts so long.
+    /// The same attack for that time.
     #[must_use]
     pub fn lasting(self, time: Duration) -> Self {
         Self { time, ..self }

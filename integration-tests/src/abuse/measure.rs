@@ -12,7 +12,7 @@ pub enum Kind {
     Send,
     /// A consumer's.
     Pull,
-    /// A client's that asks for routes and says that it lives.
+    /// Of a client that asks for routes and sends heartbeats.
     Control,
     /// A producer's that is connected directly.
     Direct,
@@ -98,7 +98,7 @@ pub struct Summary {
     pub ok: usize,
     /// All but one in a hundred took less.
     pub p99: Duration,
-    /// The longest took so long.
+    /// The time of the slowest request.
     pub longest: Duration,
 }
 

@@ -1,8 +1,8 @@
 //! What an abuse suite needs: attackers, healthy clients that must not notice them, and a judge
 //! between both.
 //!
-//! Everything here speaks the protocol by itself, without Remora's own codec: an attacker must be
-//! able to write what that refuses, and a broker must read what it would not.
+//! Everything here has a codec of its own, independent of Remora's: an attacker must be able to
+//! write what Remora's refuses, and a broker must read what Remora's would not.
 
 mod attacker;
 mod broker;

@@ -15,13 +15,13 @@ pub struct Outcome {
     pub name: String,
     /// The row of the table of attacks that it is of.
     pub row: &'static str,
-    /// What it does.
+    /// What the attack does, in words.
     pub what: &'static str,
     /// Before and during, for each kind of healthy client.
     pub healthy: Vec<(&'static str, Summary, Summary)>,
     /// The most that was resident, in bytes.
     pub peak: u64,
-    /// What else there is to say.
+    /// Further observations.
     pub notes: Vec<String>,
     /// What must hold and does not.
     pub broken: Vec<String>,
@@ -117,7 +117,7 @@ impl Results {
         text
     }
 
-    /// Writes the table to a file of Cargo's target folder, and says where.
+    /// Writes the table to a file of Cargo's target folder, and returns its path.
     ///
     /// # Errors
     /// When it cannot be written.

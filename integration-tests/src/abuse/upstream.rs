@@ -32,7 +32,7 @@ use super::{
 /// The brokers' names.
 pub const BROKERS: [&str; 2] = ["broker-a", "broker-b"];
 
-/// What the names of topics begin with that there are.
+/// The prefix of the topics that exist.
 pub const KNOWN: &str = "known";
 
 /// What is in a request that brokers leave unanswered, anywhere in its fields or its body.
@@ -54,7 +54,7 @@ pub struct Seen {
     pub bytes: AtomicU64,
     /// Routes that the name server was asked for.
     pub lookups: AtomicUsize,
-    /// How long brokers take for a heartbeat of a client whose id begins with `slow`.
+    /// How long brokers take for a heartbeat of a client whose id starts with `slow`.
     pub heartbeat_ms: AtomicU64,
     /// Whether brokers answer a send only after a while, as one does that is at its limit.
     pub pausing: AtomicBool,
@@ -74,7 +74,7 @@ impl Seen {
         if let Some(count) = ids.get_mut(id) {
             *count += 1;
         } else if ids.len() < IDS_MAX {
-            // An id may be long; its beginning tells it from others.
+            // An id may be long; its start distinguishes it from others.
             ids.insert(id.chars().take(64).collect(), 1);
         }
     }
@@ -140,7 +140,7 @@ impl Upstream {
         &self.brokers
     }
 
-    /// Has the name server say that brokers are there.
+    /// Makes the name server list these brokers.
     pub fn advertise(&self, brokers: &[SocketAddr]) {
         *self.seen.advertised.lock() = brokers.to_vec();
     }
@@ -227,7 +227,7 @@ fn look_up(request: &Frame, seen: &Seen) -> Request {
         RequestCode::GET_ROUTEINFO_BY_TOPIC => {
             seen.lookups.fetch_add(1, Ordering::Relaxed);
             let topic = request.field("topic").unwrap_or_default();
-            // Every group has a topic for what it fails to consume.
+            // Every group has a topic for the messages that it fails to consume.
             if !topic.starts_with(KNOWN) && !topic.starts_with("%RETRY%") {
                 return Request::response(NO_TOPIC);
             }

@@ -295,7 +295,8 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
-    /// The next frame and how long it was; `None` when the peer has closed the connection.
+    /// The next frame and its length in bytes; `None` when the other side has closed the
+    /// connection.
     ///
     /// # Errors
     /// When the connection fails, or what arrives cannot be read.

@@ -1,4 +1,4 @@
-//! A proxy between a fake cluster and those who attack it, and the judge of what others notice.
+//! A proxy between a fake cluster and its attackers, and the judge of what healthy clients notice.
 
 use std::{
     net::SocketAddr,
@@ -29,7 +29,8 @@ use crate::{ports::free_port, proxy_process::Remora, target::Target};
 /// What may be resident: the default of `limits.memory_bytes`.
 pub const LIMIT_BYTES: u64 = 268_435_456;
 
-/// Whether the proxy has that key. It is set only to say what is meant; the value is the default.
+/// Whether the proxy has that key. It is set only to show the limit that is meant; the value is the
+/// default.
 const HAS_MEMORY_KEY: bool = true;
 
 /// Of a thread, as `nice` counts.

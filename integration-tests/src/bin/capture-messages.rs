@@ -4,7 +4,7 @@
 
 #![allow(
     clippy::print_stdout,
-    reason = "it talks to whoever has started it by hand"
+    reason = "it writes to the terminal of the developer who has started it"
 )]
 
 use std::{
@@ -73,7 +73,7 @@ fn main() -> Result<()> {
 
     let decode = golden.join("capture/Decode.java");
     let mut command = java.cluster(scratch.path());
-    let told = command
+    let output = command
         .args([
             "--add-opens=java.base/java.nio=ALL-UNNAMED",
             "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
@@ -81,8 +81,8 @@ fn main() -> Result<()> {
         .args([&decode, &golden])
         .output()?;
     ensure!(
-        told.status.success(),
-        "{} failed: {told:?}",
+        output.status.success(),
+        "{} failed: {output:?}",
         decode.display()
     );
     cluster.stop()?;
@@ -91,14 +91,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One connection to the broker, and where what it says is kept.
+/// One connection to the broker, and the folder in which its answers are kept.
 struct Capture {
     connection: RawConnection,
     golden: PathBuf,
     opaque: i32,
 }
 
-/// What the answer to a send says of the message.
+/// The fields of the answer to a send that identify the message.
 struct Sent {
     offset: OffsetMessageId,
     queue_offset: i64,
@@ -301,7 +301,7 @@ impl Capture {
         self.keep("pull-retry", &pull(retries, "golden-retriers"), 1)
     }
 
-    /// Everything, and what of it comes again when nobody acknowledges it.
+    /// All messages, and those of them that are delivered again because they are not acknowledged.
     fn keep_pops(&mut self) -> Result<()> {
         let pop = pop(TOPIC, "golden-poppers", None);
         self.keep("pop", &pop, 8)?;
@@ -350,7 +350,7 @@ fn messages(frame: &[u8]) -> Result<usize> {
     Ok(messages?.len())
 }
 
-/// What every message has: an id that does not tell the machine, which differs by `nth`.
+/// The properties of every message: an id without the machine's address, which differs by `nth`.
 fn with_id(nth: u16) -> Result<PropertiesBuf> {
     let id = UniqueId {
         ip: Ipv4Addr::LOCALHOST.into(),

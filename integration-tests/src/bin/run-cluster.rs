@@ -4,7 +4,7 @@
 #![allow(
     clippy::print_stderr,
     clippy::print_stdout,
-    reason = "it talks to the user who has typed `make run`"
+    reason = "it writes to the terminal in which `make run` was typed"
 )]
 
 use std::{

@@ -63,8 +63,8 @@ fn from_both_brokers(consumer: &JavaClient) -> Result<()> {
         .iter()
         .map(|message| (message.queue.as_str(), message.offset))
         .collect();
-    // Where a client does not tell brokers, two messages are in one place when they are on two
-    // brokers.
+    // Where a client does not return the broker of a send, two messages are in one place when they
+    // are on two brokers.
     let both = brokers.len() == 2 || places.len() < received.len();
     ensure!(both, "messages came from {brokers:?} only");
     Ok(())
@@ -84,7 +84,7 @@ fn send_delayed(it: &Run<'_>) -> Result<()> {
         .map(|sent| (sent.body, sent.started_at))
         .collect();
     for message in consumer.received() {
-        let begun = begun.get(&message.body).context("nobody sent that")?;
+        let begun = begun.get(&message.body).context("no producer sent it")?;
         let due = begun
             + if message.body.starts_with("five") {
                 5000
@@ -136,7 +136,7 @@ fn send_to_new_topic(it: &Run<'_>) -> Result<()> {
     it.stop_unasked([producer, consumer])
 }
 
-/// Two members share what comes.
+/// Two members share the messages.
 fn push_clustering(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let member = it.push_consumer(&topic);
@@ -222,7 +222,7 @@ fn push_tag_filter(it: &Run<'_>) -> Result<()> {
     it.stop([producer, consumer])
 }
 
-/// A consumer that comes later goes on where the one before it has stopped.
+/// A consumer that connects later continues where the one before it has stopped.
 fn push_resumes(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;

@@ -8,7 +8,7 @@ use crate::ways::Way;
 /// The facts of a feature on one way.
 pub(super) type Outcome = Result<Vec<String>>;
 
-/// What the table says of each way, the direct one first.
+/// The cells of each way in the table, the direct one first.
 pub(super) fn cells(feature: Feature, outcomes: &[Outcome]) -> Vec<String> {
     let direct = outcomes.first();
     let cells = outcomes.iter().enumerate().map(|(number, outcome)| {
@@ -54,7 +54,7 @@ pub(super) fn judge(feature: Feature, ways: &[Way], outcomes: Vec<Outcome>) -> R
     };
     ensure!(
         !direct.is_empty(),
-        "the feature has told nothing to compare"
+        "the feature has returned nothing to compare"
     );
     for (way, outcome) in ways.iter().skip(1).zip(outcomes) {
         judge_proxied(feature, &direct, outcome).with_context(|| way.title)?;

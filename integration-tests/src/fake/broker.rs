@@ -39,7 +39,7 @@ pub enum Reply {
 pub struct Received {
     /// Numbers the broker's connections in the order in which they came.
     pub connection: u64,
-    /// What it was.
+    /// The decoded command.
     pub command: RemotingCommand,
 }
 
@@ -59,7 +59,8 @@ struct State {
     /// Where to write, by connection.
     open: Mutex<HashMap<u64, mpsc::UnboundedSender<RemotingCommand>>>,
     connections: AtomicU64,
-    /// Connections below this number are dead: what arrives there is lost, and nothing comes back.
+    /// Connections below this number are dead: frames that arrive on them are lost, and none is
+    /// answered.
     dead_below: AtomicU64,
     changed: Notify,
 }
@@ -154,7 +155,7 @@ impl FakeBroker {
             .await
     }
 
-    /// Says something of its own accord, over that connection.
+    /// Sends a command that answers no request, over that connection.
     ///
     /// # Errors
     /// When that has ended.

@@ -37,7 +37,7 @@ impl RawClient {
         self.stream
     }
 
-    /// Sends bytes, whatever they are.
+    /// Sends bytes, whether they are a frame or not.
     ///
     /// # Errors
     /// When the connection has ended.
@@ -89,7 +89,7 @@ impl RawClient {
         }
     }
 
-    /// Whether Remora closes the connection, and says nothing before.
+    /// Whether Remora closes the connection without having sent anything.
     ///
     /// # Errors
     /// When it does neither in time.
@@ -98,7 +98,7 @@ impl RawClient {
         match timeout(PATIENCE, self.stream.read(&mut byte)).await {
             Err(_) => bail!("the connection stays open"),
             Ok(Ok(read)) => Ok(read == 0),
-            // What it had not read yet makes the close a reset.
+            // Bytes that Remora had not read yet turn the close into a reset.
             Ok(Err(_)) => Ok(true),
         }
     }

@@ -1,5 +1,5 @@
-//! Peers for what real ones won't show on demand: a broker that falls silent, a name server that
-//! dies, a client that sends nonsense. All in this process, Remora included.
+//! Clients and servers that do on demand what real ones do not: a broker that falls silent, a name
+//! server that dies, a client that sends nonsense. All in this process, Remora included.
 
 mod broker;
 mod client;

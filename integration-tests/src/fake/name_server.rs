@@ -149,7 +149,7 @@ impl FakeNameServer {
         self.state.unanswered.lock().insert(code.0);
     }
 
-    /// Takes so long for each question from now on, for several at a time.
+    /// Takes that time for each request from now on, for several at a time.
     pub fn set_delay(&self, delay: Duration) {
         *self.state.delay.lock() = delay;
     }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::client::RawClient;
 
-/// What the test tells the proxy; when it tells no more, the proxy stops.
+/// The signals that the test sends to the proxy; when the sender is dropped, the proxy stops.
 struct Caught(mpsc::UnboundedReceiver<Signal>);
 
 impl Signals for Caught {
@@ -85,7 +85,7 @@ impl ProxyUnderTest {
         RawClient::connect(self.address).await
     }
 
-    /// Tells it something.
+    /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         if let Some(signals) = &self.signals {
             // One that has ended hears nothing.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use remoting_codec::RemotingCommand;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Reads one command; `None` when the peer has closed the connection.
+/// Reads one command; `None` when the other side has closed the connection.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Option<RemotingCommand>> {

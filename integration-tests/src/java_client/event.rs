@@ -1,5 +1,7 @@
 //! What the Java client reports; the other side is `Events.java`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,7 +35,7 @@ pub enum Event {
     Done {
         /// The number of the command, from 1.
         command: u64,
-        /// What it found out.
+        /// The result of the command.
         result: Value,
     },
     /// A command failed.
@@ -60,7 +62,13 @@ pub struct Sent {
     /// Broker name and queue id, as `broker-a:0`.
     #[serde(default)]
     pub queue: Option<String>,
-    /// When the send was begun, in milliseconds since the epoch.
+    /// The MD5 digest of its body, which SDKs for HTTP are answered.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// What a delayed message can be recalled by.
+    #[serde(default)]
+    pub recall_handle: Option<String>,
+    /// When the send was started, in milliseconds since the epoch.
     pub started_at: u64,
     /// When it had succeeded.
     pub at: u64,
@@ -73,14 +81,16 @@ pub struct SendFailed {
     pub body: String,
     /// Why.
     pub error: String,
-    /// When the send was begun.
+    /// When the send was started.
     pub started_at: u64,
     /// When it had failed.
     pub at: u64,
 }
 
-/// A message that arrived.
-#[derive(Clone, Debug, Deserialize)]
+/// A message that arrived. Clients that speak gRPC or HTTP report neither shard nor queue; only
+/// they report a group, only Java clients of the remoting protocol the producer's address, and only
+/// those that speak HTTP a digest and times.
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Received {
     /// The name in its body.
     pub body: String,
@@ -93,15 +103,42 @@ pub struct Received {
     /// Its tag.
     pub tag: Option<String>,
     /// The shard that the producer's queue selector was given.
+    #[serde(default)]
     pub shard: Option<String>,
+    /// Its keys.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// What the producer's application has set.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+    /// The address of the producer's client, if a proxy has noted it.
+    #[serde(default)]
+    pub born_host: Option<String>,
+    /// The group of messages that are consumed in order.
+    #[serde(default)]
+    pub message_group: Option<String>,
     /// The unique id that the producer gave it.
     pub id: String,
     /// Broker name and queue id, as `broker-a:0`.
+    #[serde(default)]
     pub queue: String,
     /// Its place in the queue.
+    #[serde(default)]
     pub offset: i64,
     /// How often it had failed before.
     pub reconsume_times: u32,
+    /// The MD5 digest of its body.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// When it was published, in milliseconds since the epoch.
+    #[serde(default)]
+    pub published_at: Option<u64>,
+    /// When it was consumed for the first time.
+    #[serde(default)]
+    pub first_consumed_at: Option<u64>,
+    /// When it will be consumed again, unless it is acknowledged.
+    #[serde(default)]
+    pub next_consumed_at: Option<u64>,
     /// When it arrived, in milliseconds since the epoch.
     pub at: u64,
 }
@@ -113,6 +150,9 @@ pub struct Checked {
     pub body: String,
     /// What the producer answered.
     pub verdict: String,
+    /// The message's id, of clients that speak HTTP.
+    #[serde(default)]
+    pub id: Option<String>,
     /// When it was asked, in milliseconds since the epoch.
     pub at: u64,
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::Key;
 use crate::{java::Java, java_client::JavaClient, target::Target, wait::wait_until};
 
-/// A broker tells the name server about a new topic at once.
+/// A broker registers a new topic at the name server immediately.
 const TOPIC_LIMIT: Duration = Duration::from_secs(20);
 
 /// Makes topics and looks at routes, for all tests.
@@ -50,6 +50,11 @@ impl Admin {
             "create-topic",
             &[("topic", topic), ("queues", &queues_per_broker)],
         )?;
+        self.wait_route(topic, queues)
+    }
+
+    /// Waits until the name server knows this number of the topic's queues.
+    pub(super) fn wait_route(&self, topic: &str, queues: usize) -> Result<()> {
         wait_until(&format!("the route of {topic}"), TOPIC_LIMIT, || {
             Ok((self.queues(topic)?.len() == queues).then_some(()))
         })

@@ -25,7 +25,7 @@ impl Key {
     }
 }
 
-/// The user of a secured cluster who may do everything.
+/// The user of a secured cluster that may do everything.
 pub const ROOT: Key = Key {
     access: "root",
     secret: "root-secret",
@@ -53,11 +53,13 @@ pub struct Layout {
     /// Whether brokers listen on loopback only. Their replication port has no such setting: it
     /// listens on all addresses (`DefaultHAService.AcceptSocketService`).
     pub loopback_only: bool,
-    /// Whether brokers tell Prometheus their figures.
+    /// Whether brokers serve metrics for Prometheus.
     pub tells_figures: bool,
     /// Whether they demand a signature for everything, and look at what a user may do; [`ROOT`] may
     /// do everything.
     pub secured: bool,
+    /// Further lines of a broker's configuration.
+    pub further: &'static str,
 }
 
 impl Layout {
@@ -68,7 +70,7 @@ impl Layout {
 
     /// Further lines of a master's configuration. Of what stands there twice, the last counts.
     pub(super) fn master_settings(&self, name: &str) -> String {
-        let mut lines = String::new();
+        let mut lines = self.further.to_owned();
         if self.loopback_only {
             lines.push_str("bindAddress=127.0.0.1\n");
         }
@@ -83,13 +85,13 @@ impl Layout {
         lines
     }
 
-    /// The user as whom the administrator makes topics.
+    /// The user with whose key the administrator creates topics.
     pub(super) fn root(&self) -> Option<Key> {
         self.secured.then_some(ROOT)
     }
 }
 
-/// Lines of a broker's configuration that have it tell its figures at that port.
+/// Lines of a broker's configuration that make it serve its metrics at that port.
 pub(super) fn figures_at(port: u16) -> String {
     format!(
         "metricsExporterType=PROM\nmetricsPromExporterHost=127.0.0.1\nmetricsPromExporterPort={port}\n"

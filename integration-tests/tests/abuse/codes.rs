@@ -6,7 +6,7 @@ use remoting::table::{Processor, Row, TABLE};
 use remoting_codec::{FieldKind, RequestCode};
 use serde_json::json;
 
-/// The group and the id of attackers that have said who they are.
+/// The group and the id of attackers that have sent a heartbeat.
 pub(crate) const GROUP: &str = "attackers";
 
 /// Everything that a client may ask.
@@ -72,7 +72,7 @@ fn body(code: RequestCode, topic: &str, group: &str) -> Option<String> {
     Some(body.to_string())
 }
 
-/// What a member of that group says of itself.
+/// The heartbeat of a member of that group.
 pub(crate) fn heartbeat(id: &str, group: &str, topic: &str) -> String {
     json!({
         "clientID": id,
@@ -108,7 +108,7 @@ pub(crate) fn pull(topic: &str, wait_ms: u64) -> Request {
         .field("bname", BROKERS[0])
 }
 
-/// A POP or NOTIFICATION of a client whose clock says `born_ms`.
+/// A POP or NOTIFICATION that a client made at `born_ms` by its own clock.
 pub(crate) fn poll(code: RequestCode, wait_ms: u64, born_ms: u64) -> Request {
     Request::new(code)
         .field("consumerGroup", GROUP)

@@ -107,7 +107,7 @@ fn trailing(abuse: &Abuse, name: &str) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Which of them is the heartbeat depends on who reads.
+/// Which of the two ids is the client's depends on the reader.
 pub(crate) fn two_heartbeats(shown: &str, hidden: &str) -> Vec<u8> {
     let [shown, hidden] = [shown, hidden].map(|id| heartbeat(id, GROUP, "known-attackers"));
     Request::new(RequestCode::HEART_BEAT)

@@ -149,12 +149,12 @@ fn connections(abuse: &Abuse, name: &str) -> Result<Outcome> {
                 let mut line = ground.line().await?;
                 // One in ten: each gets a connection to each broker, and both ends are of this
                 // machine.
-                let said = if nth % 10 == 0 {
+                let first = if nth % 10 == 0 {
                     register(&format!("one-of-many-{nth}"))
                 } else {
                     route("known")
                 };
-                line.send(&said).await?;
+                line.send(&first).await?;
                 lines.push(line);
             }
             ground.stay().await;

@@ -43,7 +43,8 @@ fn missing(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-/// Looks up a topic that nobody has asked for, again and again. Returns when one takes too long.
+/// Looks up topics that were never looked up before, one after the other. Returns when one takes
+/// too long.
 pub(crate) async fn look_up_new(ground: &Ground) -> Result<()> {
     let mut line = ground.line().await?;
     for nth in 0.. {

@@ -1,12 +1,15 @@
 //! Attacks: one client, a slow network or an odd request, and what healthy clients notice of it.
 //!
-//! A quick run has what tells most; `REMORA_IT_ABUSE=all` has every code and every limit by itself,
-//! and real brokers (`make test-abuse`). Each attack has a proxy and a fake cluster of its own, one
-//! after the other, for load is what is judged. The run ends with a table, which is in Cargo's
-//! target folder, too.
+//! A quick run has the attacks that prove most; `REMORA_IT_ABUSE=all` has every code and every
+//! limit by itself, and real brokers (`make test-abuse`). Each attack has a proxy and a fake
+//! cluster of its own, one after the other, because load is judged. The run ends with a table,
+//! which is in Cargo's target folder, too.
 
 mod codes;
+mod connects;
+mod grpc;
 mod headers;
+mod http;
 mod limits;
 mod lookups;
 mod members;
@@ -30,7 +33,7 @@ use integration_tests::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Runs an attack and says what came of it.
+/// Runs an attack and returns its outcome.
 type Test = Box<dyn Fn(&Abuse, &str) -> Result<Outcome> + Send>;
 
 /// What all attacks share.
@@ -87,6 +90,9 @@ fn main() -> ExitCode {
     tests.extend(sharing::quick());
     tests.extend(limits::quick());
     tests.extend(tls::quick());
+    tests.extend(grpc::quick());
+    tests.extend(http::quick());
+    tests.extend(connects::quick());
     let is_whole = env::var("REMORA_IT_ABUSE").as_deref() == Ok("all");
     if is_whole {
         tests.extend(polls::all());
@@ -95,6 +101,9 @@ fn main() -> ExitCode {
         tests.extend(process::all());
         tests.extend(limits::all());
         tests.extend(tls::all());
+        tests.extend(grpc::all());
+        tests.extend(http::all());
+        tests.extend(connects::all());
         tests.extend(workers::all());
         tests.extend(real::all());
     }

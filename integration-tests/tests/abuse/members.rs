@@ -1,5 +1,5 @@
-//! Rows 10, 13 and 15, and a consumer that hangs: what clients say of themselves, and what they
-//! answer brokers.
+//! Rows 10, 13 and 15, and a consumer that hangs: the heartbeats of clients, and their answers to
+//! brokers.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -32,10 +32,10 @@ pub(crate) fn quick() -> Vec<(String, Test)> {
     ]
 }
 
-/// What a broker says that wants its clients to go elsewhere.
+/// The answer of a broker that wants its clients to reconnect elsewhere.
 const GO_AWAY: i32 = 1500;
 
-/// How soon one that comes meanwhile must be registered.
+/// How soon a client that connects meanwhile must be registered.
 const NEWCOMER: Duration = Duration::from_secs(2);
 
 fn oneway_heartbeats(abuse: &Abuse, name: &str) -> Result<Outcome> {
@@ -71,15 +71,15 @@ fn oneway_heartbeats(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-/// Administrators ask a client for what it does, which a broker passes on; it answers with that
-/// code, or not at all.
+/// Administrators ask a client for its state, which a broker passes on; the client answers with
+/// that code, or not at all.
 async fn asked(ground: Ground, code: Option<i32>) -> Result<()> {
     let known = ground.seen.connections.load(Ordering::Relaxed);
     let mut victim = ground.line().await?;
     victim.call(&register("asked")).await?;
     tokio::task::spawn_local(async move {
         let _ = answer(&mut victim, code).await;
-        // It stays, whatever it has said.
+        // The attacker stays, whatever it has answered.
         std::future::pending::<()>().await;
     });
     let question = Request::new(RequestCode::GET_CONSUMER_RUNNING_INFO)
@@ -106,8 +106,8 @@ async fn asked(ground: Ground, code: Option<i32>) -> Result<()> {
             "the client's {code} arrives as {}",
             answer.code
         );
-        // Each of them has its own for a client that says who it is; none is given up and made
-        // anew.
+        // Each of them has lanes of its own for a client with a heartbeat; none is closed and
+        // opened again.
         let more = ground.seen.connections.load(Ordering::Relaxed) - known;
         ensure!(more <= 16, "{more} connections to brokers were made");
     }
@@ -126,7 +126,7 @@ async fn answer(victim: &mut Line, code: Option<i32>) -> Result<()> {
     }
 }
 
-/// What brokers get must be in proportion to what clients say.
+/// The bytes that brokers get must be in proportion to those that clients send.
 fn amplified(abuse: &Abuse, name: &str) -> Result<Outcome> {
     const IDS: usize = 7;
     const SMALL: usize = 200;
@@ -140,10 +140,10 @@ fn amplified(abuse: &Abuse, name: &str) -> Result<Outcome> {
     let world = abuse.world(name, "")?;
     let mut outcome = world.judge(&attack, |ground| async move {
         let mut line = ground.line().await?;
-        let mut said = 0;
+        let mut sent = 0;
         for id in 0..IDS {
             let large = long_heartbeat(&format!("large-{id}"), 900_000);
-            said += large.to_frame(1).len() as u64;
+            sent += large.to_frame(1).len() as u64;
             // They may be refused, all of them together.
             if line.call(&large).await.is_err() {
                 return Ok(());
@@ -156,16 +156,16 @@ fn amplified(abuse: &Abuse, name: &str) -> Result<Outcome> {
                 r#"{{"clientID":"small","producerDataSet":[{{"groupName":"p{version}"}}],"consumerDataSet":[]}}"#
             );
             let small = Request::new(RequestCode::HEART_BEAT).body(body);
-            said += small.to_frame(1).len() as u64;
+            sent += small.to_frame(1).len() as u64;
             line.send(&small).await?;
             line.drain_for(Duration::from_millis(10)).await?;
         }
         let got = ground.seen.bytes.load(Ordering::Relaxed) - before;
         let others = OTHERS * (1 + begun.elapsed().as_secs());
-        let most = 2 * BROKERS.len() as u64 * said + others;
+        let most = 2 * BROKERS.len() as u64 * sent + others;
         ensure!(
             got <= most,
-            "{said} bytes were said, and brokers got {got}"
+            "{sent} bytes were sent, and brokers got {got}"
         );
         Ok(())
     })?;

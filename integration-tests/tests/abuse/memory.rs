@@ -1,4 +1,4 @@
-//! Rows 4 and 5: what peers make the proxy hold.
+//! Rows 4 and 5: the memory that clients make the proxy hold.
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 

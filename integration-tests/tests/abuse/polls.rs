@@ -15,7 +15,7 @@ use crate::{
     test,
 };
 
-/// As long as somebody may want to wait.
+/// As long as a client may want to wait.
 pub(crate) const TEN_MINUTES_MS: u64 = 600_000;
 
 pub(crate) fn quick() -> Vec<(String, Test)> {
@@ -117,7 +117,7 @@ fn aged(abuse: &Abuse, name: &str) -> Result<Outcome> {
                 let mut left = PULLS;
                 while left > 0 {
                     line.send_many(&pull, 2000).await?;
-                    // What it is answered is taken, as it comes.
+                    // Its answers are read as they arrive.
                     line.drain_for(Duration::from_millis(1)).await?;
                     left -= 2000;
                 }

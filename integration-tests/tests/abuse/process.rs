@@ -159,10 +159,10 @@ fn tls_settings(abuse: &Abuse, name: &str) -> Result<Outcome> {
             .output()?;
         if checked.status.code() != Some(USAGE) {
             let heading = text.lines().take(3).collect::<Vec<_>>().join(", ");
-            let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+            let errors = String::from_utf8_lossy(&checked.stderr).into_owned();
             outcome
                 .broken
-                .push(format!("taken: {heading} ({}{said})", checked.status));
+                .push(format!("taken: {heading} ({}{errors})", checked.status));
         }
     }
     Ok(outcome)
@@ -200,6 +200,8 @@ fn labels(abuse: &Abuse, name: &str) -> Result<Outcome> {
                 line.write(&request.to_frame_with(1, &members)).await?;
                 lines.push(line);
             }
+            // Labels are what is judged here; `connects` judges clients that connect at once.
+            sleep(Duration::from_millis(5)).await;
         }
         sleep(Duration::from_secs(1)).await;
         let grown = series(&ground.metrics()?).saturating_sub(before);
@@ -219,8 +221,8 @@ fn series(metrics: &str) -> usize {
     lines.filter(|line| !line.starts_with('#')).count()
 }
 
-/// Whether others are answered there meanwhile, and whether those that say nothing are ended but
-/// for so many.
+/// Whether other connections are answered there meanwhile, and whether the silent ones are ended,
+/// except for `left_max` of them.
 fn admin(abuse: &Abuse, name: &str, time: Duration, left_max: usize) -> Result<Outcome> {
     const CONNECTIONS: usize = 600;
     let attack = Attack::new(

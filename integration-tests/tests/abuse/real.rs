@@ -181,7 +181,7 @@ fn many_subscriptions(world: &World, name: &str) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// What a Java consumer of so many topics says of itself.
+/// The heartbeat of a Java consumer that subscribes to that many topics.
 fn subscribed(group: &str, topics: usize, version: usize) -> Request {
     let subscriptions: Vec<Value> = (0..topics)
         .map(|nth| {

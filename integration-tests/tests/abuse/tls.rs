@@ -57,13 +57,13 @@ async fn open(ground: &Ground, connector: &TlsConnector) -> Result<TlsStream<Tcp
     connect(connector, ground.proxy, NAME, b"").await
 }
 
-/// What a client says first.
+/// The first record of a client: its ClientHello.
 async fn hello(connector: &TlsConnector) -> Result<Vec<u8>> {
     let (near, mut far) = duplex(65536);
     let name = NAME.try_into()?;
     let mut bytes = vec![0; 65536];
     tokio::select! {
-        _ = connector.connect(name, near) => anyhow::bail!("nobody has answered"),
+        _ = connector.connect(name, near) => anyhow::bail!("the listener has not answered"),
         read = far.read(&mut bytes) => bytes.truncate(read?),
     }
     Ok(bytes)
@@ -93,8 +93,8 @@ fn half_way(abuse: &Abuse, name: &str) -> Result<Outcome> {
     })
 }
 
-/// TLS 1.3 has no renegotiation: who wants to make a server work makes handshakes, of connections
-/// that end at once.
+/// TLS 1.3 has no renegotiation: a client that wants to make a server work makes handshakes, of
+/// connections that it ends immediately.
 fn flood(abuse: &Abuse, name: &str) -> Result<Outcome> {
     const CLIENTS: usize = 16;
     let what = "16 clients that make TLS handshakes, one after the other";

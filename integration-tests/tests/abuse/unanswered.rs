@@ -15,7 +15,7 @@ use crate::{
     test,
 };
 
-/// Brokers are given so many at a time, again and again.
+/// How many requests brokers get at a time, again and again.
 const AT_A_TIME: usize = 6;
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -66,8 +66,8 @@ fn no_type(abuse: &Abuse, name: &str) -> Result<Outcome> {
     ends_of_no_type(&abuse.world(name, "")?, name, what)
 }
 
-/// The breaker must not open for it: where others are answered all the time, it closes so soon that
-/// few of them notice, and only the log says that it was open.
+/// The breaker must not open for it: where other requests are answered all the time, it closes so
+/// soon that few clients notice, and only the log shows that it was open.
 pub(crate) fn ends_of_no_type(world: &World, name: &str, what: &'static str) -> Result<Outcome> {
     let attack = Attack::new(name, "7", what);
     let attack = attack.lasting(Duration::from_secs(6)).failures(0);
@@ -152,7 +152,7 @@ async fn unanswered(ground: Ground, rows: Vec<&'static Row>) -> Result<()> {
     Ok(())
 }
 
-/// More than what one connection keeps places for that nobody will answer.
+/// More requests without an answer than one connection has places for.
 fn ten_thousand(abuse: &Abuse, name: &str) -> Result<Outcome> {
     let attack = Attack::new(name, "9", "20,002 requests that no broker answers").failures(0);
     let attack = attack.lasting(Duration::from_secs(8));

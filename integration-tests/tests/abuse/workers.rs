@@ -1,5 +1,5 @@
-//! The same as elsewhere with eight workers: what is bounded in all is bounded for all of them
-//! together.
+//! The attacks of other modules with eight workers: a limit of the whole proxy is one for all of
+//! them together.
 
 use anyhow::Result;
 use integration_tests::abuse::World;

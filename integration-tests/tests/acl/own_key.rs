@@ -26,13 +26,14 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("own_key_gives_back_what_was_popped", gives_back),
 ];
 
-/// How long what was handed out to a client that has gone stays hidden, unless it is given back.
+/// How long messages that were popped for a client that has disconnected stay hidden, in
+/// milliseconds, unless they are given back.
 const HIDDEN: &str = "25000";
-/// How soon what was given back is handed out anew: brokers look each second, and the machine is
-/// busy.
+/// How soon messages that were given back are popped again: brokers look each second, and the
+/// machine is busy.
 const GIVEN_BACK: Duration = Duration::from_secs(12);
 
-/// A Remora with a key, which says all that it can.
+/// A Remora with a key, which logs all that it can.
 struct Keyed {
     remora: Remora,
     log: PathBuf,
@@ -66,18 +67,18 @@ impl Keyed {
         self.remora.target()
     }
 
-    /// Stops it; nothing that it said was its key.
+    /// Stops it; its log must not contain its key.
     fn stop(self) -> Result<()> {
         self.remora.stop(&[])?;
-        let said = fs::read_to_string(&self.log)?;
-        ensure!(said.contains("DEBUG"), "it has not said all that it can");
-        ensure!(!said.contains(REMORA.secret), "its key is in its log");
+        let log = fs::read_to_string(&self.log)?;
+        ensure!(log.contains("DEBUG"), "it has not logged at level DEBUG");
+        ensure!(!log.contains(REMORA.secret), "its key is in its log");
         Ok(())
     }
 }
 
-/// What a client that has gone was handed out comes again at once with a key, and in its own time
-/// without.
+/// Messages that were popped for a client that has disconnected are popped again immediately with a
+/// key, and after their own time without.
 fn gives_back(it: &Scenario<'_>) -> Result<()> {
     make_users(it)?;
     let topic = it.topic()?;
@@ -113,7 +114,7 @@ fn gives_back(it: &Scenario<'_>) -> Result<()> {
             sent.len() / 2
         );
         if !is_given_back {
-            // It was handed out, then, and comes in its own time.
+            // They were popped, then, and are popped again after their own time.
             wait_until("what was hidden", 2 * DELIVERY_LIMIT, || {
                 here.extend(bodies(&mut popper, "broker-a")?);
                 Ok((here.len() == sent.len() / 2).then_some(()))
@@ -150,8 +151,8 @@ fn waiting(broker: &Server, topic: &str, group: &str) -> Result<u32> {
 
 /// A client that sends requests is also in a group of Remora's own, with a key.
 fn own_key_for_replies(it: &Scenario<'_>) -> Result<()> {
-    // A client leaves one with the next; the last of them is begun after the other client has had
-    // its turn.
+    // A client leaves one group when it joins the next; it joins the last after the other client
+    // has had its turn.
     const GROUPS: [&str; 3] = ["REMORA_REPLY_1", "REMORA_REPLY_2", "REMORA_REPLY_3"];
     make_users(it)?;
     let topic = it.topic()?;
@@ -186,7 +187,7 @@ fn client_id(client: &mut JavaClient) -> Result<String> {
     Ok(id.as_str().context("an id is text")?.to_owned())
 }
 
-/// Asks a broker itself, as one who may ask everything.
+/// Asks a broker itself, with the key of a user that may ask everything.
 fn ask(
     broker: &Server,
     code: RequestCode,

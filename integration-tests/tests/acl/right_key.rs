@@ -53,7 +53,8 @@ fn sends(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, binary, consumer])
 }
 
-/// Membership: members are known to each other, share the queues, and take over from one that goes.
+/// Membership: members are known to each other, share the queues, and take over from one that
+/// leaves.
 fn members(it: &Scenario<'_>) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(40);
     make_users(it)?;
@@ -162,7 +163,7 @@ fn pop_with(it: &Scenario<'_>, flags: &[&str]) -> Result<()> {
     it.stop([producer, consumer])
 }
 
-/// The acknowledgement of several at once names its broker in the body.
+/// The acknowledgement of several messages names its broker in the body.
 fn pop_by_hand(it: &Scenario<'_>) -> Result<()> {
     make_users(it)?;
     let topic = it.topic()?;

@@ -14,7 +14,7 @@ pub(crate) const GUEST: Key = Key {
     access: "guest",
     secret: "guest-secret",
 };
-/// Remora itself: may consume, for that is what it takes to give something back.
+/// Remora itself: may consume, because giving messages back needs that.
 pub(crate) const REMORA: Key = Key {
     access: "remora",
     secret: "a-secret-of-remora-alone",
@@ -41,13 +41,13 @@ pub(crate) fn make_users(it: &Scenario<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Says so to each broker.
+/// Runs the administrator's tool at each broker.
 fn tool(it: &Scenario<'_>, arguments: &[&str]) -> Result<()> {
-    let told = it.mqadmin(it.cluster().target(), arguments)?;
+    let output = it.mqadmin(it.cluster().target(), arguments)?;
     let brokers = it.cluster().brokers().len();
     ensure!(
-        told.matches("success").count() == brokers,
-        "{arguments:?}: {told}"
+        output.matches("success").count() == brokers,
+        "{arguments:?}: {output}"
     );
     Ok(())
 }

@@ -33,8 +33,8 @@ const STRANGER: Key = Key {
     secret: "guessed",
 };
 
-/// What clients ask brokers. (Unregistering is not among it: for a group of which no broker has
-/// taken a heartbeat, there is nobody to ask.)
+/// The requests of clients to brokers. (Unregistering is not among them: for a group of which no
+/// broker has taken a heartbeat, no broker is asked.)
 const CODES: &[RequestCode] = &[
     RequestCode::SEND_MESSAGE,
     RequestCode::SEND_MESSAGE_V2,
@@ -270,9 +270,9 @@ fn refused_send(
     producer.run("send", &options.concat())?;
     let failures = producer.send_failures();
     let failure = failures.first().context("it was sent")?;
-    let told = broker_s_words(&failure.error)?;
+    let text = broker_s_words(&failure.error)?;
     it.stop([producer])?;
-    Ok(told)
+    Ok(text)
 }
 
 fn ask(it: &Scenario<'_>, topic: &str, key: Option<Key>, target: &Target) -> Result<String> {
@@ -281,19 +281,19 @@ fn ask(it: &Scenario<'_>, topic: &str, key: Option<Key>, target: &Target) -> Res
     let error = error.err().context("it was answered")?;
     it.stop([requester])?;
     // Whether the client adds the broker's words is a matter of moments.
-    let told = error.root_cause().to_string();
-    let told = told.lines().next().unwrap_or_default().to_owned();
-    ensure!(told.contains("fail"), "it failed otherwise: {told}");
-    Ok(told)
+    let text = error.root_cause().to_string();
+    let text = text.lines().next().unwrap_or_default().to_owned();
+    ensure!(text.contains("fail"), "it failed otherwise: {text}");
+    Ok(text)
 }
 
 fn pop(it: &Scenario<'_>, topic: &str, key: Option<Key>, target: &Target) -> Result<String> {
     let mut popper = with_key(it.popper(topic), key).target(target).start()?;
     let error = popper.run("pop", &[("broker", "broker-a")]);
     let error = error.err().context("it was given something")?;
-    let told = broker_s_words(&format!("{error:#}"))?;
+    let text = broker_s_words(&format!("{error:#}"))?;
     it.stop([popper])?;
-    Ok(told)
+    Ok(text)
 }
 
 /// Code and remark of a broker's answer, out of a client's error.

@@ -134,8 +134,8 @@ impl Flow {
         pauses.max().unwrap_or_default()
     }
 
-    /// Ends the sending and waits until everything that was acknowledged has arrived. Says what
-    /// there was.
+    /// Ends the sending and waits until every acknowledged message has arrived. Returns what was
+    /// found.
     pub(crate) fn stop(mut self, it: &Scenario<'_>) -> Result<Found> {
         for producer in [&mut self.sync, &mut self.asynchronous] {
             producer.run("stop-sending", &[])?;

@@ -1,4 +1,4 @@
-//! A broker that stops in its tracks: its connections stay open, and nothing comes.
+//! A broker whose process is stopped: its connections stay open, and no answers arrive.
 
 use std::{net::SocketAddr, thread, time::Duration};
 
@@ -78,7 +78,8 @@ fn remora(it: &Scenario<'_>) -> Result<SocketAddr> {
     allowed.copied().context("where Remora is")
 }
 
-/// What the broker has been given is answered when its time is up; what comes after that, at once.
+/// Requests that the broker has been given are answered when their time is up; later ones,
+/// immediately.
 fn answered_at_the_deadline(remora: SocketAddr, topic: &str, broker: &Server) -> Result<()> {
     /// Enough that each worker has some.
     const CONNECTIONS: usize = 4;

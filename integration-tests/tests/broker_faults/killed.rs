@@ -29,8 +29,8 @@ const BRIEFLY: Duration = Duration::from_secs(8);
 /// How long a consumer may get nothing from a broker that nothing was done to.
 const PAUSE_MAX_MS: u64 = 2_000;
 
-/// Consumers go on with what the slave has, and a group that comes only now reads it from the
-/// beginning.
+/// Consumers continue with the slave's messages, and a group that connects only now reads them from
+/// the start.
 fn slave_left(it: &Scenario<'_>) -> Result<()> {
     let flow = Flow::start(it)?;
     let broker = broker(it, WITH_SLAVE)?;
@@ -99,7 +99,7 @@ fn stored_before(flow: &Flow, broker: &Server, struck: Struck) -> Vec<String> {
     of_broker(&sent, broker.name())
 }
 
-/// Since then, the consumer has gone on with the other broker's queues.
+/// Since then, the consumer has continued with the other broker's queues.
 fn judge_pause(it: &Scenario<'_>, flow: &Flow, killed: &Server, struck: Struck) -> Result<()> {
     let mut others = it.cluster().brokers().iter();
     let other = others.find(|other| other.name() != killed.name());

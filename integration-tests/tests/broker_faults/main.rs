@@ -1,7 +1,7 @@
-//! Brokers and name servers that fail, on a real cluster: what clients feel of it.
+//! Brokers and name servers that fail, on a real cluster, and how clients are affected.
 //!
-//! A quick run has what tells most; `REMORA_IT_FAULTS=all` has what takes minutes as well
-//! (`make test-faults`).
+//! A quick run has the tests that prove most; `REMORA_IT_FAULTS=all` has those that take minutes as
+//! well (`make test-faults`).
 
 mod flow;
 mod frozen;

@@ -1,4 +1,4 @@
-//! A cluster whose only name server is gone.
+//! A cluster whose only name server has stopped.
 
 use std::{thread, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A whole cluster that is gone and comes back.
+//! A whole cluster that stops and returns.
 
 use std::{thread, time::Duration};
 
@@ -13,11 +13,11 @@ use crate::flow::Flow;
 
 pub(crate) const LONG: &[(&str, TestFn)] = &[("whole_cluster_gone_and_back", gone)];
 
-/// How long it is gone.
+/// How long it is stopped.
 const GONE: Duration = Duration::from_secs(30);
 
-/// Nobody does anything to the clients: they go on by themselves, and what was acknowledged before
-/// is there.
+/// The clients are left alone: they continue by themselves, and all messages that were acknowledged
+/// before are still stored.
 fn gone(it: &Scenario<'_>) -> Result<()> {
     let flow = Flow::start(it)?;
     let cluster = it.cluster();

@@ -23,15 +23,15 @@ use schedule::{Blow, Schedule};
 
 const TESTS: &[(&str, TestFn)] = &[("nothing_acknowledged_is_lost_and_no_send_fails", chaos)];
 
-/// For how long, unless it is said.
+/// How long the run takes, in seconds, unless the variable sets it.
 const QUICK: u64 = 60;
 
-/// A blow and the time after it take about as long at most: none begins later than so long before
-/// the end.
+/// The longest time of a blow and of the recovery after it: none starts later than this before the
+/// end.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// By when all goes on after a blow: a killed broker has to start, and clients ask for routes every
-/// 30 s.
+/// By when all clients continue after a blow: a killed broker has to start, and clients ask for
+/// routes every 30 s.
 const RECOVERY: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
@@ -93,8 +93,7 @@ fn chaos(it: &Scenario<'_>) -> Result<()> {
     }
     ensure!(blows >= 2, "only {blows} blows in {seconds} s");
     ledger.close(it, blows)?;
-    // What a killed one has not said any more is no fault: only that none has panicked is looked
-    // at.
+    // A killed replica may have logged anything: the log is only searched for panics.
     for nth in 0..REPLICAS {
         let replica = replicas.take(nth)?;
         let panicked = replica.log_lines("panicked")?;

@@ -36,7 +36,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            // Seeds that are close must not begin alike, and zero would stay zero.
+            // Seeds that are close must not start alike, and zero would stay zero.
             state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             round: Vec::new(),
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::World;
 use crate::relay::send;
 
-/// What is meant for a broker goes to that broker or to none.
+/// A request for a broker is sent to that broker or to none.
 const NOT_ELSEWHERE: &str = "send_elsewhere = false\n";
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn what_is_outstanding_is_answered_when_the_broker_goes() -> Result<()> {
         (1, ResponseCode::SERVICE_NOT_AVAILABLE.0)
     );
     assert!(begun.elapsed() < Duration::from_millis(500));
-    // And once it is gone, at once; the other broker is not concerned.
+    // Once it is unreachable, immediately; the other broker is not affected.
     let begun = Instant::now();
     for opaque in 2..20 {
         let answer = client.call(&send(opaque, "both", "broker-a")).await?;

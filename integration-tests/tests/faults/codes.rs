@@ -20,8 +20,9 @@ pub(crate) fn heartbeat(opaque: i32) -> RemotingCommand {
 }
 
 fn bodies(broker: &FakeBroker) -> Vec<String> {
-    let told = broker.received(RequestCode::HEART_BEAT).into_iter();
-    told.map(|one| String::from_utf8_lossy(&one.command.body).into_owned())
+    let beats = broker.received(RequestCode::HEART_BEAT).into_iter();
+    beats
+        .map(|one| String::from_utf8_lossy(&one.command.body).into_owned())
         .filter(|body| !body.contains("remora-keep-alive"))
         .collect()
 }
@@ -33,11 +34,11 @@ async fn a_half_message_waits_until_its_producer_is_known() -> Result<()> {
     let mut half = send(1, "both", "broker-a");
     half.ext_fields.retain(|(name, _)| name != "f");
     let half = half.with_field("f", "4");
-    // It comes before the client has said who it is: its group is made known under a stand-in.
+    // It arrives before the client's heartbeat: its group is registered under a stand-in.
     assert_eq!(client.call(&half).await?.code, 0);
-    let told = bodies(&world.a);
-    assert_eq!(told.len(), 1);
-    assert!(told[0].contains(r#""groupName":"group""#), "{told:?}");
+    let beats = bodies(&world.a);
+    assert_eq!(beats.len(), 1);
+    assert!(beats[0].contains(r#""groupName":"group""#), "{beats:?}");
     // So is a second group's.
     let other = half
         .ext_fields
@@ -51,20 +52,21 @@ async fn a_half_message_waits_until_its_producer_is_known() -> Result<()> {
     };
     let other = other.with_field("a", "other");
     assert_eq!(client.call(&other).await?.code, 0);
-    let told = bodies(&world.a);
-    assert_eq!(told.len(), 2);
-    // The first is not said again with it.
-    assert!(!told[1].contains(r#""groupName":"group""#), "{told:?}");
-    assert!(told[1].contains(r#""groupName":"other""#), "{told:?}");
+    let beats = bodies(&world.a);
+    assert_eq!(beats.len(), 2);
+    // The first group is not registered again with it.
+    assert!(!beats[1].contains(r#""groupName":"group""#), "{beats:?}");
+    assert!(beats[1].contains(r#""groupName":"other""#), "{beats:?}");
     let stand_in = world.a.received(RequestCode::HEART_BEAT)[0].connection;
-    // Then it says so, and no connection is left on which a broker remembers the stand-in.
+    // Then the client sends its heartbeat, and no connection is left on which a broker remembers
+    // the stand-in.
     client.call(&heartbeat(2)).await?;
     world.a.wait_closed(stand_in).await?;
-    let told = world.a.wait_received(RequestCode::HEART_BEAT, 3).await?;
-    assert_eq!(told[2].command.body, heartbeat(0).body);
-    // A check comes over the lane, gets the broker's name if it lacks it, and is not answered.
+    let beats = world.a.wait_received(RequestCode::HEART_BEAT, 3).await?;
+    assert_eq!(beats[2].command.body, heartbeat(0).body);
+    // A check arrives over the lane, gets the broker's name if it lacks it, and is not answered.
     let check = request(RequestCode::CHECK_TRANSACTION_STATE, 5, &[("msgId", "m")]).oneway();
-    world.a.say(told[2].connection, check)?;
+    world.a.say(beats[2].connection, check)?;
     let heard = client.receive().await?;
     assert_eq!(heard.field("bname"), Some("broker-a"));
     assert_eq!(heard.field("msgId"), Some("m"));
@@ -89,16 +91,16 @@ async fn a_half_message_waits_until_its_producer_is_known() -> Result<()> {
 async fn a_requester_is_known_to_every_master_and_stays_so() -> Result<()> {
     let world = World::with("").await?;
     let mut client = world.proxy.client().await?;
-    let said = request(RequestCode::HEART_BEAT, 1, &[])
+    let beat = request(RequestCode::HEART_BEAT, 1, &[])
         .with_body(r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}]}"#);
-    client.call(&said).await?;
+    client.call(&beat).await?;
     let ask = send(2, "both", "broker-a")
         .with_field("i", "CORRELATION_ID\u{1}x\u{2}REPLY_TO_CLIENT\u{1}c1\u{2}");
     assert_eq!(client.call(&ask).await?.code, 0);
     assert_eq!(bodies(&world.a).len(), 1);
     assert_eq!(bodies(&world.b).len(), 1);
     // Each later heartbeat also registers a group that is new.
-    let again = said.with_body(r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"v":2}"#);
+    let again = beat.with_body(r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"v":2}"#);
     client.call(&again).await?;
     client
         .call(
@@ -110,12 +112,12 @@ async fn a_requester_is_known_to_every_master_and_stays_so() -> Result<()> {
     for broker in [&world.a, &world.b] {
         // That is done once the heartbeat is answered.
         broker.wait_received(RequestCode::HEART_BEAT, 5).await?;
-        let told = bodies(broker);
-        let groups: Vec<_> = told
+        let beats = bodies(broker);
+        let groups: Vec<_> = beats
             .iter()
             .filter(|body| body.contains("REMORA_REPLY_"))
             .collect();
-        assert_eq!(groups.len(), 2, "{told:?}");
+        assert_eq!(groups.len(), 2, "{beats:?}");
         assert_ne!(groups[0], groups[1]);
         assert!(
             groups
@@ -123,7 +125,7 @@ async fn a_requester_is_known_to_every_master_and_stays_so() -> Result<()> {
                 .all(|body| body.contains(r#""clientID":"c1""#))
         );
     }
-    // A reply that is pushed is answered, and the answer goes back.
+    // A reply that is pushed is answered, and the answer is returned.
     let lane = world.b.received(RequestCode::HEART_BEAT)[0].connection;
     world.b.say(
         lane,
@@ -432,7 +434,7 @@ async fn a_pull_follows_the_broker_s_suggestion() -> Result<()> {
     client.call(&pull(5)).await?;
     client.call(&pull(6)).await?;
     assert_eq!((pulled(&world.a), pulled(&world.b)), (2, 3));
-    // A replica that is gone is not insisted on.
+    // A slave that is unreachable is not required.
     world.b.stop().await;
     client.call(&pull(7)).await?;
     client.call(&pull(8)).await?;

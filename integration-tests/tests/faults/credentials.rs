@@ -1,4 +1,4 @@
-//! What Remora signs with its own key, and what it does not.
+//! The requests that Remora signs with its own key, and those that it does not.
 
 use std::io::Write;
 use std::time::Duration;
@@ -52,38 +52,38 @@ async fn what_is_given_back_is_signed() -> Result<()> {
     Ok(())
 }
 
-/// The group that a requester is registered under for replies is Remora's own. Brokers hear of it
-/// that have taken what the client says of itself.
+/// The group that a requester is registered under for replies is Remora's own. Only brokers that
+/// have accepted the client's heartbeat get it.
 #[tokio::test]
 async fn the_group_for_replies_is_signed_where_the_client_is_known() -> Result<()> {
     let (world, _secret) = with_key().await?;
     let refused = RemotingCommand::response(ResponseCode::NO_PERMISSION, 0, SerializeType::Json);
     world.b.on(RequestCode::HEART_BEAT, Reply::Command(refused));
     let mut client = world.proxy.client().await?;
-    let said = |opaque| {
+    let beat = |opaque| {
         let body =
             format!(r#"{{"clientID":"c1","producerDataSet":[{{"groupName":"p"}}],"v":{opaque}}}"#);
         request(RequestCode::HEART_BEAT, opaque, &[]).with_body(body)
     };
-    client.call(&said(1)).await?;
+    client.call(&beat(1)).await?;
     let ask = send(2, "both", "broker-a").with_field("i", "REPLY_TO_CLIENT\u{1}c1\u{2}");
     assert_eq!(client.call(&ask).await?.code, 0);
-    assert_eq!(client.call(&said(3)).await?.code, 0);
+    assert_eq!(client.call(&beat(3)).await?.code, 0);
     world.a.wait_received(RequestCode::HEART_BEAT, 3).await?;
     assert_eq!(
         signers(&world.a, RequestCode::HEART_BEAT),
         [None, None, remora()]
     );
-    assert_eq!(client.call(&said(4)).await?.code, 0);
+    assert_eq!(client.call(&beat(4)).await?.code, 0);
     world.a.wait_received(RequestCode::HEART_BEAT, 5).await?;
     assert_eq!(
         signers(&world.a, RequestCode::UNREGISTER_CLIENT),
         [remora(), remora()]
     );
-    let told = signers(&world.b, RequestCode::HEART_BEAT);
+    let of_heartbeats = signers(&world.b, RequestCode::HEART_BEAT);
     assert!(
-        !told.is_empty() && told.iter().all(Option::is_none),
-        "{told:?}"
+        !of_heartbeats.is_empty() && of_heartbeats.iter().all(Option::is_none),
+        "{of_heartbeats:?}"
     );
     Ok(())
 }

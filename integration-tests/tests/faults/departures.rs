@@ -1,4 +1,4 @@
-//! What goes takes with it what was held for it: clients that are to leave, brokers that move.
+//! A departure releases all that was held: clients that must leave, brokers that move.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn a_client_that_is_to_go_and_reads_nothing_is_ended() -> Result<()> {
     Ok(())
 }
 
-/// The circuit of the old place is nobody's any more.
+/// The circuit of the old address is forgotten.
 #[tokio::test]
 async fn a_broker_that_has_moved_is_not_said_to_fail() -> Result<()> {
     const FAILING: &str = "rocketmq_proxy_broker_failing{cluster=\"DefaultCluster\",node_type=\"proxy\",node_id=\"here\",broker=\"broker-b\"}";

@@ -28,7 +28,7 @@ async fn a_message_for_a_broker_that_is_gone_goes_to_another_as_it_is() -> Resul
         let signed = send(opaque, "both", "broker-a").with_field("Signature", "s");
         assert_eq!(client.call(&signed).await?.code, 0, "send {opaque}");
     }
-    // Of one-way messages nobody hears: not even of those with which the broker is tried again.
+    // One-way messages have no answer: not even those with which the broker is tried again.
     for opaque in 50..60 {
         tokio::time::sleep(Duration::from_millis(150)).await;
         let oneway = send(opaque, "both", "broker-a").oneway();
@@ -40,13 +40,13 @@ async fn a_message_for_a_broker_that_is_gone_goes_to_another_as_it_is() -> Resul
         assert_eq!(one.command.field("Signature"), Some("s"));
         assert_eq!(one.command.body, "hello");
     }
-    // The client says what it wants of the other broker there, too.
+    // A send that names the other broker reaches it, too.
     assert_eq!(client.call(&send(60, "both", "broker-b")).await?.code, 0);
     Ok(())
 }
 
-/// One that answers nothing is left alone after a while; until then, what it was given is given to
-/// nobody else.
+/// A broker that answers nothing gets no requests after a while; until then, requests that it was
+/// given are not given to another.
 #[tokio::test]
 async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
     let world =
@@ -73,7 +73,7 @@ async fn what_a_broker_was_given_goes_to_no_other() -> Result<()> {
         (world.a.received(SEND).len(), world.b.received(SEND).len()),
         (given, 4)
     );
-    // Nor does what is under way when its broker goes.
+    // Nor are requests that are outstanding when their broker stops.
     world.b.on(SEND, Reply::Silence);
     client.send(&send(9, "both", "broker-b")).await?;
     world.b.wait_received(SEND, 5).await?;

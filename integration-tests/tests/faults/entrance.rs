@@ -1,4 +1,4 @@
-//! What comes before a client's first frame: PROXY headers and TLS.
+//! The start of a client's connection, before its first frame: PROXY headers and TLS.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
@@ -49,8 +49,8 @@ fn ask_route() -> RemotingCommand {
     }
 }
 
-/// Where a client is told that the broker is.
-fn told(answer: &RemotingCommand) -> Result<Vec<String>> {
+/// The addresses of the broker that a route advertises.
+fn advertised(answer: &RemotingCommand) -> Result<Vec<String>> {
     let brokers = TopicRouteData::decode(&answer.body)?.broker_datas;
     Ok(brokers
         .into_iter()
@@ -77,7 +77,7 @@ async fn a_client_behind_a_balancer_is_told_the_balancers_address() -> Result<()
                 client.send_bytes(part).await?;
                 tokio::task::yield_now().await;
             }
-            assert_eq!(told(&client.receive().await?)?, [expected]);
+            assert_eq!(advertised(&client.receive().await?)?, [expected]);
             assert_eq!(client.call(&send(1, "one", "broker-a")).await?.code, 0);
         }
     }
@@ -95,10 +95,10 @@ async fn a_brokers_own_listener_is_told_as_the_balancer_has_it() -> Result<()> {
     let mut client = RawClient::connect(([127, 0, 0, 1], port).into()).await?;
     client.send_bytes(V2).await?;
     let route = client.call(&ask_route()).await?;
-    assert_eq!(told(&route)?, ["203.0.113.7:20000"]);
+    assert_eq!(advertised(&route)?, ["203.0.113.7:20000"]);
     // The shared listener is not behind one.
     let route = world.proxy.client().await?.call(&ask_route()).await?;
-    assert_eq!(told(&route)?, [format!("127.0.0.1:{port}")]);
+    assert_eq!(advertised(&route)?, [format!("127.0.0.1:{port}")]);
     Ok(())
 }
 
@@ -128,7 +128,7 @@ async fn where_a_header_is_due_nothing_else_is_taken() -> Result<()> {
         b"GET / HTTP/1.1\r\n\r\n",
         b"PROXY TCP4 1.1.1.1\r\n",
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x02\0\0",
-        // What only has begun is waited for, but not for long.
+        // A header that has only started is waited for, but not for long.
         &V2[..20],
         &V1[..20],
         b"",
@@ -160,7 +160,7 @@ async fn limits_count_the_clients_that_a_balancer_names() -> Result<()> {
     assert_eq!(first.receive().await?.code, 0);
     assert_eq!(enter("198.51.100.2").await?.receive().await?.code, 0);
     assert!(enter("198.51.100.1").await?.is_closed().await?);
-    // This one says nothing at all.
+    // This client sends nothing at all.
     assert!(world.proxy.client().await?.is_closed().await?);
     let metrics = world.proxy.admin("GET /metrics").await?;
     for limit in ["connections_per_address", "handshake"] {
@@ -196,7 +196,7 @@ async fn plain_and_tls_come_to_one_port() -> Result<()> {
                 .await?;
             assert!(answer.body == body, "{size}: {:?}", answer.remark);
         }
-        // Many at once, read only then.
+        // Many requests, whose answers are read only then.
         for opaque in 0..200 {
             let message = send(opaque, "one", "broker-a").with_body(vec![b'y'; 5_000]);
             client.send(&message).await?;
@@ -219,7 +219,7 @@ async fn where_tls_is_required_nothing_else_is_taken() -> Result<()> {
     let tunnel = plain_to_tls(world.proxy.address(), connector, NAME, Vec::new()).await?;
     let mut bystander = RawClient::connect(tunnel).await?;
     assert_eq!(bystander.call(&send(1, "one", "broker-a")).await?.code, 0);
-    let began = Instant::now();
+    let started = Instant::now();
     for bytes in [
         &send(1, "one", "broker-a").to_bytes()[..],
         b"GET / HTTP/1.1\r\n\r\n",
@@ -235,8 +235,8 @@ async fn where_tls_is_required_nothing_else_is_taken() -> Result<()> {
         let _ = stream.read_to_end(&mut rest).await;
         assert!(rest.len() < 10, "{rest:?}");
     }
-    assert!(began.elapsed() < Duration::from_millis(900));
-    // What has begun may not take for ever.
+    assert!(started.elapsed() < Duration::from_millis(900));
+    // A handshake that has started must end in time.
     for bytes in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
         let mut client = world.proxy.client().await?;
         client.send_bytes(bytes).await?;
@@ -257,7 +257,7 @@ async fn a_header_comes_before_tls() -> Result<()> {
     let tunnel = plain_to_tls(world.proxy.address(), connector, NAME, V2.to_vec()).await?;
     let mut client = RawClient::connect(tunnel).await?;
     let route = client.call(&ask_route()).await?;
-    assert_eq!(told(&route)?, ["203.0.113.7:20000"]);
+    assert_eq!(advertised(&route)?, ["203.0.113.7:20000"]);
     Ok(())
 }
 

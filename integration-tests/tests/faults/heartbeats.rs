@@ -11,7 +11,7 @@ use crate::World;
 use crate::membership::{heartbeat, lane_of, member, pull};
 use crate::relay::send;
 
-/// A heartbeat of about so many bytes.
+/// A heartbeat of about that many bytes.
 fn long_heartbeat(id: usize, round: usize, bytes: usize) -> RemotingCommand {
     let rest = "x".repeat(bytes);
     let body = format!(
@@ -25,15 +25,15 @@ fn bytes_of(commands: impl IntoIterator<Item = RemotingCommand>) -> usize {
     lengths.sum()
 }
 
-/// What came to both brokers about clients.
-fn told(world: &World) -> Vec<RemotingCommand> {
-    let mut told = Vec::new();
+/// The heartbeats and unregistrations that both brokers got.
+fn forwarded(world: &World) -> Vec<RemotingCommand> {
+    let mut forwarded = Vec::new();
     for code in [RequestCode::HEART_BEAT, RequestCode::UNREGISTER_CLIENT] {
         for broker in [&world.a, &world.b] {
-            told.extend(broker.received(code).into_iter().map(|one| one.command));
+            forwarded.extend(broker.received(code).into_iter().map(|one| one.command));
         }
     }
-    told
+    forwarded
 }
 
 #[tokio::test]
@@ -43,14 +43,14 @@ async fn one_id_s_heartbeat_does_not_have_the_others_said_again() -> Result<()> 
     let mut sent = 0;
     for round in 0..10 {
         for id in 0..8 {
-            let said = long_heartbeat(id, round, 5000);
-            assert_eq!(client.call(&said).await?.code, ResponseCode::SUCCESS.0);
-            sent += bytes_of([said]);
+            let beat = long_heartbeat(id, round, 5000);
+            assert_eq!(client.call(&beat).await?.code, ResponseCode::SUCCESS.0);
+            sent += bytes_of([beat]);
         }
     }
-    let told = bytes_of(told(&world));
-    assert!(told >= 2 * sent, "{told} bytes for {sent}");
-    assert!(told <= 2 * 2 * sent, "{told} bytes for {sent}");
+    let forwarded = bytes_of(forwarded(&world));
+    assert!(forwarded >= 2 * sent, "{forwarded} bytes for {sent}");
+    assert!(forwarded <= 2 * 2 * sent, "{forwarded} bytes for {sent}");
     Ok(())
 }
 
@@ -64,13 +64,13 @@ async fn a_refused_id_does_not_have_the_others_said_again() -> Result<()> {
     let mut client = world.proxy.client().await?;
     let mut sent = 0;
     for id in [0, 1, 2, 0, 1, 2] {
-        let said = long_heartbeat(id, 0, 5000);
-        let answer = client.call(&said).await?;
+        let beat = long_heartbeat(id, 0, 5000);
+        let answer = client.call(&beat).await?;
         assert_eq!(answer.code, ResponseCode::NO_PERMISSION.0);
-        sent += bytes_of([said]);
+        sent += bytes_of([beat]);
     }
-    let told = bytes_of(told(&world));
-    assert!(told <= 2 * 2 * sent, "{told} bytes for {sent}");
+    let forwarded = bytes_of(forwarded(&world));
+    assert!(forwarded <= 2 * 2 * sent, "{forwarded} bytes for {sent}");
     Ok(())
 }
 
@@ -97,8 +97,8 @@ async fn heartbeats_that_want_no_answer_hold_up_nobody() -> Result<()> {
     assert_eq!(answer.code, ResponseCode::SUCCESS.0);
     assert!(begun.elapsed() < Duration::from_secs(3));
     // A broker is asked for an answer, and the client gets none.
-    let told = world.a.wait_received(RequestCode::HEART_BEAT, 601).await?;
-    assert!(told.iter().all(|one| one.command.flag == 0));
+    let forwarded = world.a.wait_received(RequestCode::HEART_BEAT, 601).await?;
+    assert!(forwarded.iter().all(|one| one.command.flag == 0));
     let leave = [("clientID", "c0"), ("consumerGroup", "g")];
     let leave = request(RequestCode::UNREGISTER_CLIENT, 2, &leave).oneway();
     clients[0].send(&leave).await?;
@@ -152,16 +152,16 @@ async fn a_lane_that_falls_silent_is_made_again() -> Result<()> {
     // The other broker has.
     assert_eq!(client.receive().await?.code, ResponseCode::SUCCESS.0);
     assert!(begun.elapsed() < Duration::from_secs(3));
-    let told = world.a.wait_received(RequestCode::HEART_BEAT, 3).await?;
+    let forwarded = world.a.wait_received(RequestCode::HEART_BEAT, 3).await?;
     assert!(begun.elapsed() < Duration::from_secs(10));
-    assert_eq!(told[1].connection, old);
-    assert_ne!(told[2].connection, old);
-    assert_eq!(told[2].command.body, changed.body);
+    assert_eq!(forwarded[1].connection, old);
+    assert_ne!(forwarded[2].connection, old);
+    assert_eq!(forwarded[2].command.body, changed.body);
     world.a.wait_closed(old).await?;
     // A broadcast consumer's pulls go over it.
     assert_eq!(client.call(&pull(3)).await?.code, ResponseCode::SUCCESS.0);
     let pulled = world.a.received(RequestCode::PULL_MESSAGE);
-    assert_eq!(pulled[0].connection, told[2].connection);
+    assert_eq!(pulled[0].connection, forwarded[2].connection);
     Ok(())
 }
 

@@ -37,7 +37,7 @@ fn unanswered(opaque: i32) -> RemotingCommand {
     request(RequestCode::END_TRANSACTION, opaque, &fields)
 }
 
-/// A pull that may be held for so long.
+/// A pull that may be held for that time.
 fn pull(opaque: i32, suspend_ms: &'static str) -> RemotingCommand {
     let fields = [
         ("bname", "broker-a"),
@@ -276,8 +276,8 @@ async fn polls_are_not_in_the_way_of_sends_nor_stay_when_their_client_goes() -> 
     wait_nothing_outstanding(&world).await
 }
 
-/// A client that has as many outstanding as it may is read on, or its end would hide behind what it
-/// has said.
+/// A client that has as many requests outstanding as it may is read further: otherwise its
+/// disconnect would not be noticed behind its unread frames.
 #[tokio::test]
 async fn more_polls_than_a_client_may_have_are_refused_and_all_go_with_it() -> Result<()> {
     let file = "admin = \"127.0.0.1:0\"\nworkers = 1\n[limits]\noutstanding_requests = 1000\n";

@@ -29,7 +29,11 @@ async fn client_of(port: u16) -> Result<RawClient> {
     RawClient::connect(([127, 0, 0, 1], port).into()).await
 }
 
-async fn told(client: &mut RawClient, language: Language, version: i32) -> Result<Vec<String>> {
+async fn advertised(
+    client: &mut RawClient,
+    language: Language,
+    version: i32,
+) -> Result<Vec<String>> {
     let ask = RemotingCommand {
         language,
         version: Version(version),
@@ -60,15 +64,15 @@ async fn clients_that_name_no_broker_are_told_of_them() -> Result<()> {
         (Language::GO, 317, &own),
         (Language::CPP, 513, &own),
     ] {
-        let told = told(&mut client, language, version).await?;
-        assert_eq!(told, expected, "{language:?} {version}");
+        let advertised = advertised(&mut client, language, version).await?;
+        assert_eq!(advertised, expected, "{language:?} {version}");
     }
     let Listeners {
         world: always, a, ..
     } = self::world("broker_addresses = \"always\"").await?;
     let mut client = always.proxy.client().await?;
     assert_eq!(
-        told(&mut client, Language::JAVA, 513).await?[0],
+        advertised(&mut client, Language::JAVA, 513).await?[0],
         format!("127.0.0.1:{a}")
     );
     Ok(())
@@ -138,8 +142,8 @@ async fn a_vip_channel_of_all_brokers_is_served_where_wanted() -> Result<()> {
         let mut client = client_of(port).await?;
         assert_eq!(client.call(&send(1, "both", "broker-b")).await?.code, 0);
         // A route from the VIP channel has the main port, too: clients subtract two themselves.
-        let told = told(&mut client, Language::JAVA, 513).await?;
-        assert_eq!(told, [(); 2].map(|()| format!("127.0.0.1:{main}")));
+        let advertised = advertised(&mut client, Language::JAVA, 513).await?;
+        assert_eq!(advertised, [(); 2].map(|()| format!("127.0.0.1:{main}")));
     }
     assert_eq!(world.b.received(RequestCode::SEND_MESSAGE_V2).len(), 2);
     Ok(())

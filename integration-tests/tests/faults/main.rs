@@ -1,4 +1,4 @@
-//! Remora between peers that misbehave on demand. All in this process; no Java.
+//! Remora between clients and brokers that misbehave on demand. All in this process; no Java.
 
 mod bad_input;
 mod brokers;
@@ -7,6 +7,10 @@ mod credentials;
 mod departures;
 mod elsewhere;
 mod entrance;
+mod grpc;
+mod grpc_brokers;
+mod grpc_crash;
+mod grpc_network;
 mod heartbeats;
 mod isolation;
 mod listeners;

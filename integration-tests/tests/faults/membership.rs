@@ -38,11 +38,12 @@ pub(crate) async fn member(world: &World, id: &str) -> Result<RawClient> {
     Ok(client)
 }
 
-/// The connection over which a broker was told of that client last.
+/// The connection over which a broker got the latest heartbeat of that client.
 pub(crate) fn lane_of(broker: &integration_tests::fake::FakeBroker, id: &str) -> Option<u64> {
     let id = format!("\"clientID\":\"{id}\"");
-    let mut told = broker.received(RequestCode::HEART_BEAT).into_iter().rev();
-    told.find(|one| String::from_utf8_lossy(&one.command.body).contains(&id))
+    let mut heartbeats = broker.received(RequestCode::HEART_BEAT).into_iter().rev();
+    heartbeats
+        .find(|one| String::from_utf8_lossy(&one.command.body).contains(&id))
         .map(|one| one.connection)
 }
 
@@ -50,17 +51,20 @@ pub(crate) fn lane_of(broker: &integration_tests::fake::FakeBroker, id: &str) ->
 async fn a_heartbeat_reaches_every_broker_of_its_topics_once() -> Result<()> {
     let world = World::start().await?;
     let mut client = world.proxy.client().await?;
-    // A client says it once per broker, all to one address.
+    // A client sends its heartbeat once per broker, all to one address.
     for opaque in 1..4 {
-        let said = heartbeat(opaque, "c1", "CLUSTERING");
-        assert_eq!(client.call(&said).await?.code, ResponseCode::SUCCESS.0);
+        let beat = heartbeat(opaque, "c1", "CLUSTERING");
+        assert_eq!(client.call(&beat).await?.code, ResponseCode::SUCCESS.0);
     }
     for broker in [&world.a, &world.b] {
-        let told = broker.received(RequestCode::HEART_BEAT);
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].command.body, heartbeat(0, "c1", "CLUSTERING").body);
+        let heartbeats = broker.received(RequestCode::HEART_BEAT);
+        assert_eq!(heartbeats.len(), 1);
+        assert_eq!(
+            heartbeats[0].command.body,
+            heartbeat(0, "c1", "CLUSTERING").body
+        );
     }
-    // Something new is said at once.
+    // A changed heartbeat is forwarded immediately.
     client.call(&heartbeat(5, "c1", "BROADCASTING")).await?;
     assert_eq!(world.a.received(RequestCode::HEART_BEAT).len(), 2);
     Ok(())
@@ -92,13 +96,13 @@ async fn the_same_heartbeat_under_another_key_is_judged_anew() -> Result<()> {
             Some("check signature failed")
         )
     );
-    // A lane that is made anew says what was said last.
+    // A lane that is opened again sends the latest heartbeat.
     for broker in [&world.a, &world.b] {
         broker.on(RequestCode::HEART_BEAT, Reply::Mirror);
     }
     assert_eq!(client.call(&signed(6, "new")).await?.code, 0);
-    let told = world.a.received(RequestCode::HEART_BEAT);
-    let signatures: Vec<_> = told
+    let heartbeats = world.a.received(RequestCode::HEART_BEAT);
+    let signatures: Vec<_> = heartbeats
         .iter()
         .map(|one| one.command.field("Signature"))
         .collect();
@@ -106,7 +110,7 @@ async fn the_same_heartbeat_under_another_key_is_judged_anew() -> Result<()> {
     Ok(())
 }
 
-/// A broker answers at once whom it has refused: nothing waits for it to think better of it.
+/// A broker answers immediately a client that it has refused: no request waits for another verdict.
 #[tokio::test]
 async fn a_client_that_is_refused_does_not_wait() -> Result<()> {
     let world = World::start().await?;
@@ -150,8 +154,11 @@ async fn a_heartbeat_that_overtakes_a_lane_s_beginning_is_said_too() -> Result<(
     for _ in 0..2 {
         assert_eq!(client.receive().await?.code, ResponseCode::SUCCESS.0);
     }
-    let told = world.a.received(RequestCode::HEART_BEAT);
-    assert_eq!(told.last().map(|one| &one.command.body), Some(&newer.body));
+    let heartbeats = world.a.received(RequestCode::HEART_BEAT);
+    assert_eq!(
+        heartbeats.last().map(|one| &one.command.body),
+        Some(&newer.body)
+    );
     Ok(())
 }
 
@@ -255,14 +262,15 @@ async fn a_lane_that_is_lost_begins_again_with_what_holds() -> Result<()> {
     assert_eq!(world.a.received(RequestCode::UNREGISTER_CLIENT).len(), 1);
     world.a.stop().await;
     world.a.start_again().await?;
-    let told = world.a.wait_received(RequestCode::HEART_BEAT, 2).await?;
+    let heartbeats = world.a.wait_received(RequestCode::HEART_BEAT, 2).await?;
     let left = world
         .a
         .wait_received(RequestCode::UNREGISTER_CLIENT, 2)
         .await?;
-    assert_eq!(told[1].connection, left[1].connection);
-    assert_ne!(told[1].connection, told[0].connection);
-    // The client's next heartbeat does not name the group any more, and is not said again with it.
+    assert_eq!(heartbeats[1].connection, left[1].connection);
+    assert_ne!(heartbeats[1].connection, heartbeats[0].connection);
+    // The client's next heartbeat does not name the group any more, and the group is not registered
+    // again with it.
     client.call(&heartbeat(3, "c1", "CLUSTERING")).await?;
     assert_eq!(world.a.received(RequestCode::UNREGISTER_CLIENT).len(), 2);
     Ok(())
@@ -276,9 +284,9 @@ async fn a_pull_waits_until_the_broker_knows_the_consumer() -> Result<()> {
     world.a.stop().await;
     world.a.start_again().await?;
     assert_eq!(client.call(&pull(3)).await?.code, ResponseCode::SUCCESS.0);
-    // A broker that has just started knows nobody: it was told before it was asked.
-    let told = world.a.received(RequestCode::HEART_BEAT);
-    assert_eq!(told.len(), 2);
+    // A broker that has just started knows no client: it got the heartbeat before the pull.
+    let heartbeats = world.a.received(RequestCode::HEART_BEAT);
+    assert_eq!(heartbeats.len(), 2);
     assert_eq!(world.a.received(RequestCode::PULL_MESSAGE).len(), 2);
     Ok(())
 }
@@ -300,7 +308,7 @@ async fn a_producer_is_known_where_it_has_sent() -> Result<()> {
     let mut client = world.proxy.client().await?;
     let body = r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}]}"#;
     let heartbeat = request(RequestCode::HEART_BEAT, 3, &[]).with_body(body);
-    // Before it has said who it is, and after.
+    // Before its heartbeat, and after.
     client.call(&send(1, "both", "broker-b")).await?;
     assert_eq!(client.call(&heartbeat).await?.code, ResponseCode::SUCCESS.0);
     assert_eq!(world.b.received(RequestCode::HEART_BEAT).len(), 1);

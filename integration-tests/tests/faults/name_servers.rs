@@ -40,7 +40,7 @@ async fn a_dead_or_silent_name_server_is_passed_by() -> Result<()> {
     let broker = FakeBroker::start("broker-a").await?;
     let alive = FakeNameServer::start(&[&broker]).await?;
     alive.add_topic("t", &["broker-a"]);
-    // One port where nobody is, one where somebody accepts and says nothing.
+    // One port where no process listens, one where a listener accepts and sends nothing.
     let dead = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     for first in [dead, silent.local_addr()?] {
@@ -114,7 +114,7 @@ async fn a_route_follows_at_once_when_a_broker_has_gone() -> Result<()> {
     assert_eq!(brokers(&mut client).await?, 2);
     tokio::time::sleep(Duration::from_millis(1100)).await;
     world.name_server.remove_broker("broker-a");
-    assert_eq!(brokers(&mut client).await?, 2, "nobody has noticed yet");
+    assert_eq!(brokers(&mut client).await?, 2, "no refresh has noticed yet");
     world.a.stop().await;
     // Well below the ten seconds after which a route is refreshed.
     let begun = Instant::now();

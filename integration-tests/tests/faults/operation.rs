@@ -19,7 +19,7 @@ fn of_version(command: RemotingCommand, version: Version) -> RemotingCommand {
     RemotingCommand { version, ..command }
 }
 
-/// The value of a figure whose line begins so.
+/// The value of a metric whose line starts with `start`.
 pub(crate) fn figure(text: &str, start: &str) -> Option<f64> {
     let line = text.lines().find(|line| line.starts_with(start))?;
     line.rsplit(' ').next()?.parse().ok()
@@ -55,7 +55,7 @@ async fn a_drain_tells_new_clients_and_ends_old_ones_behind_an_answer() -> Resul
         ready.contains("503") && ready.contains("draining"),
         "{ready}"
     );
-    // Balancers may not have noticed: everything is served, and whoever comes is taken.
+    // Balancers may not have noticed: everything is served, and every client is accepted.
     let mut late = world.proxy.client().await?;
     assert_eq!(late.call(&old_send(3)).await?.code, 0);
     assert_eq!(new.call(&new_send(4)).await?.code, 0);
@@ -67,14 +67,14 @@ async fn a_drain_tells_new_clients_and_ends_old_ones_behind_an_answer() -> Resul
         (ResponseCode::PULL_NOT_FOUND.0, 2)
     );
     wait_closed(&mut old, Duration::from_secs(3)).await?;
-    let told = loop {
+    let go_away = loop {
         let answer = new.call(&new_send(5)).await?;
         if answer.code != 0 {
             break answer;
         }
         sleep(Duration::from_millis(20)).await;
     };
-    assert_eq!(told.code, ResponseCode::GO_AWAY.0);
+    assert_eq!(go_away.code, ResponseCode::GO_AWAY.0);
     wait_closed(&mut new, Duration::from_secs(3)).await?;
     wait_closed(&mut late, Duration::from_secs(3)).await?;
     let begun = Instant::now();
@@ -219,7 +219,7 @@ async fn a_client_with_its_share_outstanding_at_a_broker_is_refused_and_no_other
     let fields = [("topic", "both"), ("queueId", "0"), ("bname", "broker-a")];
     let asked = request(RequestCode::GET_MAX_OFFSET, 7, &fields);
     assert_eq!(other.call(&asked).await?.code, 0);
-    // What a client had outstanding is nobody's when it has gone.
+    // The outstanding requests of a client are forgotten when it has disconnected.
     drop(greedy);
     let mut third = world.proxy.client().await?;
     assert_eq!(third.call(&asked).await?.code, 0);

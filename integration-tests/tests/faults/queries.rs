@@ -74,7 +74,7 @@ async fn two_who_ask_the_same_at_once_miss_nothing() -> Result<()> {
     assert_eq!(bodies(&mut client, 4).await?, vec![all.clone(); 4]);
     // One broker answers for all of them.
     assert_eq!(world.a.received(RequestCode::QUERY_MESSAGE).len(), 1);
-    // Somebody who asks a single time finds everything, too.
+    // A client that asks a single time finds everything, too.
     let answer = client.call(&query(5, "k")).await?;
     assert_eq!(answer.body, all);
     assert_eq!(answer.field("indexLastUpdateTimestamp"), Some("7"));

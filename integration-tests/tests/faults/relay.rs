@@ -1,4 +1,4 @@
-//! What is relayed, and to whom the answers go.
+//! The requests that are relayed, and the clients that get the answers.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ async fn a_oneway_request_is_relayed_and_never_answered() -> Result<()> {
         .a
         .wait_received(RequestCode::UPDATE_CONSUMER_OFFSET, 1)
         .await?;
-    // What is wrong with a oneway request is not answered either.
+    // A malformed one-way request is not answered either.
     client
         .send(&request(RequestCode::UPDATE_CONSUMER_OFFSET, 2, &[]).oneway())
         .await?;
@@ -176,7 +176,7 @@ async fn locks_of_several_brokers_are_asked_of_each_and_merged() -> Result<()> {
     let world = World::start().await?;
     let mut client = world.proxy.client().await?;
     let queues = r#"[{"brokerName":"broker-a","queueId":0,"topic":"both"},{"brokerName":"broker-b","queueId":0,"topic":"both"}]"#;
-    // Each broker locks what it is asked for, whether it has it or not.
+    // Each broker locks the queues that it is asked for, whether it has them or not.
     let locked = |queues: &str| {
         RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json)
             .with_body(format!(r#"{{"lockOKMQSet":{queues}}}"#))
@@ -200,7 +200,7 @@ async fn locks_of_several_brokers_are_asked_of_each_and_merged() -> Result<()> {
         assert_eq!(asked[0].command.body, body);
         assert_eq!(asked[0].command.field("Signature"), Some("s"));
     }
-    // What one broker says of the other's queues means nothing.
+    // A broker's answer about the other's queues means nothing.
     world
         .b
         .on(RequestCode::LOCK_BATCH_MQ, Reply::Command(refused.clone()));

@@ -175,7 +175,7 @@ async fn what_a_name_server_does_not_answer_costs_others_nothing() -> Result<()>
     let mut client = world.proxy.client().await?;
     assert_eq!(route_code(&mut client, "both").await?, 0);
     let connections = world.name_server.connections();
-    // One-way: there is no answer, and nobody waits for one.
+    // One-way: there is no answer, and no request waits for one.
     let get = [("namespace", "n"), ("key", "k")];
     let oneway = request(RequestCode::GET_KV_CONFIG, 1, &get).oneway();
     client.send(&oneway).await?;

@@ -21,7 +21,7 @@ fn success() -> RemotingCommand {
     RemotingCommand::response(ResponseCode::SUCCESS, 0, SerializeType::Json)
 }
 
-/// A broker's answer that no frame may hold costs the one that asked, and nobody else.
+/// A broker's answer that is longer than a frame may be fails the request for it, and no other.
 #[tokio::test]
 async fn an_answer_that_is_too_long_ends_nobody_elses_requests() -> Result<()> {
     let world = World::with("workers = 1\nsend_elsewhere = false\n").await?;
@@ -54,7 +54,8 @@ async fn an_answer_that_is_too_long_ends_nobody_elses_requests() -> Result<()> {
     Ok(())
 }
 
-/// A broker may hold a POP for minutes after its client has gone; the client is not kept for it.
+/// A broker may hold a POP for minutes after its client has disconnected; the client's state is not
+/// kept for it.
 #[tokio::test]
 async fn nothing_is_held_for_clients_that_have_gone() -> Result<()> {
     const HELD: &str = "rocketmq_proxy_held_bytes";
@@ -87,7 +88,7 @@ async fn nothing_is_held_for_clients_that_have_gone() -> Result<()> {
     }
 }
 
-/// A body that nobody needs so long is not read.
+/// A body that is longer than any client needs is not read.
 #[tokio::test]
 async fn bodies_have_limits() -> Result<()> {
     let world = World::start().await?;
@@ -120,7 +121,7 @@ async fn many_small_holders_of_an_address_go_before_others() -> Result<()> {
     let world = World::with(file).await?;
     let mut good = world.proxy.client().await?;
     assert_eq!(good.call(&send(1, "both", "broker-a")).await?.code, 0);
-    // It holds more than any of them, and is slow to say the rest.
+    // It holds more than any of them, and sends the rest slowly.
     let large = send(2, "both", "broker-a")
         .with_body(vec![7; 200_000])
         .to_bytes();

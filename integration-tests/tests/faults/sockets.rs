@@ -1,5 +1,5 @@
-//! Connections to servers are watched by the kernel: one that has gone silent is noticed though
-//! nothing is read of it.
+//! The kernel watches connections to servers: a connection that falls silent is noticed although
+//! nothing is read from it.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -66,7 +66,7 @@ async fn everything_goes_by_tls() -> Result<()> {
                 answer.remark
             );
         }
-        // A lane too, and what the broker says on it.
+        // A lane, too, and the broker's requests on it.
         let body = r#"{"clientID":"c1","producerDataSet":[{"groupName":"p"}],"consumerDataSet":[{"groupName":"g","subscriptionDataSet":[{"topic":"one"}]}]}"#;
         let heartbeat = request(RequestCode::HEART_BEAT, 2, &[]).with_body(body);
         assert_eq!(client.call(&heartbeat).await?.code, 0);

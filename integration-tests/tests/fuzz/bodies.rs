@@ -167,8 +167,8 @@ fn bodies(body: &[u8]) -> u64 {
     outcome((read, consumers.min(4), topics.min(4), why))
 }
 
-/// What the JSON reader says, without what of the input is in it. How far it came is worth
-/// something.
+/// A number for the JSON reader's error, without the parts of it that quote the input. How far the
+/// reader got counts as progress.
 fn why_not(reason: &str) -> u64 {
     let (what, place) = reason.rsplit_once(" column ").unwrap_or((reason, "0"));
     let place: u32 = place.parse().unwrap_or_default();

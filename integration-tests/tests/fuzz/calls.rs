@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use grpc::check::{self, Limits};
+use grpc::check;
 use grpc::codec::{self, Decoder};
-use grpc::convert::{Names, Sender, TransactionToken, endpoints_of, outgoing, shard};
-use grpc::metadata::{Authorization, Metadata, timeout};
+use grpc::convert::{Names, endpoints_of, outgoing};
+use grpc::metadata::{self, Authorization, Metadata, timeout};
 use grpc::proto::{self, Weigh};
+use messaging::check::{Limits, batch_size, receipt_handle};
+use messaging::queues::shard;
+use messaging::token::{ReplyToken, TransactionToken};
+use messaging::{MessageKind, Sender};
 use prost::Message;
 
 use crate::{Target, outcome};
@@ -32,6 +36,14 @@ pub(crate) const BODIES: Target = Target {
     generate: None,
 };
 
+/// The headers that are read.
+const HEADERS: [&str; 4] = [
+    metadata::CLIENT_ID,
+    metadata::NAMESPACE,
+    metadata::LANGUAGE,
+    metadata::AUTHORIZATION,
+];
+
 /// An input is text: a header, a name, a token or a receipt handle.
 pub(crate) const TEXTS: Target = Target {
     name: "grpc-texts",
@@ -40,6 +52,7 @@ pub(crate) const TEXTS: Target = Target {
     tokens: &[
         b"MQv2-HMAC-SHA1 Credential=AK/x, SignedHeaders=x-mq-date-time, Signature=0A",
         b"R1.AAhicm9rZXItYQAAAAAAAAADAAAAAAAAEmcwMUYw",
+        b"Q1.AAABoiSZ-AAACGJyb2tlci1hAA1DX1JFUExZX1RPUElDAAJpZAADY0Ax",
         b"99999999H",
         b"[2001:db8::1]:8081",
         b"%RETRY%",
@@ -52,7 +65,7 @@ pub(crate) const TEXTS: Target = Target {
     generate: None,
 };
 
-fn message() -> proto::Message {
+pub(crate) fn message() -> proto::Message {
     proto::Message {
         topic: Some(resource("topic")),
         user_properties: [("colour".to_owned(), "red".to_owned())].into(),
@@ -70,7 +83,7 @@ fn message() -> proto::Message {
     }
 }
 
-fn resource(name: &str) -> proto::Resource {
+pub(crate) fn resource(name: &str) -> proto::Resource {
     proto::Resource {
         resource_namespace: String::new(),
         name: name.to_owned(),
@@ -174,7 +187,7 @@ fn read(call: u8, bytes: Bytes) -> u64 {
         2 => with::<proto::ReceiveMessageRequest>(bytes, receive),
         3 => with::<proto::AckMessageRequest>(bytes, |request| {
             let handles = request.entries.iter().map(|entry| &entry.receipt_handle);
-            let checked = handles.map(|handle| check::receipt_handle(handle, 0, 0).is_ok());
+            let checked = handles.map(|handle| receipt_handle(handle, 0, 0).is_ok());
             outcome(checked.collect::<Vec<_>>())
         }),
         _ => with::<proto::QueryRouteRequest>(bytes, |request| {
@@ -215,9 +228,9 @@ fn send(request: &proto::SendMessageRequest) -> u64 {
             let stored = properties.get(name);
             assert_eq!(stored.as_deref().unwrap_or_default(), value);
         }
-        Ok(i32::from(sent.message_type))
+        Ok(sent.kind)
     });
-    let sent: Vec<Result<i32, proto::Code>> = sent.collect();
+    let sent: Vec<Result<MessageKind, proto::Code>> = sent.collect();
     outcome(sent)
 }
 
@@ -234,7 +247,7 @@ fn receive(request: &proto::ReceiveMessageRequest) -> u64 {
     let invisible = check::received_invisible_time(request.invisible_duration, &limits);
     let group = Names::default().group(request.group.as_ref());
     let filter = check::filter(request.filter_expression.as_ref());
-    let batch = check::batch_size(request.batch_size);
+    let batch = batch_size(request.batch_size);
     outcome((
         invisible.is_ok(),
         group.is_ok(),
@@ -250,6 +263,12 @@ fn texts(input: &[u8]) -> u64 {
         let again = TransactionToken::decode(&token.encode());
         assert_eq!(again.as_ref(), Ok(token));
     }
+    let reply = ReplyToken::decode(&text);
+    if let Ok(reply) = &reply {
+        let again = ReplyToken::decode(&reply.encode());
+        assert_eq!(again.as_ref(), Ok(reply));
+        assert!(reply.topic.ends_with("_REPLY_TOPIC"));
+    }
     let names = Names::new(&text);
     if let Ok(names) = names {
         for name in ["T", "%RETRY%G", "%DLQ%G", "a%T"] {
@@ -263,16 +282,18 @@ fn texts(input: &[u8]) -> u64 {
     if let Ok(topic) = &topic {
         assert_eq!(topic, &*text);
     }
-    let metadata = Metadata::read(|_| Some(&*text));
+    let headers = HEADERS.iter().map(|name| (*name, text.as_bytes()));
+    let metadata = Metadata::read(headers);
     let endpoints = endpoints_of(text.split(','));
     if let Some(endpoints) = &endpoints {
         assert_eq!(check::endpoints(Some(endpoints)), Ok(endpoints));
     }
     assert!(shard(&text, 7) < 7);
-    let handle = check::receipt_handle(&text, 0, 0);
+    let handle = receipt_handle(&text, 0, 0);
     outcome((
         (
             token.is_ok(),
+            reply.is_ok(),
             names.is_ok(),
             topic.is_ok(),
             endpoints.is_some(),

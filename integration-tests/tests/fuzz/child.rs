@@ -34,11 +34,11 @@ const HANG: Duration = Duration::from_secs(10);
 /// Most inputs from which others are made.
 const POOL: usize = 4_000;
 
-/// An input is made from another up to so many times before it is tried what else there is.
+/// How many inputs are made from one before another is taken.
 const MADE_AT_ONCE: usize = 32;
 
-/// The stack on which a target runs: an eighth of a worker's, for inputs here are shorter than
-/// those that a peer may send.
+/// The stack on which a target runs: an eighth of a worker's, because inputs here are shorter than
+/// those that a client or broker may send.
 const STACK: usize = 256 * 1024;
 
 /// Tries the target on its corpus, and then on what is made of that, until its time is over.
@@ -108,8 +108,8 @@ struct Tries<'a> {
     file: File,
     /// The number of the input that is being tried; 0 in between.
     trying: Arc<AtomicU64>,
-    /// What a panic says.
-    said: Arc<Mutex<String>>,
+    /// The text of the last panic.
+    panic_text: Arc<Mutex<String>>,
     count: u64,
 }
 
@@ -120,8 +120,8 @@ impl<'a> Tries<'a> {
             .truncate(true)
             .write(true)
             .open(last_tried_file(target.name)?)?;
-        let said = Arc::new(Mutex::new(String::new()));
-        let to_say = said.clone();
+        let panic_text = Arc::new(Mutex::new(String::new()));
+        let to_say = panic_text.clone();
         panic::set_hook(Box::new(move |panic| *to_say.lock() = panic.to_string()));
         let trying = Arc::new(AtomicU64::new(0));
         let watched = trying.clone();
@@ -131,27 +131,27 @@ impl<'a> Tries<'a> {
             target,
             file,
             trying,
-            said,
+            panic_text,
             count: 0,
         })
     }
 
     /// What an input leads to. One that fails is made shorter and kept.
     fn input(&mut self, input: &[u8]) -> Result<u64> {
-        let said = match self.attempt(input)? {
+        let panic_text = match self.attempt(input)? {
             Ok(outcome) => return Ok(outcome),
-            Err(said) => said,
+            Err(panic_text) => panic_text,
         };
         let mut fails = |shorter: &[u8]| matches!(self.attempt(shorter), Ok(Err(_)));
         let shorter = shorten::shorten(input, &mut fails);
-        let last = self.attempt(&shorter)?.err().unwrap_or(said);
+        let last = self.attempt(&shorter)?.err().unwrap_or(panic_text);
         bail!(
             "{last}\non this input:\n{}",
             corpus::keep(self.target.name, &shorter)?
         )
     }
 
-    /// Tries an input; the inner error is what a panic says.
+    /// Tries an input; the inner error is the text of a panic.
     fn attempt(&mut self, input: &[u8]) -> Result<Result<u64, String>> {
         self.count += 1;
         let length = (input.len() as u32).to_be_bytes();
@@ -160,7 +160,12 @@ impl<'a> Tries<'a> {
         let run = self.target.run;
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(input)));
         self.trying.store(0, Ordering::Relaxed);
-        Ok(outcome.map_err(|_| std::mem::take(&mut *self.said.lock())))
+        let text = std::mem::take(&mut *self.panic_text.lock());
+        Ok(match outcome {
+            // A task that panics ends nothing but itself.
+            Ok(outcome) if text.is_empty() => Ok(outcome),
+            _ => Err(text),
+        })
     }
 }
 
@@ -181,7 +186,7 @@ fn watch(target: &str, trying: &AtomicU64) {
     }
 }
 
-/// Where a target's process writes what it tries before it does.
+/// The file into which a target's process writes each input before it tries it.
 fn last_tried_file(target: &str) -> Result<PathBuf> {
     let dir = target_dir().join("fuzz");
     fs::create_dir_all(&dir)?;

@@ -1,5 +1,5 @@
 //! A whole connection: frames that arrive in pieces of any size, and are sent back to a peer that
-//! reads as it likes.
+//! reads at any speed.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,8 +17,8 @@ use crate::frame::expected;
 use crate::random::Random;
 use crate::{Target, header, outcome};
 
-/// The first byte is what kind of connection it is, and the next eight where the sizes of the
-/// pieces begin; then come [parts](Script).
+/// The first byte is the kind of the connection, the next eight seed the sizes of the pieces; then
+/// follow [parts](Script).
 pub(crate) const CONNECTION: Target = Target {
     name: "connection",
     run,
@@ -51,11 +51,11 @@ const LIMITS: FrameLimits = FrameLimits {
 /// Most bytes of one stream: more would take more time than they are worth.
 const LONGEST: usize = 600 * 1024;
 
-/// The clock stands still while anything happens, so that this is over at once when nothing does
-/// any more.
+/// The clock stands still while anything happens, so this time is over immediately when nothing
+/// happens any more.
 const IN_VAIN: Duration = Duration::from_secs(3600);
 
-/// Who answers is not ready while so much waits to be written.
+/// The echoing side is not ready while more bytes than this wait to be written.
 const WAITING_MAX: usize = 100_000;
 
 fn seed(frame: &[u8]) -> Vec<u8> {
@@ -82,7 +82,7 @@ fn generate(random: &mut Random) -> Vec<u8> {
     input
 }
 
-/// What goes over a connection, and how.
+/// The bytes that are sent over a connection, and how.
 struct Script {
     /// Bytes that are under way at most.
     capacity: usize,
@@ -90,7 +90,7 @@ struct Script {
     waits_for_turns: bool,
     /// Frames after which a turn is over.
     turn: usize,
-    /// Of so many times, the peer does nothing once.
+    /// The peer pauses once in that many times.
     pauses: usize,
     /// Sizes of pieces.
     random: Random,
@@ -171,7 +171,7 @@ impl FrameHandler for Echo<'_> {
     fn on_frame(&self, frame: Frame<'_>) -> Result<(), DecodeError> {
         assert!(
             self.is_ready() && !self.is_turn_over(),
-            "a frame that nobody waits for"
+            "a frame that no request waits for"
         );
         self.outbox.push_bytes(frame.bytes());
         assert_eq!(frame.to_owned(), frame.bytes());
@@ -235,7 +235,9 @@ async fn go(script: &Script) -> u64 {
 
     match ended {
         Ok(()) => assert!(!is_spoilt, "what is no frame was taken for one"),
-        Err(PumpError::Protocol(_)) => assert!(is_spoilt, "a frame was not taken for one"),
+        Err(PumpError::Protocol(_) | PumpError::NoFrame { .. }) => {
+            assert!(is_spoilt, "a frame was not taken for one");
+        }
         Err(PumpError::Io(error)) => panic!("{error}"),
     }
     let frames = echo.frames.take();
@@ -245,11 +247,11 @@ async fn go(script: &Script) -> u64 {
         "the frames that were sent"
     );
     let all = &script.stream[..length];
-    assert!(all.starts_with(&sent_back), "what comes back was sent");
+    assert!(all.starts_with(&sent_back), "only sent bytes return");
     if !is_spoilt {
-        assert_eq!(sent_back.len(), length, "all comes back");
+        assert_eq!(sent_back.len(), length, "all bytes return");
     }
-    // Whatever was held is given back.
+    // All charges are released.
     outbox.close();
     assert_eq!((outbox.len(), outbox.account().held()), (0, 0));
 
@@ -270,8 +272,8 @@ async fn go(script: &Script) -> u64 {
     ))
 }
 
-/// Sends the stream in pieces and reads what comes back; ends when all of it has, or when nothing
-/// more can come.
+/// Sends the stream in pieces and reads the bytes that are sent back; ends when all have arrived,
+/// or when no more can.
 async fn peer(far: DuplexStream, script: &Script, length: usize, is_spoilt: bool) -> Vec<u8> {
     let (mut from, mut to) = tokio::io::split(far);
     let mut random = script.random.clone();
@@ -285,7 +287,7 @@ async fn peer(far: DuplexStream, script: &Script, length: usize, is_spoilt: bool
         while !rest.is_empty() {
             let (piece, more) = rest.split_at(rest.len().min(1 + random.below(most)));
             rest = more;
-            // It ends when what it got is no frame.
+            // The connection ends when it has received bytes that are no frame.
             if to.write_all(piece).await.is_err() {
                 break;
             }
@@ -311,7 +313,7 @@ async fn peer(far: DuplexStream, script: &Script, length: usize, is_spoilt: bool
         back
     };
     let (mut to, mut back) = tokio::join!(write, read);
-    // Now it has nothing more to say; whatever comes yet was not asked for.
+    // Now the peer sends nothing more; further bytes must not arrive.
     let _ = to.shutdown().await;
     let _ = from.read_to_end(&mut back).await;
     back

@@ -45,7 +45,7 @@ pub(crate) const EXT_FIELDS: Target = Target {
     generate: None,
 };
 
-/// As request codes declare them: names short and long, and some that begin alike. All are ASCII
+/// As request codes declare them: names short and long, and some with the same start. All are ASCII
 /// without anything to escape.
 static SPECS: [FieldSpec; 9] = [
     FieldSpec::optional("a", FieldKind::Text),

@@ -1,4 +1,4 @@
-//! Where frames begin and end.
+//! Where frames start and end.
 
 use remoting_codec::{CommandView, DecodeError, FrameError, FrameLimits, frame_length};
 
@@ -53,13 +53,16 @@ fn run(input: &[u8]) -> u64 {
     let limits = LIMITS[usize::from(*choice) % LIMITS.len()];
     let length = frame_length(stream, limits);
     assert_eq!(length.ok(), expected(stream, limits));
-    // What is told of the first bytes holds when there are more.
+    // A result for the first bytes stays the same when more arrive.
     let mut before = Ok(None);
     for end in 0..stream.len().min(9) {
         let now = frame_length(&stream[..end], limits);
         match before {
             Ok(None) => {}
-            Ok(told) => assert!(now == Ok(told) || now.is_err(), "{before:?} became {now:?}"),
+            Ok(known) => assert!(
+                now == Ok(known) || now.is_err(),
+                "{before:?} became {now:?}"
+            ),
             // With more bytes, something else may be wrong as well.
             Err(_) => assert!(now.is_err(), "{before:?} became {now:?}"),
         }
@@ -104,8 +107,8 @@ fn run(input: &[u8]) -> u64 {
     outcome((choice % 4, frames.min(8), commands.min(4), rest))
 }
 
-/// The same as `frame_length` says, as the protocol is described; `None` for a stream that cannot
-/// be read on.
+/// The length that `frame_length` must return, as the protocol is described; `None` for a stream
+/// that cannot be read further.
 pub(crate) fn expected(stream: &[u8], limits: FrameLimits) -> Option<Option<usize>> {
     if stream.len() < 4 {
         return Some(None);

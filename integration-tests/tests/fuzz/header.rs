@@ -154,7 +154,7 @@ fn frame(header: &[u8], kind: SerializeType) -> Vec<u8> {
     [&length.to_be_bytes(), &word.to_be_bytes(), header, BODY].concat()
 }
 
-/// What a command says.
+/// The contents of a command.
 #[derive(Debug, Eq, PartialEq)]
 struct Reading {
     code: i32,
@@ -204,7 +204,8 @@ fn run(header: &[u8], kind: SerializeType) -> u64 {
     let view = match CommandView::decode(&frame) {
         Ok(view) => view,
         Err(error) => {
-            // How far it was read, is worth something: what goes on from there may be read further.
+            // How far the header was read counts as progress: an input made of it may be read
+            // further.
             let (which, place) = match error {
                 DecodeError::Malformed(at) => (0, at.min(300)),
                 DecodeError::AmbiguousKey(_) => (1, 0),
@@ -222,7 +223,7 @@ fn run(header: &[u8], kind: SerializeType) -> u64 {
         assert_eq!(
             passed_on(&view, view.opaque().0),
             frame,
-            "it goes on as it came"
+            "it is forwarded unchanged"
         );
         // That reader is trusting, so only what is in order can be compared.
         let of_a_broker = of_a_broker.as_ref().map(Reading::of);

@@ -1,13 +1,13 @@
-//! Made-up input for everything here that reads what a peer has written, for as long as
-//! `REMORA_IT_FUZZ_SECONDS` says; without it, each target tries what is in its corpus alone, so
-//! that what was found once stays found.
+//! Generated input for every reader here of bytes that a client or broker has written, for the time
+//! that `REMORA_IT_FUZZ_SECONDS` sets; without it, each target tries the inputs of its corpus
+//! alone, so that an error that was found once stays found.
 //!
 //! Each target runs in a process of its own ([`child`]): an input may also end the process, as
-//! recursion without a bound does, or never end. What fails is made shorter and added to the
-//! target's corpus, a file with one input in each line.
+//! recursion without a bound does, or never end. An input that fails is made shorter and added to
+//! the target's corpus, a file with one input in each line.
 //!
-//! Whether brokers' own readers agree with what is read and passed on here, the judge knows
-//! (`../judge`); it tries the headers of these corpora, too.
+//! Whether brokers' own readers agree with the readers here, the judge checks (`../judge`); it
+//! tries the headers of these corpora, too.
 
 #![allow(
     clippy::expect_used,
@@ -27,11 +27,15 @@ mod frame;
 #[path = "../judge/generate/mod.rs"]
 mod generate;
 mod header;
+mod http2;
+mod http_json;
+mod http_sdk;
 mod messages;
 mod mutate;
 mod proxy_header;
 #[path = "../judge/random.rs"]
 mod random;
+
 mod shorten;
 
 use std::env;
@@ -44,10 +48,10 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::random::Random;
 
-/// Tells a process that it is to try this target.
+/// Makes a process try this target.
 const CHILD: &str = "REMORA_IT_FUZZ_TARGET";
 
-/// Something that reads what a peer has written.
+/// A reader of bytes that a client or broker has written.
 #[derive(Clone, Copy)]
 struct Target {
     /// Its name, and its corpus's.
@@ -65,7 +69,7 @@ struct Target {
     generate: Option<fn(&mut Random) -> Vec<u8>>,
 }
 
-/// Whatever reads what a peer has written has a target here.
+/// All such readers have a target here.
 const TARGETS: &[Target] = &[
     frame::FRAME,
     header::JSON,
@@ -79,6 +83,11 @@ const TARGETS: &[Target] = &[
     connection::CONNECTION,
     calls::BODIES,
     calls::TEXTS,
+    http2::CONNECTION,
+    http_json::REQUESTS,
+    http_json::DELIVERED,
+    http_sdk::DOCUMENTS,
+    http_sdk::TEXTS,
 ];
 
 /// What an input has led to, as a number.
@@ -123,19 +132,19 @@ fn in_a_process_of_its_own(target: &Target) -> Result<()> {
         .env(CHILD, target.name)
         .output()
         .context("cannot start the target's process")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let errors = errors.trim();
     if output.status.success() {
-        if !said.is_empty() {
-            eprintln!("{said}");
+        if !errors.is_empty() {
+            eprintln!("{errors}");
         }
         return Ok(());
     }
     // One that fails has seen to its input itself.
-    ensure!(output.status.code().is_none(), "{said}");
+    ensure!(output.status.code().is_none(), "{errors}");
     let last = child::last_tried(target.name)?;
     bail!(
-        "{said}\nthe process ended with {} on this input:\n{}",
+        "{errors}\nthe process ended with {} on this input:\n{}",
         output.status,
         corpus::keep(target.name, &last)?
     )

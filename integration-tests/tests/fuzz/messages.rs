@@ -1,4 +1,4 @@
-//! Stored messages, their properties, and the text that says which popped message is meant.
+//! Stored messages, their properties, and the text that identifies a popped message.
 
 use remoting_codec::CommandView;
 use remoting_codec::message::{

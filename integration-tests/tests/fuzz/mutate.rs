@@ -124,7 +124,7 @@ fn change(random: &mut Random, input: &mut Vec<u8>, other: &[u8], tokens: &[&[u8
             if random.once_in(4) {
                 input.truncate(at);
             } else if !input.is_empty() {
-                // Elsewhere.
+                // A part is moved to another place.
                 let part: Vec<u8> = input.drain(at..end).collect();
                 let to = random.below(input.len() + 1);
                 drop(input.splice(to..to, part));

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::{Target, no_seeds, outcome};
 
-/// An input is what a connection begins with.
+/// An input is the start of a connection.
 pub(crate) const PROXY_HEADER: Target = Target {
     name: "proxy-header",
     run,
@@ -62,7 +62,7 @@ pub(crate) const PROXY_HEADER: Target = Target {
 const TEXT: &[u8] = b"PROXY ";
 const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// One of so many inputs goes over a socket.
+/// One input in this many is also sent over a socket.
 const SOCKETS: u64 = 64;
 
 fn run(input: &[u8]) -> u64 {
@@ -106,7 +106,7 @@ fn run(input: &[u8]) -> u64 {
     outcome((kind, endpoints, input.len().min(20)))
 }
 
-/// That what was taken for a header is one, and says what was read.
+/// Checks that the bytes that were read as a header are one, with these endpoints.
 fn assert_header(header: &[u8], endpoints: Option<Endpoints>) {
     if header.starts_with(BINARY) {
         assert_eq!(
@@ -118,7 +118,7 @@ fn assert_header(header: &[u8], endpoints: Option<Endpoints>) {
         assert!(header.len() <= 107);
         assert!(header.ends_with(b"\r\n"));
         match endpoints {
-            // Whatever follows is to be ignored.
+            // The rest of the line must be ignored.
             None => assert!(header.starts_with(b"PROXY UNKNOWN")),
             Some(endpoints) => assert_line(header, endpoints),
         }
@@ -132,7 +132,7 @@ fn assert_header(header: &[u8], endpoints: Option<Endpoints>) {
     }
 }
 
-/// That the line says that these are the endpoints.
+/// Checks that the line has these endpoints.
 fn assert_line(header: &[u8], endpoints: Endpoints) {
     let line = std::str::from_utf8(header).expect("text");
     let parts: Vec<&str> = line.trim_end_matches("\r\n").split(' ').collect();
@@ -141,14 +141,14 @@ fn assert_line(header: &[u8], endpoints: Endpoints) {
     };
     let is_4 = family == "TCP4";
     assert!(is_4 || family == "TCP6");
-    for (address, port, said) in [
+    for (address, port, endpoint) in [
         (from, from_port, endpoints.source),
         (to, to_port, endpoints.destination),
     ] {
         let address: IpAddr = address.parse().expect("an address");
         let port: u16 = port.parse().expect("a port");
-        assert_eq!(said, SocketAddr::new(address, port));
-        assert_eq!(said.is_ipv4(), is_4);
+        assert_eq!(endpoint, SocketAddr::new(address, port));
+        assert_eq!(endpoint.is_ipv4(), is_4);
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) const FEATURES: &[Feature] = &[
 const SHORTEST_DELAY: u32 = 1;
 const POLL_LIMIT_MS: &str = "30000";
 
-/// A message that is sent back comes again, as often as it fails.
+/// A message that is sent back is delivered again, as often as it fails.
 fn push_retry(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     create_retry_topic(it)?;

@@ -25,12 +25,13 @@ pub(crate) const FEATURES: &[Feature] = &[
     ),
 ];
 
-/// A broker first asks after at most a minute and a half; what comes sooner was not asked for.
+/// A broker first asks after at most a minute and a half; an outcome that takes effect sooner was
+/// not asked for.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const CHECK_LIMIT: Duration = Duration::from_secs(120);
 
-/// Commits take effect at once, rollbacks for good, and what is left open as the producer answers
-/// when asked.
+/// Commits take effect immediately, rollbacks for good, and open transactions end as the producer
+/// answers when asked.
 fn transactions(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let consumer = it.push_consumer(&topic).start()?;
@@ -92,7 +93,7 @@ fn request_reply(it: &Run<'_>, mode: &str) -> Result<()> {
 const END_OF_FIELD: char = '\u{1}';
 const END_OF_TRACE: char = '\u{2}';
 
-/// What producer and consumer tell about their messages in a topic of its own.
+/// The records of producer and consumer about their messages, in a topic of their own.
 fn trace(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let traces = it.name("traces");

@@ -32,11 +32,11 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     }),
 ];
 
-/// How long healthy clients are measured once all must have gone on.
+/// How long healthy clients are measured after all must have continued.
 const AFTERWARDS: Duration = Duration::from_secs(3);
-/// Of a hundred requests, so many are ok then.
+/// How many of a hundred requests must succeed then.
 const OK_PERCENT: f64 = 99.0;
-/// The client of the healthy that pulls, and says who it is when it connects.
+/// The healthy client that pulls, and sends a heartbeat when it connects.
 const CONSUMER: &str = "healthy-healthy-others";
 
 fn silent(it: &Scenario<'_>, name: &str, direction: Direction, which: Which) -> Result<()> {
@@ -59,7 +59,7 @@ fn silent(it: &Scenario<'_>, name: &str, direction: Direction, which: Which) -> 
         proxy: world.ground().proxy,
         broker: world.broker(),
     })?;
-    // Heartbeats are said every second.
+    // Heartbeats are sent every second.
     wait_until("the consumer to be known", REPLACED, || {
         Ok((seen.heartbeats_of(CONSUMER) >= 2).then_some(()))
     })?;

@@ -38,10 +38,10 @@ pub(crate) const ALL: &[(&str, TestFn)] = &[
     }),
 ];
 
-/// A broker forgets a client that has said nothing for 120 s.
+/// A broker forgets a client that has sent nothing for 120 s.
 const FORGOTTEN: Duration = Duration::from_secs(140);
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// On a busy machine, all goes on so much later.
+/// On a busy machine, everything is that much later.
 const LATE: Duration = Duration::from_secs(3);
 const PAUSE_MS: &str = "10";
 
@@ -140,7 +140,7 @@ fn wait_flowing(
     })
 }
 
-/// The addresses by which members of a group are connected to a broker, as it tells itself.
+/// The addresses by which members of a group are connected to a broker, as the broker lists them.
 fn members(broker: &Server, group: &str) -> Result<BTreeSet<String>> {
     let ask = request(
         RequestCode::GET_CONSUMER_CONNECTION_LIST,

@@ -101,7 +101,7 @@ fn look(it: &Scenario<'_>, target: &Target) -> Result<()> {
         let sent = producer.sent().into_iter().next();
         let id = sent
             .and_then(|sent| sent.id)
-            .context("a send tells the id")?;
+            .context("a send returns the id")?;
         let arguments = [
             "queryMsgByUniqueKey",
             "-t",

@@ -50,7 +50,7 @@ fn query_by_key(it: &Scenario<'_>) -> Result<()> {
         ensure!(found == [body.as_str()], "{body}: found {found:?}");
     }
     for sent in producer.sent() {
-        let id = sent.id.context("a synchronous send tells the id")?;
+        let id = sent.id.context("a synchronous send returns the id")?;
         let found = query(&mut admin, &topic, &id, true)?;
         ensure!(
             found == [sent.body.as_str()],
@@ -71,8 +71,8 @@ fn query(admin: &mut JavaClient, topic: &str, key: &str, unique: bool) -> Result
 }
 
 /// Threads of one client ask the same over one connection. None misses a message; behind one
-/// address a message may be found more than once then, for nothing tells whose request is for which
-/// broker.
+/// address a message may be found more than once then, because nothing shows which request is for
+/// which broker.
 fn query_by_two_threads(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;
@@ -228,12 +228,12 @@ fn view_by_place(it: &Scenario<'_>) -> Result<()> {
     };
     let mut admin = it.admin().target(&target).start()?;
     for sent in producer.sent() {
-        let queue = sent.queue.context("a synchronous send tells the queue")?;
+        let queue = sent.queue.context("a synchronous send returns the queue")?;
         let broker = brokers
             .iter()
             .position(|broker| queue.starts_with(&format!("{}:", broker.name())))
             .and_then(|place| ports.get(place))
-            .context("a broker that nobody knows")?;
+            .context("a broker that does not exist")?;
         let port = broker.to_string();
         let options = [
             ("topic", topic.as_str()),

@@ -1,4 +1,4 @@
-//! Members of one group: who holds which queues when members come, leave and die.
+//! Members of one group: which of them holds which queues when members join, leave and die.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,8 +20,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ),
 ];
 
-/// How soon the queues must be shared anew. By themselves clients look only every 20 s; the broker
-/// tells them to.
+/// How soon the queues must be shared again. By themselves clients look only every 20 s; the broker
+/// notifies them.
 const REBALANCE_LIMIT: Duration = Duration::from_secs(5);
 /// A broker keeps the locks of a member that died for 60 s; the others try again every 20 s at the
 /// latest.

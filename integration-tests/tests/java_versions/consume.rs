@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
 /// The delay level of one second.
 const SHORTEST_DELAY: u32 = 1;
 
-/// A consumer that comes later goes on where the one before it has stopped.
+/// A consumer that connects later continues where the one before it has stopped.
 fn push_concurrent_resumes(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;
@@ -140,7 +140,7 @@ fn push_sql_filter(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, consumer])
 }
 
-/// A message that is sent back comes again, as often as it fails.
+/// A message that is sent back is delivered again, as often as it fails.
 fn push_retry(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let consumer = it

@@ -27,14 +27,13 @@ use integration_tests::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use parking_lot::Mutex;
 
-/// Every version that is tested. Those before 4.9.5 and 5.1 do not say which broker a request is
-/// for.
+/// Every version that is tested. Those before 4.9.5 and 5.1 do not name the broker of a request.
 const ALL: &[&str] = &["4.5.2", "4.9.3", "4.9.8", "5.0.0", "5.3.3", "5.5.0"];
 /// Those of a quick run.
 const QUICK: &[&str] = &["4.9.3", "5.5.0"];
 /// What chooses a quick run.
 const QUICKLY: &str = "quick";
-/// How many features are tried at the same time unless the command line says otherwise.
+/// How many features are tried at the same time; the command line may name another number.
 const PARALLEL: usize = 3;
 
 /// How many lines of each log a failed run shows.
@@ -52,7 +51,7 @@ const FEATURES: &[&[(&str, TestFn)]] = &[
     requests::TESTS,
 ];
 
-/// Features that versions lack, by how their names begin.
+/// Features that versions lack, by the start of their names.
 const LACKS: &[(&str, &[&str])] = &[
     (
         "4.5.2",
@@ -71,14 +70,15 @@ const LACKS: &[(&str, &[&str])] = &[
     ("5.0.0", &["raw_pop"]),
 ];
 
-/// Features in which a version goes past any proxy: it sends a failed message back to the address
-/// that is in it. They are tried from where that leads nowhere, and must end well all the same.
+/// Features in which a version connects past any proxy: it sends a failed message back to the
+/// address that is in it. They are tried where that address leads nowhere, and must end well all
+/// the same.
 const PAST_PROXIES: &[(&str, &[&str])] = &[("5.0.0", &["push_retry", "push_dead_letter"])];
 
-/// Features in which a version fails on every way, the direct one first, and what is said then:
-/// what has failed at a consumer of 5.0.0 in POP mode never comes again from brokers of 5.5.0.
+/// Features in which a version fails on every way, the direct one first, and their error: brokers
+/// of 5.5.0 never deliver again what has failed at a consumer of 5.0.0 in POP mode.
 const BROKEN: &[(&str, &[&str])] = &[("5.0.0", &["pop_retry"])];
-const BROKEN_ERROR: &str = "in vain for every message to be tried anew";
+const BROKEN_ERROR: &str = "in vain for every message to be retried";
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -214,7 +214,7 @@ impl Suite {
     }
 
     /// Tries a feature on all ways, one after the other, each once. In a quick run, directly only
-    /// if it does not work otherwise, which tells whose fault that is.
+    /// if it fails otherwise, which shows whether the client or Remora is at fault.
     fn compare(&self, pair: &Pair) -> Result<()> {
         let past_proxies = pair.listed(PAST_PROXIES);
         let ways = match &self.hidden {
@@ -299,7 +299,7 @@ fn judge_broken(outcomes: Vec<(&Way, Result<()>)>) -> Result<()> {
     Ok(())
 }
 
-/// Whether every way did what the feature is to do.
+/// Whether the feature worked on every way.
 fn judge(outcomes: Vec<(&Way, Result<()>)>) -> Result<()> {
     let failures: Vec<String> = outcomes
         .into_iter()

@@ -16,10 +16,10 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("queue_offsets", queue_offsets),
 ];
 
-/// By when a client has said what was committed, which it does every 5 s, the first time 10 s after
-/// its start. It does so when it stops, too, but then closes its connections on answers that it has
-/// not read: a balancer that sees such an end drops what is still on its way.
-const SAID: Duration = Duration::from_secs(12);
+/// By when a client has sent its committed offsets, which it does every 5 s, the first time 10 s
+/// after its start. It does so when it stops, too, but then closes its connections on answers that
+/// it has not read: a balancer that sees such an end drops the bytes that are still on their way.
+const COMMITTED: Duration = Duration::from_secs(12);
 
 /// A subscribed lite consumer first looks for its queues 20 s after its start.
 const SUBSCRIBED_LIMIT_MS: &str = "50000";
@@ -38,7 +38,7 @@ fn lite_pull_assign_seek_commit(it: &Scenario<'_>) -> Result<()> {
     let last_of_queue = producer.sent().pop().context("nothing was sent")?;
     let queue = last_of_queue
         .queue
-        .context("a synchronous send tells the queue")?;
+        .context("a synchronous send returns the queue")?;
     let offset = max_offset(&mut producer, &topic, &queue)? - 1;
     consumer.run(
         "seek",
@@ -51,7 +51,7 @@ fn lite_pull_assign_seek_commit(it: &Scenario<'_>) -> Result<()> {
     exactly_once(&poll(&mut consumer, 16)?, &more)?;
     it.cluster().begin_commits(&it.name("pullers"), &topic)?;
     consumer.run("commit", &[])?;
-    thread::sleep(SAID);
+    thread::sleep(COMMITTED);
     it.stop([consumer])?;
 
     let rest = producer.send(&topic, "rest", 16, &[])?;
@@ -125,7 +125,7 @@ fn queue_offsets(it: &Scenario<'_>) -> Result<()> {
         let earliest = offsets.earliest_store_time;
         ensure!(
             earliest >= begin as i64 && earliest <= now,
-            "{queue}: {offsets:?}, test began at {begin}"
+            "{queue}: {offsets:?}, test started at {begin}"
         );
     }
     it.stop([producer])

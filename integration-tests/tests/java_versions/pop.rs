@@ -27,7 +27,7 @@ fn pop_members(it: &Scenario<'_>) -> Result<()> {
     it.stop(members.into_iter().chain([producer]))
 }
 
-/// A message that fails comes again.
+/// A message that fails is delivered again.
 fn pop_retry(it: &Scenario<'_>) -> Result<()> {
     let topic = pop_topic(it)?;
     let consumer = start_pop(&pop_member(it, &topic).option("fail-times", 1))?;

@@ -83,7 +83,7 @@ fn send_in_mode(it: &Scenario<'_>, mode: &[(&str, &str)]) -> Result<()> {
         .into_iter()
         .map(|message| message.id)
         .collect();
-    // A one-way send tells no id.
+    // A one-way send returns no id.
     ensure!(
         sent_ids.is_empty() || sent_ids == received_ids,
         "ids sent: {sent_ids:?}, received: {received_ids:?}"
@@ -209,10 +209,10 @@ fn each_shard_in_one_queue(consumer: &JavaClient, shards: usize) -> Result<()> {
     Ok(())
 }
 
-/// Sends a message to every queue and waits until all have arrived, so that what comes after that
-/// is not late for the consumer's own reason: its first change of queues may meet a heartbeat that
-/// is under way, is then not told to the brokers, and they refuse its pulls (code 25) until the
-/// next heartbeat, for up to half a minute. All versions do that, directly as well.
+/// Sends a message to every queue and waits until all have arrived, so that later messages are not
+/// late for the consumer's own reason: its first change of queues may meet a heartbeat that is
+/// under way. The change is then not sent to the brokers, and they refuse its pulls (code 25) until
+/// the next heartbeat, for up to half a minute. All versions do that, directly as well.
 fn wait_settled(
     producer: &mut JavaClient,
     consumer: &JavaClient,
@@ -227,7 +227,8 @@ fn wait_settled(
 fn in_time(consumer: &JavaClient, due: impl Fn(&str) -> Option<u64>) -> Result<()> {
     let received = consumer.received().into_iter();
     for message in received.filter(|message| !message.body.starts_with(SETTLING)) {
-        let due = due(&message.body).with_context(|| format!("nobody sent {}", message.body))?;
+        let due =
+            due(&message.body).with_context(|| format!("no producer sent {}", message.body))?;
         ensure!(
             message.at >= due,
             "{} came {} ms early",

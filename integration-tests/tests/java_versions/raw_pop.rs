@@ -25,8 +25,8 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("raw_pop_waits", raw_pop_waits),
 ];
 
-/// How long what must not come is waited for: longer than it would be invisible, and than a broker
-/// takes to give it out anew.
+/// How long a message that must not arrive is waited for: longer than it would be invisible, and
+/// than a broker takes to deliver it again.
 const SILENCE: Duration = Duration::from_secs(12);
 /// How soon an answer that waits must come after the message that it waits for.
 const WAKE_LIMIT_MS: u64 = 3_000;
@@ -61,7 +61,7 @@ fn pop_all(
     options: &[(&str, &str)],
 ) -> Result<BTreeMap<&'static str, Vec<Popped>>> {
     let mut all: BTreeMap<&str, Vec<Popped>> = BTreeMap::new();
-    wait_until("what is to be handed out", DELIVERY_LIMIT, || {
+    wait_until("the messages to be popped", DELIVERY_LIMIT, || {
         for broker in BROKERS {
             let popped = pop(popper, broker, options)?;
             all.entry(broker).or_default().extend(popped);
@@ -142,7 +142,7 @@ fn raw_pop_acks(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, popper])
 }
 
-/// In order, a queue gives nothing more before what it has given is acknowledged.
+/// In order, a queue returns nothing more before the popped messages are acknowledged.
 fn raw_pop_order(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;
@@ -154,7 +154,7 @@ fn raw_pop_order(it: &Scenario<'_>) -> Result<()> {
     let (broker, queue) = queue
         .and_then(|queue| queue.split_once(':'))
         .context("a queue")?;
-    // What comes again here does so because that was asked for, and not because its time is over.
+    // A message that is returned again here was asked for; its invisible time is not over.
     let in_order = [
         ("queue", queue),
         ("order", "true"),
@@ -190,7 +190,7 @@ fn raw_pop_order(it: &Scenario<'_>) -> Result<()> {
         ("invisible-ms", "500"),
     ];
     popper.run("change-invisible", &sooner)?;
-    // The queue goes back to the first that is not acknowledged.
+    // The queue starts again with the first message that is not acknowledged.
     let again = next(&mut popper, &["m-3", "m-4", "m-5"])?;
     let times: Vec<u32> = again.iter().map(|message| message.times).collect();
     ensure!(
@@ -200,7 +200,7 @@ fn raw_pop_order(it: &Scenario<'_>) -> Result<()> {
     for message in &again {
         ack(&mut popper, message)?;
     }
-    // The queue goes on behind them.
+    // The queue continues behind them.
     producer.send(&topic, "last", 1, &one_queue)?;
     let last = next(&mut popper, &["last-0"])?;
     for message in &last {
@@ -209,7 +209,7 @@ fn raw_pop_order(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, popper])
 }
 
-/// What is out comes again sooner, or later, when its holder says so.
+/// A popped message is returned again sooner, or later, when its holder asks for that.
 fn raw_pop_change_invisible(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;
@@ -242,7 +242,7 @@ fn raw_pop_change_invisible(it: &Scenario<'_>) -> Result<()> {
     it.stop([producer, popper])
 }
 
-/// A request that finds nothing waits as long as it says, or until something comes.
+/// A request that finds nothing waits for the time that it names, or until a message arrives.
 fn raw_pop_waits(it: &Scenario<'_>) -> Result<()> {
     let topic = it.topic()?;
     let mut producer = it.producer().start()?;

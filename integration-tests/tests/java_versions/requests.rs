@@ -44,7 +44,7 @@ fn request_and_reply(it: &Scenario<'_>) -> Result<()> {
     it.stop([requester, replier])
 }
 
-/// Proves that the client gives up at once what it should wait for.
+/// Proves that the client gives up immediately, although it should wait.
 fn does_not_wait(requester: &mut JavaClient, topic: &str) -> Result<()> {
     const LIMIT_MS: u64 = 10_000;
     let begun = now_ms();
@@ -57,7 +57,7 @@ fn does_not_wait(requester: &mut JavaClient, topic: &str) -> Result<()> {
     Ok(())
 }
 
-/// The error of a request that nobody answers.
+/// The error of a request that no client answers.
 fn fails(
     requester: &mut JavaClient,
     topic: &str,
@@ -72,6 +72,6 @@ fn fails(
         ("timeout-ms", timeout_ms),
     ];
     let error = requester.run("request", &options).err();
-    let error = error.context("nobody answers this one")?;
+    let error = error.context("no client answers this one")?;
     Ok(format!("{error:#}"))
 }

@@ -1,5 +1,5 @@
-//! The client's message trace: what producer and consumer tell about each message, in a topic of
-//! RocketMQ's own.
+//! The client's message trace: the records of producer and consumer about each message, in a topic
+//! of RocketMQ's own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Transactions: they end when their producer says so, or when a broker has asked a member of its
+//! Transactions: they end when their producer ends them, or when a broker has asked a member of its
 //! group.
 
 use std::{thread, time::Duration};

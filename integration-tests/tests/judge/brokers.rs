@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use integration_tests::process::mortal;
 use integration_tests::workspace::{crate_dir, target_dir};
 
-/// The newest one first: what it takes, we take.
+/// The newest one first: a header that it accepts, Remora must accept.
 pub(crate) const VERSIONS: [&str; 3] = ["5.5.0", "5.3.3", "4.9.8"];
 
 /// What a reader makes of a frame.
@@ -30,7 +30,7 @@ pub(crate) struct Reading {
     pub(crate) body: Vec<u8>,
 }
 
-/// A frame without its length field, and how many of the [`VERSIONS`] read it, the first so many.
+/// A frame without its length field, and how many of the [`VERSIONS`], from the first on, read it.
 pub(crate) type Question = (Vec<u8>, usize);
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Brokers {
         let questions = self.questions.as_ref().context("not ended")?;
         questions
             .send(batch)
-            .context("the virtual machine has gone")
+            .context("the virtual machine has ended")
     }
 
     /// The next answer, of the first version or of the next.
@@ -98,7 +98,7 @@ impl Brokers {
         match self.array::<1>()? {
             [0] => return Ok(None),
             [1] => {}
-            [other] => bail!("{other} where an answer begins"),
+            [other] => bail!("{other} where an answer starts"),
         }
         Ok(Some(Reading {
             code: self.int()?,

@@ -40,7 +40,7 @@ fn without_threshold(expression: &str) -> &str {
     }
 }
 
-/// Those of a dashboard, with everything chosen that there is to choose.
+/// The expressions of a dashboard, with all choices of its variables.
 pub(crate) fn of_dashboard(path: &str) -> Result<Vec<String>> {
     let dashboard: Value = serde_json::from_str(&read(path)?)?;
     let mut expressions = Vec::new();

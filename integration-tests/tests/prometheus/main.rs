@@ -1,5 +1,5 @@
 //! The real Prometheus scrapes Remora under load from a real cluster, with the rules and for the
-//! dashboard that are shipped: every expression of theirs must have something to say.
+//! dashboard that are shipped: every expression of theirs must have a result.
 
 mod expressions;
 mod names;
@@ -30,7 +30,7 @@ const TESTS: &[(&str, TestFn)] = &[
     ),
 ];
 
-/// How long messages flow before anybody is asked: a rate takes two scrapes.
+/// How long messages flow before Prometheus is asked: a rate takes two scrapes.
 const FLOW: Duration = Duration::from_secs(8);
 
 /// How soon every expression has data.
@@ -57,7 +57,7 @@ fn every_expression_has_data(it: &Scenario<'_>) -> Result<()> {
     let admin = at(free_port()?);
     let topic = it.topic()?;
     let group = it.name("members");
-    // With TLS, so that there is a certificate to tell of.
+    // With TLS, so that there is a certificate to expose.
     let issued = Authority::new()?.issue("localhost")?;
     let (certificate, key) = (
         it.dir("tls")?.join("tls.crt"),

@@ -1,4 +1,4 @@
-//! The names that RocketMQ 5 has itself: what a broker tells under them, and what Remora does.
+//! The names of metrics that RocketMQ 5 has itself: their values from a broker, and from Remora.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ const NAMES: [&str; 8] = [
 /// A figure: its labels and its value.
 type Sample = (BTreeMap<String, String>, f64);
 
-/// Whatever goes through Remora is counted by Remora as by the brokers, under the same names and
+/// Every message through Remora is counted by Remora as by the brokers, under the same names and
 /// labels.
 pub(crate) fn same_as_of_brokers(it: &Scenario<'_>) -> Result<()> {
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -101,7 +101,7 @@ pub(crate) fn same_as_of_brokers(it: &Scenario<'_>) -> Result<()> {
 
 fn keys(samples: &[Sample]) -> BTreeSet<String> {
     let labels = samples.iter().flat_map(|(labels, _)| labels.keys());
-    // The exporter's own say what has counted.
+    // The exporter's own labels name its library.
     let labels = labels.filter(|label| !label.starts_with("otel_scope_"));
     labels.cloned().collect()
 }

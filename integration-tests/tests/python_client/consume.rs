@@ -15,7 +15,7 @@ pub(crate) const FEATURES: &[Feature] = &[
     Feature::needs_brokers(
         "push_retry",
         push_retry,
-        "in vain for every message to be tried anew",
+        "in vain for every message to be retried",
         "the client sends a message back to where that is stored, and forgets it when it cannot",
     ),
     Feature::new("push_broadcasting", push_broadcasting),
@@ -37,8 +37,8 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 const LONG_MS: &str = "30000";
 const SHORT_MS: &str = "5000";
 
-/// A message that fails comes again. The binding loses the result of an application that fails, so
-/// it is gone round.
+/// A message that fails is delivered again. The binding loses the result of an application that
+/// fails, so the binding is bypassed.
 fn push_retry(it: &Run<'_>) -> Result<()> {
     let topic = it.topic()?;
     let retries = format!("%RETRY%{}", it.name("consumers"));

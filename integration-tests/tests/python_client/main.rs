@@ -12,7 +12,7 @@ use integration_tests::{
 };
 
 fn main() -> ExitCode {
-    // A member that comes anew starts at the end here, so that what is shared does not fit.
+    // A member that joins a group starts at the end here, so that the shared features do not fit.
     let shared = SHARED
         .iter()
         .copied()

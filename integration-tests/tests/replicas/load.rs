@@ -30,7 +30,7 @@ struct Kind {
     limit: Duration,
     /// Whether members that are orderly wait for each other's locks.
     locks: bool,
-    /// Whether a member may stop consuming for good, so that another must take over what it leaves.
+    /// Whether a member may stop consuming for good, so that another must take over its queues.
     hangs: bool,
 }
 
@@ -131,7 +131,7 @@ pub(crate) const ALL: &[(&str, TestFn)] = &[
     }),
 ];
 
-/// How soon clients must go on after a replica has gone.
+/// How soon clients must continue after a replica has left.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// The same for consumers that do not hear of the end of a connection: a pull that was on it is
 /// given up after the 30 s that any pull may take (Java before 5.1.3 overrides no
@@ -141,9 +141,9 @@ const DEAF_LIMIT: Duration = Duration::from_secs(40);
 /// up, another takes them, and both meet again at the next rebalance (20 s); what is locked then is
 /// pulled after the next round of locks (20 s).
 const DEAF_ORDERLY_LIMIT: Duration = Duration::from_secs(80);
-/// Who got a message so recently has gone on.
+/// A client that got a message so recently has continued.
 const RECENTLY_MS: u64 = 2000;
-/// How long messages flow before connections break, and after clients must have gone on.
+/// How long messages flow before connections break, and after clients must have continued.
 const FLOW: Duration = Duration::from_secs(5);
 const PAUSE_MS: &str = "5";
 
@@ -164,8 +164,8 @@ impl Place<'_> {
     fn strike(&mut self, kind: Kind) -> Result<()> {
         match self {
             Self::Replicas(replicas) => return replicas.take(0)?.kill(),
-            // Members that lose everything at once do not take each other's queues, with which
-            // these go wrong.
+            // Members that lose all connections at the same time do not take each other's queues,
+            // in which case these break the order.
             Self::Brokers(cluster) if !kind.locks => cluster.disconnect_half(),
             Self::Brokers(cluster) => cluster.disconnect(),
         }
@@ -370,7 +370,7 @@ fn of_kind<'a>(
 }
 
 /// The longest time without anything between two moments.
-fn longest_pause(mut times: Vec<u64>, from: u64, to: u64) -> u64 {
+pub(crate) fn longest_pause(mut times: Vec<u64>, from: u64, to: u64) -> u64 {
     times.retain(|at| (from..to).contains(at));
     times.extend([from, to]);
     times.sort_unstable();
@@ -381,12 +381,12 @@ fn longest_pause(mut times: Vec<u64>, from: u64, to: u64) -> u64 {
     pauses.max().unwrap_or_default()
 }
 
-/// Every queue keeps its order at each member, and nothing comes to two members.
+/// Every queue keeps its order at each member, and no message is delivered to two members.
 fn lock_errors(orderly: &[Vec<Received>], from: u64) -> Vec<String> {
     let mut errors = Vec::new();
     let mut seen = BTreeSet::new();
     for received in orderly {
-        // Python's library does not tell a message's broker, so that there is no order to be seen.
+        // Python's library does not return a message's broker, so that no order can be checked.
         if !received
             .iter()
             .any(|message| message.queue.starts_with('?'))

@@ -1,5 +1,6 @@
 //! Two replicas of Remora behind one balancer, in front of a cluster that nothing else uses.
 
+mod grpc;
 mod load;
 mod requests;
 mod restart;
@@ -15,23 +16,29 @@ use integration_tests::{
     suite::{Suite, TestFn},
 };
 
-/// The newest client that does not say which broker a request is for; it uses the brokers' own
-/// ports.
+/// The newest client that does not name the broker of a request; it uses the brokers' own ports.
 const OLD: &str = "4.9.3";
 
-/// Of the tests of whole restarts, what a quick run leaves out: the one with an old member among
-/// the others says more.
+/// Of the tests of whole restarts, the one that a quick run leaves out: the one with an old member
+/// among the others proves more.
 const ONLY_WITH_ALL_CLIENTS: &str = "replicas_restart_in_turn";
 
 /// The versions of the Java client that a run with all clients needs beside the newest.
 const ALL_VERSIONS: &[&str] = &["4.5.2", OLD, "4.9.8", "5.0.0", "5.3.3"];
 
 fn main() -> ExitCode {
-    let mut tests: Vec<(&'static str, TestFn)> =
-        [load::QUICK, restart::TESTS, requests::TESTS, rolling::TESTS].concat();
+    let mut tests: Vec<(&'static str, TestFn)> = [
+        load::QUICK,
+        grpc::QUICK,
+        restart::TESTS,
+        requests::TESTS,
+        rolling::TESTS,
+    ]
+    .concat();
     let all = env::var("REMORA_IT_CLIENTS").as_deref() == Ok("all");
     if all {
         tests.extend(load::ALL);
+        tests.extend(grpc::ALL);
     } else {
         tests.retain(|(name, _)| *name != ONLY_WITH_ALL_CLIENTS);
     }

@@ -65,7 +65,7 @@ fn requests_cross_replicas(it: &Scenario<'_>) -> Result<()> {
 /// same.
 fn requester_moves_to_another_replica(it: &Scenario<'_>) -> Result<()> {
     let binary = it.remora_binary().context("the test is about Remora")?;
-    // This one moves connections when it is told to.
+    // This balancer moves connections when the test asks for it.
     let balancer = Balancer::start()?;
     let advertise = ["--advertise", &balancer.address().to_string()];
     let (mut remoras, mut listen) = (Vec::new(), Vec::new());

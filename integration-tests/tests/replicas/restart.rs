@@ -19,9 +19,9 @@ pub(crate) const TESTS: &[(&str, TestFn)] = &[
     }),
 ];
 
-/// How soon queues must be shared again among members one of which is old: clients before 5.1 say
-/// anew who they are only with their next heartbeat, and they have one every 30 s. Directly it is
-/// the same when a connection to a broker breaks.
+/// How soon queues must be shared again among members one of which is old: clients before 5.1
+/// register again only with their next heartbeat, and they send one every 30 s. Directly it is the
+/// same when a connection to a broker breaks.
 const OLD_LIMIT: Duration = Duration::from_secs(40);
 
 /// Members on both replicas and one connected directly share the queues all the time.
@@ -51,7 +51,7 @@ fn restart_in_turn(
     for number in 0..2 {
         replicas.take(number)?.stop(&[])?;
         let settled = settle(it, &topic, &all, &producer, limit);
-        settled.with_context(|| format!("replica {number} has gone"))?;
+        settled.with_context(|| format!("replica {number} has left"))?;
         replicas.start_one(number)?;
         let settled = settle(it, &topic, &all, &producer, limit);
         settled.with_context(|| format!("replica {number} is back"))?;

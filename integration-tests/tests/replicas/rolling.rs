@@ -28,7 +28,7 @@ const OLDER: &str = "4.9.8";
 /// How long messages flow before, between and after.
 const FLOW: Duration = Duration::from_secs(5);
 
-/// How soon every consumer gets its first message; members share queues anew a few times before.
+/// How soon every consumer gets its first message; members share queues a few times before.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,8 @@ enum Kind {
     Go,
 }
 
-/// With default settings, no send fails and no acknowledged message is left unconsumed. How often
-/// one came twice is told.
+/// With default settings, no send fails and no acknowledged message is left unconsumed. The number
+/// of messages that are delivered twice is reported.
 fn rolling_restart_loses_nothing(it: &Scenario<'_>) -> Result<()> {
     let mut replicas = replicas(it)?;
     let target = replicas.target().clone();
@@ -47,7 +47,7 @@ fn rolling_restart_loses_nothing(it: &Scenario<'_>) -> Result<()> {
     let kinds = [Kind::Older, Kind::Newest, Kind::Go];
     let mut running = Vec::new();
     for kind in kinds {
-        // A topic and a group for each kind, so that it is seen who lost what.
+        // A topic and a group for each kind, so that it is seen which kind lost which message.
         let topic = it.name(&format!("{kind:?}"));
         it.cluster().create_topic(&topic, QUEUES_PER_BROKER)?;
         let of_kind = |builder| of_kind(builder, kind, &go).target(&target);

@@ -8,14 +8,14 @@ use crate::proto::{Code, Status};
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{}: {message}", .code.name())]
 pub struct CallError {
-    /// The code.
+    /// The code of the status in the answer; the status of gRPC itself stays OK.
     pub code: Code,
-    /// What is wrong and what to do.
+    /// What is wrong and what to do, for people.
     pub message: String,
 }
 
 impl CallError {
-    /// With that code and message.
+    /// An error for the client's status, of which the message may be shown to the client.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,

@@ -8,7 +8,7 @@ use crate::check;
 use crate::convert::Names;
 use crate::error::CallError;
 
-/// The client's id.
+/// The client's id, unique among all clients. Every call must have it.
 pub const CLIENT_ID: &str = "x-mq-client-id";
 /// The namespace of topics and groups that name none.
 pub const NAMESPACE: &str = "x-mq-namespace";
@@ -38,38 +38,55 @@ pub struct Metadata<'a> {
     pub language: Option<&'a str>,
     /// The library's version.
     pub version: Option<&'a str>,
-    /// An id of the call.
+    /// An id that the client has given the call, for logs.
     pub request_id: Option<&'a str>,
     /// When the call was made.
     pub date_time: Option<&'a str>,
     /// The token of temporary credentials.
     pub session_token: Option<&'a str>,
-    /// The signature, if there is one that can be read.
-    pub authorization: Option<Authorization<'a>>,
+    /// The signature, as it is sent: [`authorization`](Self::authorization) reads it.
+    pub raw_authorization: RawAuthorization<'a>,
     /// How long the client waits from when it has sent the call.
     pub timeout: Option<Duration>,
 }
 
 impl<'a> Metadata<'a> {
-    /// Reads the headers, of which `header` has the first value by name: only names with lower-case
-    /// letters are asked for.
-    pub fn read(header: impl Fn(&str) -> Option<&'a str>) -> Self {
-        let given = |name| {
-            header(name)
-                .map(str::trim)
-                .filter(|value| !value.is_empty())
-        };
-        Self {
-            raw_client_id: given(CLIENT_ID),
-            namespace: given(NAMESPACE).unwrap_or_default(),
-            language: given(LANGUAGE),
-            version: given(CLIENT_VERSION),
-            request_id: given(REQUEST_ID),
-            date_time: given(DATE_TIME),
-            session_token: given(SESSION_TOKEN),
-            authorization: given(AUTHORIZATION).and_then(Authorization::parse),
-            timeout: given(TIMEOUT).and_then(timeout),
+    /// Reads the headers, with names in lower-case letters. Of several with one name, the first
+    /// that has a value counts.
+    pub fn read(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut read = Self::default();
+        for (name, value) in headers {
+            let place = match name {
+                CLIENT_ID => &mut read.raw_client_id,
+                LANGUAGE => &mut read.language,
+                CLIENT_VERSION => &mut read.version,
+                REQUEST_ID => &mut read.request_id,
+                DATE_TIME => &mut read.date_time,
+                SESSION_TOKEN => &mut read.session_token,
+                AUTHORIZATION => &mut read.raw_authorization.0,
+                NAMESPACE => {
+                    if read.namespace.is_empty() {
+                        read.namespace = text(value).unwrap_or_default();
+                    }
+                    continue;
+                }
+                TIMEOUT => {
+                    read.timeout = read.timeout.or_else(|| timeout(text(value)?));
+                    continue;
+                }
+                _ => continue,
+            };
+            if place.is_none() {
+                *place = text(value);
+            }
         }
+        read
+    }
+
+    /// The signature, if there is one that can be read.
+    #[must_use]
+    pub fn authorization(&self) -> Option<Authorization<'a>> {
+        Authorization::parse(self.raw_authorization.0?)
     }
 
     /// The client's id.
@@ -101,6 +118,28 @@ impl<'a> Metadata<'a> {
     }
 }
 
+/// The value of a header without the blanks around it, if it is ASCII and not empty. HTTP/2 lets no
+/// other control character than a tab into it.
+fn text(value: &[u8]) -> Option<&str> {
+    let value = value.is_ascii().then(|| value.trim_ascii())?;
+    let value = std::str::from_utf8(value).ok()?;
+    (!value.is_empty()).then_some(value)
+}
+
+/// The value of the header `authorization`.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub struct RawAuthorization<'a>(Option<&'a str>);
+
+impl std::fmt::Debug for RawAuthorization<'_> {
+    /// Without the signature, which counts until its date is too old.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let authorization = self.0.and_then(Authorization::parse);
+        f.debug_tuple("RawAuthorization")
+            .field(&authorization)
+            .finish()
+    }
+}
+
 /// The header `authorization`: `MQv2-HMAC-SHA1 Credential=AK, SignedHeaders=x-mq-date-time,
 /// Signature=0A1B…`.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -110,7 +149,7 @@ pub struct Authorization<'a> {
     /// The name of the key: what is before the first `/` of the credential. Empty from Go without
     /// credentials.
     pub access_key: &'a str,
-    /// The headers that are signed, with `;` between them.
+    /// The names of the headers that are signed, with `;` between them.
     pub signed_headers: &'a str,
     /// The signature in hexadecimal digits, upper case from Java, lower case from Python.
     pub signature: &'a str,
@@ -171,13 +210,9 @@ mod tests {
     use super::*;
     use crate::proto::Code;
 
-    fn read(headers: &[(&str, &'static str)]) -> Metadata<'static> {
-        Metadata::read(|name| {
-            let mut headers = headers.iter();
-            headers
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| *value)
-        })
+    fn read(headers: &[(&'static str, &'static str)]) -> Metadata<'static> {
+        let headers = headers.iter();
+        Metadata::read(headers.map(|(name, value)| (*name, value.as_bytes())))
     }
 
     #[test]
@@ -202,7 +237,7 @@ mod tests {
         assert_eq!(metadata.version, Some("5.2.0"));
         assert_eq!(metadata.timeout, Some(Duration::from_micros(2_999_987)));
         assert_eq!(metadata.date_time, Some("20261121T095833Z"));
-        let authorization = metadata.authorization.unwrap();
+        let authorization = metadata.authorization().unwrap();
         assert_eq!(authorization.access_key, "AK");
         assert_eq!(authorization.signature, "71701958F0DF");
         assert!(!format!("{metadata:?}").contains("71701958F0DF"));

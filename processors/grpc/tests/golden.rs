@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use grpc::convert::{Received, received};
 use grpc::proto::{Encoding, Message, SystemProperties};
+use messaging::PopAnswer;
 use remoting_codec::CommandView;
 use remoting_codec::headers::{Header, PopMessageResponse};
 use remoting_codec::message::{StoredMessages, property};
@@ -51,10 +52,14 @@ fn shown(name: &str, group: &str) -> Vec<Message> {
     let answer = answer.filter(|_| name.starts_with("pop"));
     let messages = StoredMessages::new(&body).map(|message| {
         let message = message.unwrap();
-        let popped = answer.map(|answer| Received::popped(&message, &answer, "broker-a").unwrap());
+        let popped = answer.map(|answer| {
+            let answer = PopAnswer::Queues(answer);
+            answer.message(0, &message, "broker-a").unwrap()
+        });
         let seen = Received {
             group,
-            ..popped.unwrap_or_default()
+            popped,
+            ..Received::default()
         };
         received(&message, body.slice_ref(message.body), seen)
     });

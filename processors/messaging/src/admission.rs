@@ -15,7 +15,7 @@ use crate::policy::Policy;
 /// The properties of a request that admission depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// The request code.
+    /// The request code, which shows whether it is a long poll.
     pub code: RequestCode,
     /// The topic, if the request names one.
     pub topic: Option<Text<'a>>,

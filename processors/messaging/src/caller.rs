@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use remoting_codec::body::BrokerData;
 use remoting_codec::headers::Text;
 use route_cache::{
     Address, Broker, Class, MOCK_PREFIX, NameServerError, RouteError, TopicRoute, Upstream,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{ErrorKind, MessagingError};
 use crate::policy::Policy;
@@ -18,7 +19,7 @@ use crate::policy::Policy;
 const LOOK_UPS_MAX: usize = 32;
 
 /// A client as decisions about its requests see it. It lives as long as the client is connected.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     upstream: Rc<Upstream>,
     policy: Arc<Policy>,
@@ -26,9 +27,16 @@ pub struct Caller {
     address: Rc<Address>,
     /// The broker that all its requests are for, if the client has connected to a broker listener.
     broker: Option<Rc<str>>,
-    /// The permits of its look-ups of routes.
+    /// The permits of its look-ups of routes and configurations.
     look_ups: Arc<Semaphore>,
 }
+
+/// A look-up of a client in progress, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct LookUpPermit(
+    #[expect(dead_code, reason = "it is dropped")] Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "it is dropped")] Option<OwnedSemaphorePermit>,
+);
 
 /// The fields of a request that name its broker.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +45,7 @@ pub struct Target<'a> {
     pub broker: Option<Text<'a>>,
     /// The topic; empty if the request names none.
     pub topic: &'a str,
-    /// The queue id.
+    /// The queue's number at its broker; `None` if the request names none.
     pub queue: Option<i32>,
     /// Whether any broker of the topic will do, if there are several.
     pub any: bool,
@@ -124,10 +132,9 @@ impl Caller {
             return Ok(None);
         }
         let route = self.route(topic).await?;
-        match route.brokers() {
-            [meant] => Ok(Some(self.upstream.broker(&meant.broker_name).await?)),
-            [first, ..] if target.any => Ok(Some(self.upstream.broker(&first.broker_name).await?)),
-            _ => Ok(None),
+        match of_topic(route.brokers(), target.any) {
+            Some(name) => Ok(Some(self.upstream.broker(name).await?)),
+            None => Ok(None),
         }
     }
 
@@ -191,16 +198,62 @@ impl Caller {
         if let Some(route) = routes.cached(topic) {
             return Ok(route);
         }
-        let turn = self.look_ups.clone().acquire_owned().await.ok();
-        let turn_of_address = self.address.look_ups().clone().acquire_owned().await.ok();
+        let permit = self.look_up_permit().await;
         // The look-up runs in a task: it continues, and keeps its permit, when no request waits for
         // it any more.
         let (routes, topic) = (routes.clone(), topic.to_owned());
         let looking = tokio::task::spawn_local(async move {
-            let _turns = (turn, turn_of_address);
+            let _permit = permit;
             routes.route(&topic).await
         });
         let ended = || NameServerError::Unreachable("the look-up has ended".into());
         looking.await.unwrap_or_else(|_| Err(ended().into()))
+    }
+
+    /// Waits until the client and its address may have another look-up in progress. The look-up
+    /// lasts until the permit is dropped; none may be waited for meanwhile.
+    pub(crate) async fn look_up_permit(&self) -> LookUpPermit {
+        let of_client = self.look_ups.clone().acquire_owned().await.ok();
+        let of_address = self.address.look_ups().clone().acquire_owned().await.ok();
+        LookUpPermit(of_client, of_address)
+    }
+
+    /// The same without waiting.
+    pub(crate) fn try_look_up_permit(&self) -> Option<LookUpPermit> {
+        let of_client = self.look_ups.clone().try_acquire_owned().ok()?;
+        let of_address = self.address.look_ups().clone().try_acquire_owned().ok()?;
+        Some(LookUpPermit(Some(of_client), Some(of_address)))
+    }
+}
+
+/// The broker for a request that names none: the topic's only one; with `any`, its first.
+fn of_topic(brokers: &[BrokerData], any: bool) -> Option<&str> {
+    match brokers {
+        [only] => Some(&only.broker_name),
+        [first, ..] if any => Some(&first.broker_name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_names_no_broker_is_for_the_only_one() {
+        let broker = |name: &str| BrokerData {
+            broker_name: name.to_owned(),
+            ..BrokerData::default()
+        };
+        let all = [broker("a"), broker("b")];
+        for (count, any, expected) in [
+            (0, true, None),
+            (1, false, Some("a")),
+            (2, false, None),
+            (2, true, Some("a")),
+        ] {
+            let brokers = all.get(..count).unwrap();
+            assert_eq!(of_topic(brokers, any), expected, "{count} {any}");
+        }
     }
 }

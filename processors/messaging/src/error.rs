@@ -17,15 +17,26 @@ pub enum ErrorKind {
     Busy,
     /// The client lacks the permission. Reserved for access control; nothing returns it yet.
     Denied,
+    /// What a token or a handle stands for has ended. Nothing is done any more.
+    Expired,
+    /// The topic or the group excludes the request: by its permission, its brokers or its members.
+    /// Nothing was sent; the same request fails again until an operator changes that.
+    Forbidden,
+    /// A long poll was ended before the broker had messages, because the client must leave.
+    GivenUp,
+    /// This part of the request is missing, malformed or above its limit. Nothing was sent.
+    Illegal(Part),
     /// The request is malformed, or exceeds a limit of its kind.
     Invalid,
     /// The broker has not answered in time. The request may have been executed.
     Late,
+    /// No reply has arrived in time. The request was stored, and may have been executed.
+    NoReply,
     /// The connection to the broker ended. The request may have been executed.
     Lost,
     /// No name server answers, and no earlier result is cached.
     NoNameServer,
-    /// The topic does not exist.
+    /// No name server has a route of the topic.
     NoSuchTopic,
     /// The broker has answered with this code. The text is its remark.
     Refused(ResponseCode),
@@ -38,6 +49,57 @@ pub enum ErrorKind {
     Unavailable,
 }
 
+/// The part of a request because of which it is [illegal](ErrorKind::Illegal).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Part {
+    /// The number of messages that are asked for.
+    BatchSize,
+    /// The body is longer than its limit.
+    BodySize,
+    /// For how long a transaction is not checked.
+    CheckTime,
+    /// The time of delivery.
+    DeliveryTime,
+    /// There is no body.
+    EmptyBody,
+    /// The filter of messages.
+    Filter,
+    /// The group of a consumer.
+    Group,
+    /// For how long a message is invisible.
+    InvisibleTime,
+    /// A key of the message.
+    Key,
+    /// The lite topic.
+    LiteTopic,
+    /// The message group: messages with the same one stay in order.
+    MessageGroup,
+    /// The message's unique id.
+    MessageId,
+    /// The message's kind is not that of its topic, or two of its parts exclude each other.
+    MessageKind,
+    /// The namespace.
+    Namespace,
+    /// The priority.
+    Priority,
+    /// The properties are too many or too long together.
+    Properties,
+    /// The name or the value of a property.
+    Property,
+    /// The handle of a popped message.
+    ReceiptHandle,
+    /// The handle of a delayed message.
+    RecallHandle,
+    /// The token of a request that is replied to.
+    ReplyToken,
+    /// The tag.
+    Tag,
+    /// The topic.
+    Topic,
+    /// The token of a transaction.
+    TransactionToken,
+}
+
 /// Why a request failed: the kind of the error, and a sentence for people. It can be sent between
 /// threads.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -48,14 +110,14 @@ pub struct MessagingError {
 }
 
 impl MessagingError {
-    /// An error of that kind.
+    /// An error with a text for people, which says what to do.
     #[must_use]
     pub fn new(kind: ErrorKind, text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         Self { kind, text }
     }
 
-    /// The kind of the error.
+    /// The kind, by which each protocol chooses its code.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -65,6 +127,21 @@ impl MessagingError {
     #[must_use]
     pub fn text(&self) -> &Arc<str> {
         &self.text
+    }
+
+    /// Whether a broker has answered that it does not have, or does not give, what was asked for:
+    /// the same question would be answered likewise. A broker that is busy says nothing about that.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Refused(
+                ResponseCode::REQUEST_CODE_NOT_SUPPORTED
+                    | ResponseCode::NO_PERMISSION
+                    | ResponseCode::TOPIC_NOT_EXIST
+                    | ResponseCode::SUBSCRIPTION_GROUP_NOT_EXIST
+            )
+        )
     }
 
     /// Whether the broker certainly has not received the request, and cannot be reached now, so

@@ -36,7 +36,7 @@ impl FailOver {
         }
     }
 
-    /// The name of the next broker.
+    /// Takes the name of the broker to try next; `None` when all were tried.
     fn next_name(&mut self) -> Option<Box<str>> {
         self.others.pop()
     }

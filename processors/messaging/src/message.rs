@@ -55,11 +55,11 @@ impl Expected {
 /// The properties of a message that decide which broker may get it.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// The request code of the send.
+    /// The request code, which shows whether it is a send or a reply.
     pub code: RequestCode,
-    /// The broker that it is for.
+    /// The name of the broker that the client has chosen; `None` if it does not name one.
     pub broker: Option<Text<'a>>,
-    /// Its properties.
+    /// The message's properties in their text form.
     pub properties: Option<Text<'a>>,
     /// What brokers will send because of it.
     pub expected: Expected,

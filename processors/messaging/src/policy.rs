@@ -70,11 +70,14 @@ pub struct Policy {
     /// The most requests of one client that may be outstanding; above it, the client is not read
     /// further. The same number of long polls is allowed; further ones are refused.
     pub outstanding_limit: usize,
+    /// Whether consumers of other protocols are refused in a group that has consumers of the
+    /// remoting protocol.
+    pub refuses_mixed_groups: bool,
     /// How long a pull waits until the broker knows its consumer.
     pub registration_time: Duration,
     /// Whether a message whose broker is unavailable goes to another broker of the topic.
     pub send_elsewhere: bool,
-    /// The timeout of a send.
+    /// The timeout of a broker's answer to a send.
     pub send_time: Duration,
 }
 
@@ -88,6 +91,7 @@ impl Default for Policy {
             lock_time: Duration::from_millis(800),
             offset_time: Duration::from_millis(4500),
             outstanding_limit: 16 * 1024,
+            refuses_mixed_groups: false,
             registration_time: Duration::from_secs(3),
             send_elsewhere: true,
             send_time: Duration::from_millis(2500),
@@ -140,6 +144,13 @@ pub fn pop_time(wait: i64, born: i64, now: i64) -> Duration {
     let ahead = born.saturating_sub(now).max(0);
     let wait = wait.max(0).saturating_add(ahead).unsigned_abs();
     Duration::from_millis(wait).min(WAIT_MAX) + POP_MARGIN
+}
+
+/// That time, or what is left of it until the deadline.
+#[must_use]
+pub fn at_most(time: Duration, deadline: Option<Instant>) -> Duration {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    left.map_or(time, |left| left.min(time))
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn serve(
     }
 }
 
-/// Whether the request is admitted.
+/// Whether the client may make the request now; a refusal for too many polls is counted.
 #[inline]
 fn admit(session: &Session, asked: &Asked<'_>) -> Result<(), MessagingError> {
     let ask = Ask {

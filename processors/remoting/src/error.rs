@@ -23,7 +23,7 @@ pub enum ProcessError {
         "request code {0} goes from a broker to a client, not the other way: a client may only answer it"
     )]
     FromBroker(RequestCode),
-    /// The heartbeat exceeds `limits.heartbeat_bytes`.
+    /// The heartbeat exceeds `limits.heartbeat_bytes`, the number here.
     #[error(
         "heartbeat of more than {0} bytes: subscribe to fewer topics, or raise limits.heartbeat_bytes"
     )]
@@ -51,7 +51,7 @@ pub enum ProcessError {
         "too many requests of this client wait for broker {0}: send the next when one is answered"
     )]
     TooMany(Box<str>),
-    /// Remora does not serve the code.
+    /// The table has no row for the code, and `admin_relay` is off.
     #[error(
         "request code {0} is not served by Remora: send it to the broker or name server itself, or \
          set admin_relay in Remora's configuration"
@@ -109,14 +109,18 @@ impl ProcessError {
     }
 }
 
-/// The response code of each kind of cluster error.
+/// The response code by which clients react best to each kind of error.
 fn render(kind: ErrorKind) -> ResponseCode {
     match kind {
-        ErrorKind::AnswerTooLarge | ErrorKind::Invalid | ErrorKind::NoNameServer => {
-            ResponseCode::SYSTEM_ERROR
+        ErrorKind::AnswerTooLarge
+        | ErrorKind::Expired
+        | ErrorKind::Illegal(_)
+        | ErrorKind::Invalid
+        | ErrorKind::NoNameServer => ResponseCode::SYSTEM_ERROR,
+        ErrorKind::Busy | ErrorKind::GivenUp | ErrorKind::Late | ErrorKind::NoReply => {
+            ResponseCode::SYSTEM_BUSY
         }
-        ErrorKind::Busy | ErrorKind::Late => ResponseCode::SYSTEM_BUSY,
-        ErrorKind::Denied => ResponseCode::NO_PERMISSION,
+        ErrorKind::Denied | ErrorKind::Forbidden => ResponseCode::NO_PERMISSION,
         ErrorKind::Lost | ErrorKind::Unavailable => ResponseCode::SERVICE_NOT_AVAILABLE,
         ErrorKind::NoSuchTopic => ResponseCode::TOPIC_NOT_EXIST,
         ErrorKind::Refused(code) => code,

@@ -12,7 +12,7 @@ pub enum AdvertiseBrokers {
     /// needs it.
     #[default]
     Auto,
-    /// All clients.
+    /// All clients, also those that name the broker.
     Always,
     /// No client.
     Never,
@@ -62,7 +62,7 @@ impl Default for Settings {
 
 /// The part of the memory that is not held for a client or broker, in bytes: the process itself,
 /// and what its runtime and allocator keep.
-const UNHELD: usize = 16 * 1024 * 1024;
+const UNHELD: usize = 24 * 1024 * 1024;
 
 impl Settings {
     /// The most bytes that all workers may hold for clients: five eighths of

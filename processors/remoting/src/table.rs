@@ -22,16 +22,16 @@ use self::fields::{
 /// A request code, its processor, and the properties that relaying depends on.
 #[derive(Debug)]
 pub struct Row {
-    /// The code.
+    /// The request code, by which a row is found.
     pub code: Code,
-    /// The processor that serves it.
+    /// The processor that serves the code; several codes may share one.
     pub processor: Processor,
     /// The ext fields that Remora reads.
     pub fields: &'static [FieldSpec],
     places: Places,
     /// The kind of data connection that it uses.
     pub class: Class,
-    /// Whether only a master can serve it.
+    /// Whether only a master can serve it. Otherwise a slave does while there is no master.
     pub needs_master: bool,
     /// The timeout of the broker's answer.
     pub patience: Patience,

@@ -43,7 +43,7 @@ enum Stage {
     Head,
     /// Its body arrives, and its answer is made.
     Served,
-    /// The answer is written.
+    /// The answer is made, and is being written.
     Answered,
     /// No request is there.
     Idle,

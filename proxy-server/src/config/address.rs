@@ -31,7 +31,7 @@ impl HostPort {
         Ok(Self(text.to_owned()))
     }
 
-    /// The port.
+    /// The port, never 0.
     #[must_use]
     pub fn port(&self) -> u16 {
         let port = self
@@ -41,13 +41,13 @@ impl HostPort {
         port.unwrap_or_default()
     }
 
-    /// The host, where it is an IP address.
+    /// The host, if it is an IP address; `None` if it is a name.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         let (host, _) = self.0.rsplit_once(':')?;
         host.trim_matches(['[', ']']).parse().ok()
     }
 
-    /// As text.
+    /// `host:port`, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,7 +60,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// An address to listen at.
+/// Parses a value of that key: an IP address and a port, not a name.
 pub(super) fn socket_address(key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         let allowed = "an IP address and port such as 0.0.0.0:8080 or [::]:8080";

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::entry::Entry;
 use super::keys::{
-    Breaker, BrokerListener, Certificate, ConnectionAge, Credentials, Drain, File, Limits,
+    Breaker, BrokerListener, Certificate, ConnectionAge, Credentials, Drain, File, Http, Limits,
     Listener, Metrics, Routes, SlowLog, Timeouts, Tls, UpstreamTls,
 };
 
@@ -99,6 +99,7 @@ fn sections(file: &File) -> Vec<Section> {
         ),
         one("[metrics]", Metrics::about(), file.metrics.entries()),
         one("[slow_log]", SlowLog::about(), file.slow_log.entries()),
+        one("[http]", Http::about(), file.http.entries()),
     ]
 }
 

@@ -76,7 +76,7 @@ impl Choice {
         }
     }
 
-    /// The word in effect.
+    /// The word in effect: the given one, or the default.
     #[must_use]
     pub fn word(&self) -> &str {
         &self.word
@@ -108,7 +108,7 @@ impl ToValue for Choice {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: &'static str,
-    /// What it means.
+    /// The documentation of the key, from which the documents and the example file are made.
     pub(super) doc: String,
     /// Whether a changed value applies on SIGHUP; otherwise it waits for a restart.
     pub(super) live: bool,
@@ -147,12 +147,12 @@ macro_rules! table {
         }
 
         impl $name {
-            /// What the table is about.
+            /// The documentation of the table itself.
             pub(super) fn about() -> String {
                 concat!($($about),+).trim().to_owned()
             }
 
-            /// Its keys.
+            /// The keys of the table, in the order of their declaration.
             pub(super) fn entries(&self) -> Vec<Entry> {
                 vec![$(Entry {
                     key: stringify!($key),

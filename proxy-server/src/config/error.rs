@@ -13,19 +13,19 @@ pub enum ConfigError {
     /// A key that must be set is not.
     #[error("{key} is not set: {allowed}")]
     Missing {
-        /// The key.
+        /// The key, with its table: `tls.mode`.
         key: &'static str,
-        /// How it is set.
+        /// The remedy: how to set it.
         allowed: Cow<'static, str>,
     },
     /// A key's value is none that it may have.
     #[error("{key}: {given:?} is not {allowed}")]
     Value {
-        /// The key.
+        /// The key, with its table: `limits.connections`.
         key: String,
-        /// What it was given.
+        /// The value that it was given.
         given: String,
-        /// What is allowed.
+        /// The values that it may have, in words.
         allowed: String,
     },
     /// A changed key is not possible together with another that needs a restart.

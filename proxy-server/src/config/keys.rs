@@ -35,6 +35,9 @@ table! {
         /// key, or is of a topic with `orderTopicConf`. Set false for producers that choose queues
         /// themselves and must not use another: they get the error.
         send_elsewhere: bool = true => live,
+        /// What becomes of a gRPC consumer in a group that has consumers of the remoting protocol,
+        /// which get messages twice then: warn (it is logged and counted) or refuse.
+        mixed_groups: String = "warn".to_owned() => live,
         /// The value of the label `cluster` of all metrics.
         cluster: String = "DefaultCluster".to_owned(),
         /// The value of the label `node_id` of all metrics; the host's name unless set.
@@ -69,6 +72,8 @@ table! {
         metrics: Metrics,
         /// `[slow_log]`.
         slow_log: SlowLog,
+        /// `[http]`.
+        http: Http,
     }
 }
 
@@ -87,6 +92,10 @@ table! {
         /// Whether connections start with a PROXY protocol header, version 1 or 2; those without
         /// are refused.
         proxy_protocol: bool = false,
+        /// The protocols that clients may speak here, told by their first bytes: remoting, grpc
+        /// (the protocol of RocketMQ 5's own clients, over HTTP/2), and http (other requests, over
+        /// HTTP/1.1 and HTTP/2).
+        protocols: Vec<String> = ["remoting", "grpc", "http"].map(String::from).into(),
     }
 }
 
@@ -148,7 +157,7 @@ table! {
         connections_per_address: u64 = 10000 => live,
         /// Time for a client's PROXY header, TLS handshake and first frame.
         handshake_ms: u64 = 10_000 => live,
-        /// Time from the first byte of a frame to its last.
+        /// Time from the first byte of a frame to its last, and until a gRPC client reads more.
         frame_ms: u64 = 30_000 => live,
         /// Time after which a silent client is disconnected; clients send a heartbeat every 30 s.
         idle_ms: u64 = 120_000 => live,
@@ -288,6 +297,15 @@ table! {
         topics: Vec<String> = Vec::new(),
         /// Consumer groups that get a label value of their own.
         groups: Vec<String> = Vec::new(),
+    }
+}
+
+table! {
+    /// Requests of HTTP other than gRPC.
+    Http {
+        /// The origins of web pages that may send requests, such as `https://app.example.com`;
+        /// "*" for all. Requests that a browser sends for pages of other origins are refused.
+        cors: Vec<String> = Vec::new() => live,
     }
 }
 

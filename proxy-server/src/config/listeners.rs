@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::{HostPort, socket_address};
 use super::error::ConfigError;
 use super::keys::{BrokerListener, File, Listener};
+use crate::protocol::Protocols;
 
 /// A client's VIP channel is at its broker's port minus this (`MixAll.brokerVIPChannel`).
 const VIP_OFFSET: u16 = 2;
@@ -12,7 +13,7 @@ const VIP_OFFSET: u16 = 2;
 /// One port for clients.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {
-    /// Where it listens.
+    /// The address and port to listen at.
     pub bind: SocketAddr,
     /// The address that its clients get for every broker; without it, the address that they
     /// connected to.
@@ -21,6 +22,8 @@ pub struct ListenerConfig {
     pub vip: Option<SocketAddr>,
     /// Whether connections start with a PROXY protocol header.
     pub proxy_protocol: bool,
+    /// The protocols that it takes; a connection of any other is refused.
+    pub protocols: Protocols,
 }
 
 /// One port for one broker's clients.
@@ -28,7 +31,7 @@ pub struct ListenerConfig {
 pub struct BrokerListenerConfig {
     /// The broker's name.
     pub broker: String,
-    /// Where it listens.
+    /// The address and port to listen at.
     pub bind: SocketAddr,
     /// The address that clients get for this broker; without it, the host that they connected to
     /// and this port.
@@ -62,7 +65,35 @@ fn listener(given: &Listener) -> Result<ListenerConfig, ConfigError> {
         advertise: advertise.transpose()?,
         vip: vip("listener.bind", bind, given.vip)?,
         proxy_protocol: given.proxy_protocol,
+        protocols: protocols(&given.protocols)?,
     })
+}
+
+/// Reads the names of a listener's protocols, of which there must be at least one.
+fn protocols(given: &[String]) -> Result<Protocols, ConfigError> {
+    let mut protocols = Protocols {
+        remoting: false,
+        grpc: false,
+        http: false,
+    };
+    for name in given {
+        match name.as_str() {
+            "remoting" => protocols.remoting = true,
+            "grpc" => protocols.grpc = true,
+            "http" => protocols.http = true,
+            other => {
+                let allowed = "protocols of these: remoting, grpc, http";
+                return Err(ConfigError::value("listener.protocols", other, allowed));
+            }
+        }
+    }
+    match given {
+        [] => Err(ConfigError::Missing {
+            key: "listener.protocols",
+            allowed: "name at least one of remoting, grpc and http".into(),
+        }),
+        _ => Ok(protocols),
+    }
 }
 
 /// An address that clients get to connect to.

@@ -5,16 +5,16 @@ use tracing_subscriber::EnvFilter;
 use super::error::ConfigError;
 use super::keys::File;
 
-/// What is logged, and how.
+/// The filter and the form of the log.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
     /// Directives of tracing-subscriber's `EnvFilter`.
     pub filter: String,
-    /// How it is written.
+    /// The form of its lines.
     pub format: LogFormat,
 }
 
-/// How the log is written.
+/// The form of the log's lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogFormat {
     /// Lines for people on a terminal, else JSON.
@@ -28,7 +28,7 @@ pub enum LogFormat {
 pub(super) fn log(file: &File) -> Result<LogConfig, ConfigError> {
     let filter = file.log.clone();
     if check_filter(&filter).is_err() {
-        let allowed = "a list of directives such as info or remora=debug,info";
+        let allowed = "a list of directives such as info or route_cache=debug,info";
         return Err(ConfigError::value("log", &filter, allowed));
     }
     let format = match file.log_format.as_str() {

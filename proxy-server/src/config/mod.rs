@@ -16,6 +16,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -49,25 +50,25 @@ pub struct Config {
     pub listeners: Vec<ListenerConfig>,
     /// Where clients of single brokers connect.
     pub broker_listeners: Vec<BrokerListenerConfig>,
-    /// Where the admin listener is, if there is one.
+    /// The address of the admin listener; without it, there is none.
     pub admin: Option<SocketAddr>,
     /// Threads that serve clients.
     pub workers: usize,
-    /// What is logged, and how.
+    /// The filter and the form of the log.
     pub log: LogConfig,
     /// Connections to brokers and name servers.
     pub upstream: UpstreamConfig,
-    /// Routes.
+    /// How long routes are used, and how many are kept.
     pub routes: RouteConfig,
-    /// Client connections.
+    /// Limits and timeouts of single client connections.
     pub settings: Settings,
-    /// What clients may not exceed.
+    /// Limits of all clients together and of their connections' times.
     pub limits: ClientLimits,
-    /// What happens on SIGTERM.
+    /// The times of the drain on SIGTERM.
     pub drain: DrainConfig,
-    /// How old connections get.
+    /// The age at which client connections are closed.
     pub connection_age: ConnectionAgeConfig,
-    /// Labels of metrics.
+    /// The labels and label values of metrics that are configured.
     pub metrics: MetricLabels,
     /// TLS to clients, unless it is off.
     pub tls: Option<TlsConfig>,
@@ -84,19 +85,21 @@ pub struct Config {
 /// What clients may not exceed; what single connections may not is in [`Settings`].
 #[derive(Clone, Debug)]
 pub struct ClientLimits {
-    /// Connections in all.
+    /// Most connections of all clients together.
     pub connections: usize,
-    /// Connections from one address.
+    /// Most connections of clients from one address.
     pub connections_per_address: usize,
     /// From accepting a connection to its first whole frame.
     pub handshake_time: Duration,
     /// From a frame's first byte to its last.
     pub frame_time: Duration,
-    /// Without a sign of life.
+    /// How long a connection may carry nothing before it is closed.
     pub idle_time: Duration,
+    /// The origins of web pages that may send requests of HTTP; `*` for all.
+    pub cors: Arc<[String]>,
 }
 
-/// What happens on SIGTERM.
+/// The times of the drain on SIGTERM.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainConfig {
     /// How long clients are still accepted.
@@ -107,25 +110,25 @@ pub struct DrainConfig {
     pub deadline: Duration,
 }
 
-/// How old connections get.
+/// The age at which client connections are closed.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionAgeConfig {
     /// As old as this, unless that is not limited.
     pub max: Option<Duration>,
-    /// Give or take this part of it.
+    /// The part of `max` by which the age varies at random, up and down.
     pub jitter: f64,
 }
 
-/// Labels of metrics.
+/// The labels of all metrics, and the topics and groups that are label values.
 #[derive(Clone, Debug)]
 pub struct MetricLabels {
-    /// Of everything.
+    /// The label `cluster` of every metric.
     pub cluster: String,
-    /// Of everything; the host's name, if there is none.
+    /// The label `node_id` of every metric: the host's name unless configured.
     pub node_id: String,
     /// Topics that have a label value of their own.
     pub topics: Vec<String>,
-    /// Consumer groups, likewise.
+    /// Consumer groups that have a label value of their own.
     pub groups: Vec<String>,
 }
 
@@ -179,7 +182,7 @@ impl Config {
 }
 
 /// The host's name, as the kernel has it; a container's is its pod's.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

@@ -9,7 +9,7 @@ use super::error::ConfigError;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Network {
     address: IpAddr,
-    /// How many bits are the same.
+    /// The number of leading bits that the addresses share.
     prefix: u8,
 }
 
@@ -31,7 +31,7 @@ impl Network {
         parse().ok_or_else(|| ConfigError::value(key, text, allowed))
     }
 
-    /// Whether an address is one of these.
+    /// Whether the address is in the network; an IPv4 address in IPv6 form counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -5,7 +5,7 @@ use super::keys::File;
 use super::{Config, ConfigError, credentials, document};
 use crate::args::Args;
 
-/// What a reload has changed.
+/// The outcome of a successful reload.
 #[derive(Clone, Debug)]
 pub struct Reloaded {
     /// The configuration that is in effect now.

@@ -25,6 +25,18 @@ const MEMORY_LIMIT_MIN: usize = 64 * 1024 * 1024;
 /// What the limit of a header may be. The least is what a send with a few properties takes.
 const HEADER_LIMITS: RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 
+/// Whether a browser may write that origin, or it stands for all.
+fn is_origin(text: &str) -> bool {
+    let is_part = |text: &str| {
+        let is_sign = |byte: u8| b"-.:[]_".contains(&byte);
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || is_sign(byte);
+        !text.is_empty() && text.bytes().all(is_allowed)
+    };
+    let parts = text.split_once("://");
+    text == "*" || parts.is_some_and(|(scheme, host)| is_part(scheme) && is_part(host))
+}
+
 impl File {
     pub(super) fn upstream(&self) -> Result<UpstreamConfig, ConfigError> {
         let limits = &self.limits;
@@ -71,6 +83,7 @@ impl File {
             offset_time: millis("timeouts.offset_ms", timeouts.offset_ms)?,
             send_time: millis("timeouts.send_ms", timeouts.send_ms)?,
             send_elsewhere: self.send_elsewhere,
+            refuses_mixed_groups: self.refuses_mixed_groups()?,
             ..Policy::default()
         };
         Ok(Settings {
@@ -139,6 +152,14 @@ impl File {
         }
     }
 
+    fn refuses_mixed_groups(&self) -> Result<bool, ConfigError> {
+        match self.mixed_groups.as_str() {
+            "warn" => Ok(false),
+            "refuse" => Ok(true),
+            other => Err(ConfigError::value("mixed_groups", other, "warn or refuse")),
+        }
+    }
+
     pub(super) fn client_limits(&self) -> Result<ClientLimits, ConfigError> {
         let limits = &self.limits;
         let per_address = "limits.connections_per_address";
@@ -148,7 +169,20 @@ impl File {
             handshake_time: millis("limits.handshake_ms", limits.handshake_ms)?,
             frame_time: millis("limits.frame_ms", limits.frame_ms)?,
             idle_time: millis("limits.idle_ms", limits.idle_ms)?,
+            cors: self.cors()?,
         })
+    }
+
+    fn cors(&self) -> Result<Arc<[String]>, ConfigError> {
+        let origins = &self.http.cors;
+        match origins.iter().find(|origin| !is_origin(origin)) {
+            None => Ok(origins.as_slice().into()),
+            Some(wrong) => {
+                let allowed = "origins as browsers write them, scheme://host or \
+                               scheme://host:port in lower case, or \"*\"";
+                Err(ConfigError::value("http.cors", wrong.as_str(), allowed))
+            }
+        }
     }
 
     pub(super) fn drain(&self) -> Result<DrainConfig, ConfigError> {

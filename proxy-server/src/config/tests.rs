@@ -201,6 +201,14 @@ fn a_vip_channel_may_not_end_at_another_listener() {
     );
     for (text, key) in [
         (
+            "name_servers = [\"a:1\"]\nmixed_groups = \"allow\"",
+            "mixed_groups: \"allow\"",
+        ),
+        (
+            "name_servers = [\"a:1\"]\n[http]\ncors = [\"https://a.example/\"]",
+            "http.cors: \"https://a.example/\"",
+        ),
+        (
             "name_servers = [\"a:1\"]\nbroker_addresses = \"some\"",
             "broker_addresses: \"some\"",
         ),

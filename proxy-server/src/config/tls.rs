@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::keys::{File, Tls, UpstreamTls};
 use super::network::Network;
 
-/// TLS to clients, where there is any.
+/// The TLS of client connections.
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
     /// Whether clients that do without are refused.
@@ -21,7 +21,7 @@ pub struct TlsConfig {
 /// Whether clients show a certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ClientAuth {
-    /// They are not asked.
+    /// Clients are not asked for a certificate.
     None,
     /// They may; one that is not signed by an authority in this file is refused.
     Optional(PathBuf),
@@ -41,13 +41,13 @@ pub struct CertificateConfig {
 /// TLS to brokers and name servers, where there is any.
 #[derive(Clone, Debug)]
 pub struct UpstreamTlsConfig {
-    /// What is checked of their certificates.
+    /// The checks of their certificates.
     pub verify: Verify,
-    /// What is shown to them, if anything.
+    /// The certificate that Remora presents to them, if any.
     pub certificate: Option<CertificateConfig>,
 }
 
-/// What is checked of a certificate of a broker or name server.
+/// The checks of a broker's or name server's certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verify {
     /// That an authority in this file has signed it, and that it is for the host that was connected
@@ -189,7 +189,7 @@ impl File {
         Err(off("tls.mode", &tls.mode, remedy))
     }
 
-    /// The same towards brokers and name servers.
+    /// Refuses keys of `upstream_tls` that would be ignored because `upstream_tls.mode` is off.
     fn refuse_unused_upstream_tls(&self) -> Result<(), ConfigError> {
         let tls = &self.upstream_tls;
         let unused = if is_unused(&tls.mode, &tls.verify, "full") {
@@ -233,7 +233,7 @@ fn is_unused(mode: &Choice, key: &Choice, default: &str) -> bool {
     key.word() != default || (key.is_given() && !mode.is_given())
 }
 
-/// The error where `mode` is off and should not be.
+/// The error for `key`, whose value `mode` is off although other keys need TLS; with the remedy.
 fn off(key: &'static str, mode: &Choice, remedy: String) -> ConfigError {
     match mode.is_given() {
         true => ConfigError::value(key, mode.word(), &format!("what it must be: {remedy}")),

@@ -5,16 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use grpc::metrics::CANCELLED;
+use messaging::metrics::{OTHER, SIZES};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use remoting::ClientSummary;
-use remoting::metrics::{OTHER, SIZES};
-use remoting_transport::metrics::{DURATIONS, Meter};
+use remoting::metrics::Limit;
+use remoting_transport::metrics::{DURATIONS, Meter, Snapshot};
 use route_cache::metrics::BrokerMetrics;
 
 use super::identities::Identities;
-use super::writer::{Family, Writer, add, join, older};
+use super::writer::{Family, LabelSet, Writer, add, join, older};
 use super::{ProxyMetrics, process};
 
 /// What workers and certificates report for one scrape.
@@ -28,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) reload_errors: u64,
 }
 
-/// One answer to a scrape.
+/// All that one scrape shows: the counters, and what workers report at that moment.
 #[derive(Debug)]
 pub(crate) struct Scrape {
     pub(crate) proxy: Arc<ProxyMetrics>,
@@ -65,9 +67,15 @@ impl Collector for Scrape {
     }
 }
 
+/// The label of a count that each protocol has.
+fn of_protocol(name: &str) -> LabelSet {
+    vec![("protocol", name.to_owned())]
+}
+
 impl Scrape {
     fn state(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
-        let up = Family::from([(vec![("proxy_mode", "remoting".to_owned())], 1)]);
+        // Of the Java proxy's modes (`ProxyMode`), the one that stands apart from brokers.
+        let up = Family::from([(vec![("proxy_mode", "cluster".to_owned())], 1)]);
         out.gauges("rocketmq_proxy_up", "1: the proxy runs", &up)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let build = Family::from([(vec![("version", version)], 1)]);
@@ -96,19 +104,36 @@ impl Scrape {
 
     fn requests(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
         let (mut ours, mut theirs) = (Family::new(), Family::new());
-        let (mut slow, mut go_away) = (0, 0);
+        let (mut slow, mut go_away) = (Family::new(), 0);
         let mut limits = Family::new();
         for worker in &self.proxy.workers {
             let requests = &worker.requests;
-            slow += requests.slow.get();
+            let counts = [
+                ("remoting", &requests.slow),
+                ("grpc", &worker.grpc.slow),
+                ("http", &worker.api.slow),
+            ];
+            for (protocol, count) in counts {
+                add(&mut slow, of_protocol(protocol), count.get());
+            }
             go_away += requests.go_away.get();
+            let unread = worker.http.unread.get();
+            add(
+                &mut limits,
+                vec![("limit", Limit::Frame.name().to_owned())],
+                unread,
+            );
             for (limit, count) in requests.limits() {
                 add(&mut limits, vec![("limit", limit.to_owned())], count);
             }
             requests.visit_answered(|row, result, relayed, histogram| {
                 let code = row.and_then(|row| row.code.name()).unwrap_or(OTHER);
                 let snapshot = histogram.snapshot();
-                let labels = vec![("code", code.to_owned()), ("result", result.to_owned())];
+                let labels = vec![
+                    ("protocol", "remoting".to_owned()),
+                    ("code", code.to_owned()),
+                    ("result", result.to_owned()),
+                ];
                 join(&mut ours, labels, &snapshot);
                 let long = row.is_some_and(|row| row.code.is_long_poll());
                 let success = relayed || result == "SUCCESS";
@@ -130,6 +155,8 @@ impl Scrape {
                 join(&mut theirs, labels, &snapshot);
             });
         }
+        self.calls(&mut ours, &mut theirs);
+        self.operations(&mut ours, &mut theirs);
         let refused = self.proxy.refused_connections.load(Ordering::Relaxed);
         add(
             &mut limits,
@@ -147,7 +174,7 @@ impl Scrape {
         let name = "rocketmq_proxy_request_duration_seconds";
         out.seconds(
             name,
-            "Time from reading a request to its answer, by request code and response code",
+            "Time from reading a request to its answer, by request code and response code; of gRPC, by call and status; of HTTP, by operation and class of statuses",
             &ours,
         )?;
         // The bounds that RocketMQ has.
@@ -170,12 +197,75 @@ impl Scrape {
             let help = "Time from reading a request to its answer, in milliseconds, as RocketMQ exports it";
             out.histograms((name, help), DURATIONS, 1e3, known, &theirs)?;
         }
+        let in_flight = self.proxy.workers.iter().map(|one| one.api.in_flight.get());
+        let name = "rocketmq_proxy_http_in_flight";
+        let help = "Requests of HTTP, except gRPC, that are not answered yet";
+        out.gauge(name, help, in_flight.sum::<i64>() as f64)?;
         let help = "Requests that took longer than slow_log.threshold_ms";
-        out.counter("rocketmq_proxy_slow_requests", help, slow as f64)?;
+        out.counters("rocketmq_proxy_slow_requests", help, &slow)?;
         let help = "Requests answered with GO_AWAY, so that clients connect to another replica";
         out.counter("rocketmq_proxy_go_away", help, go_away as f64)?;
         let help = "How often a limit was met, by its key in the configuration";
         out.counters("rocketmq_proxy_limit_hits", help, &limits)
+    }
+
+    /// The calls of gRPC clients.
+    fn calls(&self, ours: &mut Family<Snapshot>, theirs: &mut Family<Snapshot>) {
+        for worker in &self.proxy.workers {
+            worker.grpc.visit(|rpc, end, histogram| {
+                let snapshot = histogram.snapshot();
+                let labels = vec![
+                    ("protocol", "grpc".to_owned()),
+                    ("code", rpc.to_owned()),
+                    ("result", end.to_owned()),
+                ];
+                join(ours, labels, &snapshot);
+                let waits = grpc::Rpc::ALL
+                    .iter()
+                    .any(|known| known.name() == rpc && known.waits());
+                let result = match end {
+                    "OK" | "MESSAGE_NOT_FOUND" => "success",
+                    CANCELLED => CANCELLED,
+                    _ => "process_request_failed",
+                };
+                let labels = vec![
+                    ("protocol_type", "grpc".to_owned()),
+                    ("request_code", rpc.to_lowercase()),
+                    ("response_code", end.to_lowercase()),
+                    ("is_long_polling", waits.to_string()),
+                    ("result", result.to_owned()),
+                ];
+                join(theirs, labels, &snapshot);
+            });
+        }
+    }
+
+    /// The requests of HTTP that are none of gRPC.
+    fn operations(&self, ours: &mut Family<Snapshot>, theirs: &mut Family<Snapshot>) {
+        for worker in &self.proxy.workers {
+            worker.api.visit(|operation, end, histogram| {
+                let snapshot = histogram.snapshot();
+                let labels = vec![
+                    ("protocol", "http".to_owned()),
+                    ("code", operation.name().to_owned()),
+                    ("result", end.to_owned()),
+                ];
+                join(ours, labels, &snapshot);
+                let result = match end {
+                    "2xx" => "success",
+                    CANCELLED => CANCELLED,
+                    _ => "process_request_failed",
+                };
+                let labels = vec![
+                    ("protocol_type", "http".to_owned()),
+                    ("request_code", operation.name().to_lowercase()),
+                    ("response_code", end.to_owned()),
+                    ("is_long_polling", operation.waits().to_string()),
+                    ("result", result.to_owned()),
+                ];
+                join(theirs, labels, &snapshot);
+            });
+        }
     }
 
     fn messages(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
@@ -183,7 +273,7 @@ impl Scrape {
         let (mut pulled, mut pulled_bytes) = (Family::new(), Family::new());
         for worker in &self.proxy.workers {
             worker
-                .requests
+                .messages
                 .visit_sent(|(topic, is_system), kind, flow, histogram| {
                     let labels = vec![
                         ("topic", topic.to_owned()),
@@ -195,7 +285,7 @@ impl Scrape {
                     join(&mut sizes, labels, &histogram.snapshot());
                 });
             worker
-                .requests
+                .messages
                 .visit_pulled(|(topic, own_topic), (group, own_group), flow| {
                     let labels = vec![
                         ("topic", topic.to_owned()),
@@ -224,7 +314,70 @@ impl Scrape {
             "rocketmq_message_size",
             "Sizes of messages that brokers have taken, in bytes",
         );
-        out.histograms(about, SIZES, 1.0, |_| true, &sizes)
+        out.histograms(about, SIZES, 1.0, |_| true, &sizes)?;
+        let mut calls = Family::new();
+        for grpc in self.proxy.workers.iter().map(|worker| &worker.grpc) {
+            let counts = [
+                ("sent", &grpc.sent),
+                ("received", &grpc.received),
+                ("given_back", &grpc.given_back),
+            ];
+            for (what, count) in counts {
+                add(&mut calls, vec![("what", what.to_owned())], count.get());
+            }
+        }
+        let help =
+            "Messages of gRPC clients: sent, received, and given back because no client took them";
+        out.counters("rocketmq_proxy_grpc_messages", help, &calls)?;
+        let mut mixed = Family::new();
+        for worker in &self.proxy.workers {
+            let counts = [("grpc", &worker.grpc.mixed), ("http", &worker.api.mixed)];
+            for (protocol, count) in counts {
+                add(&mut mixed, of_protocol(protocol), count.get());
+            }
+        }
+        let help = "Receives of gRPC and HTTP clients in groups that have consumers of the remoting protocol";
+        out.counters("rocketmq_proxy_mixed_group_receives", help, &mixed)?;
+        self.http(out)
+    }
+
+    /// Messages of HTTP, transactions that it is asked about, and replies.
+    fn http(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
+        let (mut messages, mut checks, mut replies) = (Family::new(), Family::new(), Family::new());
+        for api in self.proxy.workers.iter().map(|worker| &worker.api) {
+            let of_messages = [
+                ("sent", &api.sent),
+                ("received", &api.received),
+                ("given_back", &api.given_back),
+            ];
+            let of_checks = [
+                ("arrived", &api.checks.arrived),
+                ("handed_out", &api.checks.handed_out),
+                ("dropped", &api.checks.dropped),
+            ];
+            let of_replies = [
+                ("received", &api.replies.replies),
+                ("late", &api.replies.late),
+                ("missing", &api.replies.unanswered),
+            ];
+            for (family, counts) in [
+                (&mut messages, of_messages),
+                (&mut checks, of_checks),
+                (&mut replies, of_replies),
+            ] {
+                for (what, count) in counts {
+                    add(family, vec![("what", what.to_owned())], count.get());
+                }
+            }
+        }
+        let help = "Messages by HTTP: sent, received, and given back because no client took them";
+        out.counters("rocketmq_proxy_http_messages", help, &messages)?;
+        let help = "Transaction checks for clients that poll them by HTTP: arrived, handed out, \
+                    and dropped because no client polled in time";
+        out.counters("rocketmq_proxy_http_transaction_checks", help, &checks)?;
+        let help = "Replies to requests by HTTP: received, late ones, which are dropped, and those \
+                    that were missing when the wait ended";
+        out.counters("rocketmq_proxy_http_replies", help, &replies)
     }
 
     fn clients(&self, out: &mut Writer<'_, '_>) -> fmt::Result {
@@ -236,7 +389,9 @@ impl Scrape {
         let (mut producers, mut consumers) = (Family::new(), Family::new());
         let identities = Identities::of(&self.report.clients);
         for (listener, client) in &self.report.clients {
-            if let Some(name) = self.proxy.listeners.get(*listener) {
+            if client.is_connection
+                && let Some(name) = self.proxy.listeners.get(*listener)
+            {
                 add(&mut connections, vec![("listener", name.clone())], 1);
             }
             let Some(identity) = client.identity else {
@@ -249,7 +404,7 @@ impl Scrape {
             ];
             add(&mut all, who.clone(), 1);
             let mut member = who;
-            member.push(("protocol_type", "remoting".to_owned()));
+            member.push(("protocol_type", client.protocol.to_owned()));
             for (group, consume_type) in &client.groups {
                 let (group, is_system) = self.proxy.groups.of(group);
                 let mut labels = vec![

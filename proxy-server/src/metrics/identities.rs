@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use messaging::metrics::OTHER;
 use remoting::ClientSummary;
-use remoting::metrics::OTHER;
 use remoting_codec::{Language, Version};
 
 /// Most pairs of language and version that have label values of their own. A client may declare any
@@ -47,6 +47,8 @@ mod tests {
 
     fn client(language: u8, version: i32) -> (usize, ClientSummary) {
         let summary = ClientSummary {
+            protocol: "remoting",
+            is_connection: true,
             identity: Some((Language(language), Version(version))),
             is_producer: false,
             groups: Vec::new(),

@@ -13,7 +13,7 @@ pub(super) type LabelSet = Vec<(&'static str, String)>;
 /// Metrics of one name, by their labels.
 pub(super) type Family<T> = BTreeMap<LabelSet, T>;
 
-/// Writes families.
+/// Writes families of metrics in OpenMetrics text.
 pub(super) struct Writer<'a, 'b>(pub(super) &'a mut DescriptorEncoder<'b>);
 
 impl Writer<'_, '_> {
@@ -108,7 +108,7 @@ impl Writer<'_, '_> {
     }
 }
 
-/// Adds to a metric.
+/// Adds a value to the metric with these labels, which starts at zero.
 pub(super) fn add<T: Default + std::ops::AddAssign>(
     family: &mut Family<T>,
     labels: LabelSet,
@@ -117,7 +117,7 @@ pub(super) fn add<T: Default + std::ops::AddAssign>(
     *family.entry(labels).or_default() += value;
 }
 
-/// Adds to a histogram.
+/// Adds the values of a snapshot to the histogram with these labels.
 pub(super) fn join(family: &mut Family<Snapshot>, labels: LabelSet, snapshot: &Snapshot) {
     family.entry(labels).or_default().add(snapshot);
 }

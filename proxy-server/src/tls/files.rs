@@ -41,7 +41,7 @@ pub(super) struct Watched<T> {
     files: Vec<NamedFile>,
     read: fn(&[NamedFile]) -> Result<T, TlsError>,
     value: T,
-    /// The files when they were read last, well or badly.
+    /// The state of the files when they were read last, with or without success.
     tried: Stamp,
     /// The files at the last scan.
     seen: Stamp,
@@ -108,10 +108,10 @@ fn stamp(files: &[NamedFile]) -> Stamp {
     files.iter().map(stamp).collect()
 }
 
-/// What may replace what is there.
+/// A value that is read from files, which may be worse than the one in use.
 pub(super) trait Checked {
     /// # Errors
-    /// When what is there is better.
+    /// When the value in use must stay, because this one has expired.
     fn check(&self) -> Result<(), TlsError>;
 }
 

@@ -38,7 +38,7 @@ impl TlsError {
         Self::of_key(&format!("{}: {}", file.key, file.name()), reason)
     }
 
-    /// An error that is no file's.
+    /// An error of a key that names no file.
     fn of_key(key: &str, reason: impl ToString) -> Self {
         Self {
             place: key.to_owned(),
@@ -80,7 +80,7 @@ impl Tls {
         Ok(tls)
     }
 
-    /// For clients, if they may come by TLS.
+    /// TLS for client connections; `None` if it is off.
     pub(crate) fn to_clients(&self) -> Option<Arc<ServerTls>> {
         self.to_clients.clone()
     }
@@ -140,7 +140,7 @@ impl Tls {
     }
 }
 
-/// One scan of all files.
+/// The errors of one scan of all files.
 #[derive(Debug, Default)]
 struct Scan {
     errors: u64,

@@ -116,7 +116,10 @@ impl Files {
         };
         let keys = self.pairs.iter().map(|pair| pair.value().key.clone());
         let choice = ByName(keys.collect());
-        Ok(Arc::new(builder.with_cert_resolver(Arc::new(choice))))
+        let mut config = builder.with_cert_resolver(Arc::new(choice));
+        // Clients of gRPC and HTTP ask for these; those of the remoting protocol ask for nothing.
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
     }
 }
 

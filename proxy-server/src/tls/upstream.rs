@@ -123,7 +123,7 @@ impl Files {
 #[derive(Debug)]
 struct Verified {
     authorities: Arc<Authorities>,
-    /// Whether it must be for the host.
+    /// Whether the certificate must name the host that Remora connects to.
     verify_host: bool,
     provider: Arc<CryptoProvider>,
 }

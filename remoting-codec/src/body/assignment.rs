@@ -9,9 +9,9 @@ use crate::error::BodyError;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignmentQuery {
-    /// The topic.
+    /// The topic whose queues are divided.
     pub topic: String,
-    /// The consumer's group.
+    /// The group of the consumer: the broker divides the queues among its members.
     pub consumer_group: String,
 }
 

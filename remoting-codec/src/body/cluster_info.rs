@@ -12,10 +12,10 @@ use crate::error::BodyError;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterInfo {
-    /// Brokers by name.
+    /// The addresses of each broker, by its name.
     #[serde(default)]
     pub broker_addr_table: BTreeMap<String, BrokerData>,
-    /// Names of brokers by cluster.
+    /// The names of each cluster's brokers, by the cluster's name.
     #[serde(default)]
     pub cluster_addr_table: BTreeMap<String, Vec<String>>,
 }
@@ -29,7 +29,7 @@ impl ClusterInfo {
         read("cluster info", body)
     }
 
-    /// Writes the body.
+    /// The body in JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         write(self)

@@ -30,10 +30,16 @@ impl ConnectionList {
         read("connection list", body)
     }
 
-    /// Writes the body.
+    /// The body in JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         write(self)
+    }
+
+    /// The ids of the clients.
+    pub fn client_ids(&self) -> impl Iterator<Item = &str> {
+        let clients = self.connection_set.iter();
+        clients.filter_map(|client| client.get("clientId")?.as_str())
     }
 
     /// Adds the clients of another broker's answer.

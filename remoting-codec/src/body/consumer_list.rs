@@ -8,7 +8,7 @@ use super::{read, write};
 use crate::error::BodyError;
 
 /// The members of a consumer group.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerList {
     /// Their client ids. Members divide a topic's queues by this list, so each must see the same.
@@ -32,7 +32,7 @@ impl ConsumerList {
         self.consumer_id_list.len() < before
     }
 
-    /// Writes the body.
+    /// The body in JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         write(self)

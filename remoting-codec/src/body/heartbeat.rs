@@ -1,6 +1,7 @@
 //! The request of HEART_BEAT (`HeartbeatData`).
 //!
-//! Read only: a heartbeat is forwarded to brokers unchanged. The C++ client writes enums as
+//! A remoting client's heartbeat is only read, and forwarded to brokers unchanged. For clients of
+//! other protocols, Remora writes one. The C++ client writes enums as
 //! ordinals and leaves out empty sets. One client may subscribe to 10,000 topics, so names are
 //! stored together and sorted: a look-up is a binary search, and a set of names needs two
 //! allocations.
@@ -17,13 +18,14 @@ use serde_json::value::RawValue;
 use super::names::Names;
 use super::{read, write};
 use crate::error::BodyError;
+use crate::java::java_hash;
 
 /// A client's id, groups and subscribed topics.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Heartbeat {
     /// The client's id, unique among all clients.
     pub client_id: String,
-    /// Its producer groups.
+    /// The groups in which it sends, ordered by name.
     pub producer_groups: Names,
     /// Its consumer groups, ordered by name. If a group occurs twice, brokers keep the last.
     pub consumers: Vec<ConsumerData>,
@@ -55,7 +57,7 @@ struct ProducerData<'a> {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerData {
-    /// Its name.
+    /// The group's name, by which brokers count its members.
     pub group_name: Box<str>,
     /// How its members divide the messages.
     #[serde(default)]
@@ -82,8 +84,34 @@ struct Subscription<'a> {
 /// One topic that a group consumes; further fields of the subscription are not read.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 pub struct SubscriptionData {
-    /// The topic.
+    /// The topic, which may be the group's retry topic.
     pub topic: String,
+}
+
+/// A consumer group of a client whose heartbeat Remora writes.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenConsumer<'a> {
+    /// The group's name, as the broker registers it.
+    pub group: &'a str,
+    /// `CONSUME_ACTIVELY` or `CONSUME_PASSIVELY` (`ConsumeType`).
+    pub consume_type: &'a str,
+    /// `CLUSTERING`, or from 5.5 on `LITE_SELECTIVE` (`MessageModel`).
+    pub message_model: &'a str,
+    /// The topics that it consumes.
+    pub subscriptions: &'a [WrittenSubscription<'a>],
+}
+
+/// A topic of a [`WrittenConsumer`], with its filter.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenSubscription<'a> {
+    /// The topic's name at the broker.
+    pub topic: &'a str,
+    /// `TAG` or `SQL92`.
+    pub expression_type: &'a str,
+    /// The tags, with `||` between them, or the SQL expression; `*` for all messages.
+    pub expression: &'a str,
+    /// When it was made: milliseconds since 1970.
+    pub version: i64,
 }
 
 /// How the members of a group divide messages.
@@ -120,7 +148,7 @@ pub enum ConsumeType {
 }
 
 impl ConsumeType {
-    /// Its name in metrics.
+    /// The value of the label `consume_mode` in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -238,7 +266,7 @@ impl Heartbeat {
         })
     }
 
-    /// The consumer group of that name.
+    /// The consumer group of that name, found by a binary search; `None` when there is none.
     #[must_use]
     pub fn consumer(&self, group: &str) -> Option<&ConsumerData> {
         let found = self
@@ -266,6 +294,53 @@ impl Heartbeat {
         let shared = matches!(&self.consumers[..], [_]);
         let topics = if shared { 0 } else { self.topics.memory() };
         self.client_id.len() + self.producer_groups.memory() + consumers.sum::<usize>() + topics
+    }
+
+    /// Writes the body of a client of a protocol without heartbeats.
+    ///
+    /// Brokers compare `subVersion`: a subscription of a lower one does not replace another.
+    #[must_use]
+    pub fn of_client(
+        client_id: &str,
+        producers: &[&str],
+        consumers: &[WrittenConsumer<'_>],
+    ) -> Vec<u8> {
+        let consumers = consumers.iter().map(|consumer| {
+            let subscriptions = consumer.subscriptions.iter().map(|subscription| {
+                let is_tags = subscription.expression_type == "TAG";
+                let tags = subscription.expression.split("||").map(str::trim);
+                let tags: Vec<_> = tags
+                    .filter(|tag| is_tags && !tag.is_empty() && *tag != "*")
+                    .collect();
+                // Brokers filter tags by these.
+                let codes: Vec<i32> = tags.iter().map(|tag| java_hash(tag)).collect();
+                serde_json::json!({
+                    "classFilterMode": false,
+                    "codeSet": codes,
+                    "expressionType": subscription.expression_type,
+                    "subString": subscription.expression,
+                    "subVersion": subscription.version,
+                    "tagsSet": tags,
+                    "topic": subscription.topic,
+                })
+            });
+            serde_json::json!({
+                "consumeFromWhere": "CONSUME_FROM_LAST_OFFSET",
+                "consumeType": consumer.consume_type,
+                "groupName": consumer.group,
+                "messageModel": consumer.message_model,
+                "subscriptionDataSet": subscriptions.collect::<Vec<_>>(),
+                "unitMode": false,
+            })
+        });
+        let producers = producers
+            .iter()
+            .map(|group| serde_json::json!({"groupName": group}));
+        write(&serde_json::json!({
+            "clientID": client_id,
+            "consumerDataSet": consumers.collect::<Vec<_>>(),
+            "producerDataSet": producers.collect::<Vec<_>>(),
+        }))
     }
 
     /// Writes the body of a client with that producer group and nothing else.

@@ -9,11 +9,11 @@ use crate::error::BodyError;
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageQueue {
-    /// The broker of the queue.
+    /// Name of the broker that has the queue.
     pub broker_name: String,
     /// The queue's number at its broker.
     pub queue_id: i32,
-    /// The topic.
+    /// The queue's topic, which may be a retry topic.
     pub topic: String,
 }
 
@@ -24,7 +24,7 @@ pub struct LockBatch {
     /// The id of the client that holds the locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The consumer's group.
+    /// The group that the locks are of: of its members, only the client may consume the queues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer_group: Option<String>,
     /// The queues. Java sends one request per broker; other clients may name queues of several.
@@ -44,7 +44,7 @@ impl LockBatch {
         read("lock batch", body)
     }
 
-    /// Writes the body.
+    /// The body in JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         write(self)
@@ -68,7 +68,7 @@ impl LockBatchResponse {
         read("lock batch response", body)
     }
 
-    /// Writes the body.
+    /// The body in JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         write(self)

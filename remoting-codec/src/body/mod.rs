@@ -6,20 +6,29 @@ mod assignment;
 mod batch_ack;
 mod client_config;
 mod cluster_info;
+mod configs;
 mod connection_list;
 mod consumer_list;
 mod heartbeat;
+mod lite_subscription;
 mod lock_batch;
 mod names;
 mod topic_route;
 
 pub use assignment::AssignmentQuery;
-pub use batch_ack::BatchAck;
+pub use batch_ack::{BatchAck, BatchAckBody, QueueAcks};
 pub use client_config::ClientConfig;
 pub use cluster_info::ClusterInfo;
+pub use configs::{
+    CustomizedRetryPolicy, ExponentialRetryPolicy, GroupConfig, GroupRetryPolicy, TopicConfig,
+};
 pub use connection_list::ConnectionList;
 pub use consumer_list::ConsumerList;
-pub use heartbeat::{ConsumeType, ConsumerData, Heartbeat, MessageModel, SubscriptionData};
+pub use heartbeat::{
+    ConsumeType, ConsumerData, Heartbeat, MessageModel, SubscriptionData, WrittenConsumer,
+    WrittenSubscription,
+};
+pub use lite_subscription::{LiteAction, LiteOffset, LiteOffsetType, LiteSubscription};
 pub use lock_batch::{LockBatch, LockBatchResponse, MessageQueue};
 pub use names::Names;
 pub use topic_route::{BrokerData, QueueData, TopicRouteData};

@@ -17,7 +17,7 @@ use crate::error::BodyError;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TopicRouteData {
-    /// Its brokers.
+    /// The brokers that have queues of the topic.
     #[serde(default)]
     pub broker_datas: Vec<BrokerData>,
     /// From the time when brokers had filter servers; clients expect an object.
@@ -26,7 +26,7 @@ pub struct TopicRouteData {
     /// `broker-a:4;broker-b:4`: if present, producers take their queues from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_topic_conf: Option<String>,
-    /// Its queues, by broker.
+    /// How many queues each of these brokers has.
     #[serde(default)]
     pub queue_datas: Vec<QueueData>,
     /// For static topics: the broker of each logical queue.
@@ -43,7 +43,7 @@ pub struct BrokerData {
     pub broker_addrs: BTreeMap<i64, String>,
     /// The broker's name, by which requests identify it.
     pub broker_name: String,
-    /// The cluster that it belongs to.
+    /// Name of the cluster that the broker belongs to.
     #[serde(default)]
     pub cluster: Option<String>,
     /// Further fields of the name server's answer (`zoneName`, `enableActingMaster`, …).
@@ -55,18 +55,18 @@ pub struct BrokerData {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueData {
-    /// The broker.
+    /// The name of the broker, one of [`TopicRouteData::broker_datas`].
     pub broker_name: String,
     /// Permissions: 4 read, 2 write.
     #[serde(default)]
     pub perm: i32,
-    /// The number of queues that can be read.
+    /// How many queues consumers use, numbered from 0.
     #[serde(default)]
     pub read_queue_nums: i32,
     /// Further fields of the name server's answer (`topicSysFlag`, …).
     #[serde(flatten)]
     pub rest: BTreeMap<String, Value>,
-    /// The number of queues that can be written to.
+    /// How many queues producers use, numbered from 0.
     #[serde(default)]
     pub write_queue_nums: i32,
 }
@@ -80,7 +80,7 @@ impl TopicRouteData {
         read("topic route", body)
     }
 
-    /// Writes the body.
+    /// The body in JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         write(self)

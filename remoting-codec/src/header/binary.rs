@@ -13,7 +13,7 @@ use super::index::{Entry, Index, first_bytes};
 use super::{Head, Span};
 use crate::version::{Language, Version};
 
-/// Offset of the opaque.
+/// Offset of the opaque in bytes, behind code, language and version.
 const OPAQUE: usize = 5;
 
 /// Bytes before the remark.
@@ -134,6 +134,15 @@ fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok()
 }
 
+/// Writes one ext field.
+#[inline]
+pub(crate) fn encode_ext_field(key: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(key.len() as i16).to_be_bytes());
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(&(value.len() as i32).to_be_bytes());
+    out.extend_from_slice(value.as_bytes());
+}
+
 /// Writes ext fields with their length in front.
 pub(crate) fn encode_ext_fields<'a>(
     ext_fields: impl Iterator<Item = (&'a str, &'a str)>,
@@ -142,10 +151,7 @@ pub(crate) fn encode_ext_fields<'a>(
     let length_at = out.len();
     out.extend_from_slice(&[0; 4]);
     for (key, value) in ext_fields {
-        out.extend_from_slice(&(key.len() as i16).to_be_bytes());
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(&(value.len() as i32).to_be_bytes());
-        out.extend_from_slice(value.as_bytes());
+        encode_ext_field(key, value, out);
     }
     let length = (out.len() - length_at - 4) as i32;
     if let Some(place) = out.get_mut(length_at..length_at + 4) {

@@ -18,7 +18,7 @@ pub(crate) struct Head {
     pub(crate) remark: Span,
     /// The ext fields' bytes: in JSON from brace to brace, empty when absent.
     pub(crate) ext_fields: Span,
-    /// Where in the header each of them is.
+    /// The places of the ext fields, by which their values are found.
     pub(crate) index: Index,
 }
 

@@ -28,9 +28,9 @@ pub(crate) struct Index {
     len: u8,
     /// Some fields are not recorded: the header must be scanned again.
     partial: bool,
-    /// By place, which values have escapes.
+    /// A bit for each place: whether the value has escapes.
     escaped: u32,
-    /// By place, which keys have escapes.
+    /// A bit for each place: whether the key has escapes.
     keys_escaped: u32,
 }
 

@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
         value(self.out);
     }
 
-    /// What follows the ext fields.
+    /// Writes the fields that follow the ext fields.
     pub(crate) fn end(
         self,
         flag: i32,

@@ -119,7 +119,8 @@ impl<'a> Scanner<'a> {
         self.long_string(self.at)
     }
 
-    /// The same for a string that starts at `start`.
+    /// As [`Self::string`], for a string that is longer than one load or has escapes. It starts at
+    /// `start`, and the scanner is inside it.
     #[inline(never)]
     fn long_string(&mut self, start: usize) -> Option<(Span, bool)> {
         let mut escaped = false;

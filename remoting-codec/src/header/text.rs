@@ -54,7 +54,7 @@ fn unescape_unicode(rest: &str) -> (char, &str) {
     )
 }
 
-/// Writes a string with its quotes.
+/// Appends a JSON string: the text in quotes, with escapes where JSON needs them.
 pub(crate) fn write(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {

@@ -31,7 +31,7 @@ pub const fn spec<'a, T: Field<'a>>(name: &'static str) -> FieldSpec {
     }
 }
 
-/// The value of a field.
+/// A value that can be a field, required or, in an `Option`, optional.
 pub trait Value<'a>: Sized {
     /// The type of its text.
     const KIND: FieldKind;
@@ -112,7 +112,7 @@ impl<'a, T: Value<'a>> Field<'a> for Option<T> {
     }
 }
 
-/// A value that is required.
+/// Makes fields of values: without the value, the header cannot be read.
 macro_rules! required {
     ($($type:ty)*) => {
         $(

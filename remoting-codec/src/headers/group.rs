@@ -7,7 +7,7 @@ header! {
     /// (`GetConsumerListByGroupRequestHeader`), answered in the body. GET_CONSUMER_RUNNING_INFO
     /// (307) and CONSUME_MESSAGE_DIRECTLY (309) name their group likewise.
     pub struct GetConsumerListByGroupRequest<'a> {
-        /// The group.
+        /// The group whose members are returned.
         group: Text<'a> = "consumerGroup",
     }
 }
@@ -21,7 +21,7 @@ header! {
         client_id: Option<Text<'a>> = "clientID",
         /// A producer group to unregister. C++ sends an empty text for none, which counts as none.
         producer_group: Option<Text<'a>> = "producerGroup",
-        /// A consumer group to unregister.
+        /// A consumer group to unregister. An empty text counts as none.
         consumer_group: Option<Text<'a>> = "consumerGroup",
     }
 }

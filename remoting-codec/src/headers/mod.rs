@@ -31,6 +31,7 @@
 #[doc(hidden)]
 pub mod field;
 mod group;
+mod lite;
 mod offset;
 mod pop;
 mod pull;
@@ -39,6 +40,7 @@ mod topic;
 mod transaction;
 
 pub use group::{GetConsumerListByGroupRequest, UnregisterClientRequest};
+pub use lite::{NotifyUnsubscribeLiteRequest, PopLiteMessageRequest, PopLiteMessageResponse};
 pub use offset::{
     GetEarliestMsgStoretimeResponse, GetMaxOffsetRequest, OffsetResponse,
     QueryConsumerOffsetRequest, QueueRequest, SearchOffsetRequest, UpdateConsumerOffsetRequest,

@@ -8,11 +8,11 @@ header! {
     /// (`QueryConsumerOffsetRequestHeader`). The answer is an [`OffsetResponse`], or
     /// QUERY_NOT_FOUND (22) when the broker has no offset.
     pub struct QueryConsumerOffsetRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group whose offset is returned.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The queue's topic, which may be the group's retry topic.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -26,11 +26,11 @@ header! {
     /// Stores the offset up to which a group has consumed a queue: UPDATE_CONSUMER_OFFSET
     /// (`UpdateConsumerOffsetRequestHeader`), mostly one-way. The answer has no fields.
     pub struct UpdateConsumerOffsetRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group whose offset is stored.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The queue's topic, which may be the group's retry topic.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -43,9 +43,9 @@ header! {
     /// Asks for the first message that was stored from a time on: SEARCH_OFFSET_BY_TIMESTAMP
     /// (`SearchOffsetRequestHeader`). The answer is an [`OffsetResponse`].
     pub struct SearchOffsetRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The topic.
+        /// The queue's topic.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -63,9 +63,9 @@ header! {
     /// Asks for the offset of a queue's next message: GET_MAX_OFFSET (`GetMaxOffsetRequestHeader`).
     /// The answer is an [`OffsetResponse`].
     pub struct GetMaxOffsetRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The topic.
+        /// The queue's topic.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -79,9 +79,9 @@ header! {
     /// by an [`OffsetResponse`], and GET_EARLIEST_MSG_STORETIME
     /// (`GetEarliestMsgStoretimeRequestHeader`).
     pub struct QueueRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The topic.
+        /// The queue's topic.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -92,7 +92,7 @@ header! {
     /// The answer to the five that ask for an offset (`QueryConsumerOffsetResponseHeader`,
     /// `SearchOffsetResponseHeader`, `GetMaxOffsetResponseHeader`, `GetMinOffsetResponseHeader`).
     pub struct OffsetResponse {
-        /// The offset in the queue.
+        /// A place in the queue: which one, the request determines.
         offset: i64 = "offset",
     }
 }

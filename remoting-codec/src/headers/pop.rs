@@ -9,11 +9,11 @@ header! {
     /// Asks for messages that no other member of the group holds: POP_MESSAGE
     /// (`PopMessageRequestHeader`).
     pub struct PopMessageRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker to pop from. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group that the messages are popped for.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The topic. The broker also returns messages of the group's retry topics for it.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker; -1 for any.
         queue_id: i32 = "queueId",
@@ -67,7 +67,7 @@ header! {
     pub struct AckMessageRequest<'a> {
         /// The broker that the message was popped from.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group that the message was popped for.
         group: Text<'a> = "consumerGroup",
         /// The topic that the message is stored in
         /// ([`TopicMark::stored_topic`](crate::message::TopicMark::stored_topic)).
@@ -89,7 +89,7 @@ header! {
     pub struct ChangeInvisibleTimeRequest<'a> {
         /// The broker that the message was popped from.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group that the message was popped for.
         group: Text<'a> = "consumerGroup",
         /// The topic that the message is stored in
         /// ([`TopicMark::stored_topic`](crate::message::TopicMark::stored_topic)).
@@ -126,11 +126,11 @@ header! {
 header! {
     /// Asks whether there are messages to pop: NOTIFICATION (`NotificationRequestHeader`).
     pub struct NotificationRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group that the messages would be popped for.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The topic. The broker also looks into the group's retry topics for it.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker; -1 for any.
         queue_id: i32 = "queueId",
@@ -153,7 +153,7 @@ header! {
 header! {
     /// The answer to NOTIFICATION (`NotificationResponseHeader`).
     pub struct NotificationResponse {
-        /// Whether there are messages.
+        /// Whether there are messages to pop. Also `false` when the wait has ended without any.
         has_msg: bool = "hasMsg",
         /// Whether the broker did not wait because it holds too many requests already.
         polling_full: Option<bool> = "pollingFull",
@@ -164,11 +164,11 @@ header! {
     /// Reads messages without popping them: PEEK_MESSAGE (`PeekMessageRequestHeader`). The answer
     /// is a [`PopMessageResponse`].
     pub struct PeekMessageRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group that the messages would be popped for.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The topic. The broker also returns messages of the group's retry topics for it.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker; -1 for any.
         queue_id: i32 = "queueId",
@@ -181,11 +181,11 @@ header! {
     /// Asks how many of a group wait for messages of a topic: POLLING_INFO
     /// (`PollingInfoRequestHeader`).
     pub struct PollingInfoRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group of the waiting requests.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The topic of the waiting requests.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -195,7 +195,7 @@ header! {
 header! {
     /// The answer to POLLING_INFO (`PollingInfoResponseHeader`).
     pub struct PollingInfoResponse {
-        /// How many wait.
+        /// How many requests wait at the broker.
         polling_num: i32 = "pollingNum",
     }
 }

@@ -5,11 +5,11 @@ use super::{Text, header};
 header! {
     /// Asks for a queue's messages from an offset on (`PullMessageRequestHeader`).
     pub struct PullMessageRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that has the queue. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The consumer's group.
+        /// The group whose subscription filters the messages.
         group: Text<'a> = "consumerGroup",
-        /// The topic.
+        /// The queue's topic, which may be the group's retry topic.
         topic: Text<'a> = "topic",
         /// The queue's number at its broker.
         queue_id: i32 = "queueId",
@@ -49,7 +49,8 @@ header! {
     pub struct PullMessageResponse {
         /// The broker id to pull from next: 0 is the master, others are slaves.
         suggest_which_broker_id: i64 = "suggestWhichBrokerId",
-        /// The offset of the next pull.
+        /// The offset to pull from next: behind the returned and the filtered messages, or the
+        /// corrected one.
         next_begin_offset: i64 = "nextBeginOffset",
         /// The queue's first offset.
         min_offset: i64 = "minOffset",
@@ -59,7 +60,7 @@ header! {
         offset_delta: Option<i64> = "offsetDelta",
         /// Bits of the topic's (`TopicSysFlag`).
         topic_sys_flag: Option<i32> = "topicSysFlag",
-        /// Bits of the group's.
+        /// Bits of the group's (`SubscriptionGroupConfig.groupSysFlag`).
         group_sys_flag: Option<i32> = "groupSysFlag",
         /// With NO_PERMISSION (16), the reason: 1 broker, 2 group, 3 topic, 4 broadcasting, 5
         /// subscription (`ForbiddenType`).

@@ -7,11 +7,12 @@ header! {
     /// A message that a producer sends, in long names: SEND_MESSAGE and SEND_REPLY_MESSAGE
     /// (`SendMessageRequestHeader`). Go sends all single messages in this form.
     pub struct SendMessageRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker that must store the message. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
         /// The producer's group.
         producer_group: Text<'a> = "producerGroup",
-        /// The topic.
+        /// The topic to store the message in. A broker may create it with the settings of
+        /// `default_topic`.
         topic: Text<'a> = "topic",
         /// The topic whose settings a new topic gets: `TBW102`.
         default_topic: Text<'a> = "defaultTopic",
@@ -42,11 +43,12 @@ header! {
     /// The same in names of one letter: SEND_MESSAGE_V2, SEND_BATCH_MESSAGE and
     /// SEND_REPLY_MESSAGE_V2 (`SendMessageRequestHeaderV2`).
     pub struct SendMessageRequestV2<'a> {
-        /// The broker that the request is for; there is no `bname`.
+        /// Name of the broker that must store the message; there is no `bname`.
         broker: Option<Text<'a>> = "n",
         /// The producer's group.
         producer_group: Text<'a> = "a",
-        /// The topic.
+        /// The topic to store the message in. A broker may create it with the settings of
+        /// `default_topic`.
         topic: Text<'a> = "b",
         /// The topic whose settings a new topic gets: `TBW102`.
         default_topic: Text<'a> = "c",
@@ -128,14 +130,14 @@ header! {
         broker: Option<Text<'a>> = "bname",
         /// The message's place in that broker's commit log.
         offset: i64 = "offset",
-        /// The consumer's group.
+        /// The group that the message is delivered to again.
         group: Text<'a> = "group",
         /// Delay level: 0 lets the broker choose by the number of retries, less than 0 makes a dead
         /// letter immediately.
         delay_level: i32 = "delayLevel",
         /// The message's unique id.
         origin_msg_id: Option<Text<'a>> = "originMsgId",
-        /// Its topic.
+        /// The message's topic, as the consumer has it.
         origin_topic: Option<Text<'a>> = "originTopic",
         /// Whether it is a topic of a unit, a concept internal to Alibaba.
         unit_mode: Option<bool> = "unitMode",
@@ -147,11 +149,11 @@ header! {
 header! {
     /// Recalls a delayed message: RECALL_MESSAGE (`RecallMessageRequestHeader`).
     pub struct RecallMessageRequest<'a> {
-        /// The broker that has it.
+        /// Name of the broker that keeps the message until it is due.
         broker: Option<Text<'a>> = "bname",
-        /// The producer's group.
+        /// The group of the producer that recalls the message.
         producer_group: Option<Text<'a>> = "producerGroup",
-        /// The topic.
+        /// The topic that the message was sent to.
         topic: Text<'a> = "topic",
         /// The `recall_handle` of the answer to the send.
         recall_handle: Text<'a> = "recallHandle",

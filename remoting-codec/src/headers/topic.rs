@@ -7,7 +7,7 @@ header! {
     /// Asks a name server for a topic's brokers and queues: GET_ROUTEINFO_BY_TOPIC
     /// (`GetRouteInfoRequestHeader`), answered in the body.
     pub struct GetRouteInfoRequest<'a> {
-        /// The topic.
+        /// The topic whose route is returned.
         topic: Text<'a> = "topic",
         /// Whether keys must be in quotes, as in standard JSON; clients from 4.9.4 on always get
         /// that.
@@ -23,15 +23,15 @@ header! {
     /// Creates or changes a topic: UPDATE_AND_CREATE_TOPIC (`CreateTopicRequestHeader`). The answer
     /// has no fields.
     pub struct CreateTopicRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker to create it at. Only newer Java clients always send it.
         broker: Option<Text<'a>> = "bname",
-        /// The topic.
+        /// The topic to create or change.
         topic: Text<'a> = "topic",
         /// The topic whose brokers get it.
         default_topic: Text<'a> = "defaultTopic",
-        /// The number of queues that can be read.
+        /// How many queues consumers use, numbered from 0.
         read_queue_nums: i32 = "readQueueNums",
-        /// The number of queues that can be written to.
+        /// How many queues producers use, numbered from 0.
         write_queue_nums: i32 = "writeQueueNums",
         /// Permissions: 4 read, 2 write.
         perm: i32 = "perm",
@@ -51,9 +51,9 @@ header! {
 header! {
     /// Searches messages by a key: QUERY_MESSAGE (`QueryMessageRequestHeader`).
     pub struct QueryMessageRequest<'a> {
-        /// The broker that the request is for.
+        /// Name of the broker to search, which clients mostly leave out.
         broker: Option<Text<'a>> = "bname",
-        /// The topic.
+        /// The topic of the messages.
         topic: Text<'a> = "topic",
         /// A key of the messages, or a unique id.
         key: Text<'a> = "key",

@@ -19,7 +19,8 @@ header! {
         /// [`TransactionType::bits`](crate::message::TransactionType::bits) of the outcome; 0 when
         /// it is not known.
         commit_or_rollback: i32 = "commitOrRollback",
-        /// Whether it answers a transaction check.
+        /// Whether a check by the broker was the cause. If absent or `false`, the producer has
+        /// ended its transaction unasked.
         from_transaction_check: Option<bool> = "fromTransactionCheck",
         /// The message's unique id. Declared as required, but brokers do not read it.
         msg_id: Option<Text<'a>> = "msgId",
@@ -34,7 +35,7 @@ header! {
     /// message](crate::message::StoredMessage) in the body. The producer responds by an
     /// [`EndTransactionRequest`] with the same offsets.
     pub struct CheckTransactionStateRequest<'a> {
-        /// The broker that asks.
+        /// Name of the broker that has stored the half message, and needs the outcome.
         broker: Option<Text<'a>> = "bname",
         /// The topic of all half messages.
         topic: Option<Text<'a>> = "topic",
@@ -45,7 +46,7 @@ header! {
         commit_log_offset: i64 = "commitLogOffset",
         /// The message's unique id.
         msg_id: Option<Text<'a>> = "msgId",
-        /// The same value from brokers.
+        /// The message's unique id, as brokers send it.
         transaction_id: Option<Text<'a>> = "transactionId",
         /// The half message's [`OffsetMessageId`](crate::message::OffsetMessageId).
         offset_msg_id: Option<Text<'a>> = "offsetMsgId",

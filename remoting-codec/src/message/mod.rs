@@ -31,4 +31,4 @@ pub use properties::{MAX_PROPERTIES, Properties, PropertiesBuf};
 pub use receipt::{ORDERLY_REVIVE_QUEUE, Receipt};
 pub use stored::{StoredMessage, StoredMessages, StoredVersion};
 pub use sys_flag::{Compression, SysFlag, TransactionType};
-pub use topic_mark::{RETRY_PREFIX, TopicMark};
+pub use topic_mark::{DLQ_PREFIX, RETRY_PREFIX, TopicMark, is_group_topic};

@@ -21,20 +21,20 @@ pub struct PopOffsets<'a> {
 /// The offset at which a POP started in a queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StartOffset {
-    /// The topic of the queue.
+    /// Whether the queue is of the requested topic or of a retry topic.
     pub mark: TopicMark,
-    /// The queue's number.
+    /// The queue's number at its broker.
     pub queue_id: i32,
-    /// The place in the queue.
+    /// The place in the queue at which it started.
     pub offset: i64,
 }
 
 /// The offsets of the messages of a queue that an answer has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MessageOffsets<'a> {
-    /// The topic of the queue.
+    /// Whether the queue is of the requested topic or of a retry topic.
     pub mark: TopicMark,
-    /// The queue's number.
+    /// The queue's number at its broker.
     pub queue_id: i32,
     /// The offsets, separated by commas.
     offsets: &'a str,
@@ -43,14 +43,14 @@ pub struct MessageOffsets<'a> {
 /// How often consumption of a message has failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OrderCount {
-    /// The topic of the queue.
+    /// Whether the queue is of the requested topic or of a retry topic.
     pub mark: TopicMark,
-    /// The queue's number.
+    /// The queue's number at its broker.
     pub queue_id: i32,
     /// The message's place in the queue; absent in the entry that counts for all other messages of
     /// the queue.
     pub offset: Option<i64>,
-    /// The number of failures.
+    /// How many times consumption has failed.
     pub count: i32,
 }
 
@@ -158,7 +158,7 @@ fn entries(list: &str) -> impl Iterator<Item = &str> {
     list.split(';').filter(move |_| !list.is_empty())
 }
 
-/// The three parts of an entry.
+/// The mark, the middle part and the last part; `None` unless the entry has exactly these three.
 fn parts(entry: &str) -> Option<(TopicMark, &str, &str)> {
     let mut parts = entry.split(' ');
     let (mark, key, value) = (parts.next()?, parts.next()?, parts.next()?);

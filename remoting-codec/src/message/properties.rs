@@ -9,6 +9,9 @@ use crate::error::PropertyError;
 /// (`MessageExtEncoder.encode`).
 pub const MAX_PROPERTIES: usize = i16::MAX as usize;
 
+/// Bytes of properties that are not many.
+const USUAL: usize = 256;
+
 /// Separates a name and its value (`MessageDecoder.NAME_VALUE_SEPARATOR`).
 const NAME_VALUE: u8 = 1;
 /// Follows a value (`MessageDecoder.PROPERTY_SEPARATOR`). Clients of 4.x leave it out after the
@@ -61,6 +64,11 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.pieces().any(|(key, _)| key == name.as_bytes())
+    }
+
+    /// The names of the properties in their order, as bytes.
+    pub fn names(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.pieces().map(|(name, _)| name)
     }
 
     /// The pairs that Java reads as properties, as bytes.
@@ -139,6 +147,9 @@ impl PropertiesBuf {
         if self.text.len() + name.len() + value.len() + 2 > MAX_PROPERTIES {
             return Err(PropertyError::TooLong);
         }
+        if self.text.capacity() == 0 {
+            self.text.reserve(USUAL);
+        }
         self.text.push_str(name);
         self.text.push(char::from(NAME_VALUE));
         self.text.push_str(value);
@@ -152,7 +163,7 @@ impl PropertiesBuf {
         &self.text
     }
 
-    /// The properties, to be read.
+    /// Reads the properties that were added so far.
     #[must_use]
     pub fn as_properties(&self) -> Properties<'_> {
         self.text.as_str().into()

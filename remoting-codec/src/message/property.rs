@@ -75,7 +75,8 @@ properties! {
     TRANSACTION_CHECK_TIMES = "TRANSACTION_CHECK_TIMES";
     /// Queue offset of the half message of which this one is a copy, made for another check.
     TRAN_PREPARED_QUEUE_OFFSET = "TRAN_PREPARED_QUEUE_OFFSET";
-    /// The transaction's id.
+    /// `transactionId` of the answer to a half message, which Java's producer adds to its own copy
+    /// after the send (`DefaultMQProducerImpl.sendMessageInTransaction`).
     TRANSACTION_ID = "__transactionId__";
 
     /// Topic of a message that its broker keeps in an internal topic until it is due or committed.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::property::INNER_MULTI_QUEUE_OFFSET;
 use super::{PopOffsets, StoredMessage, TopicMark};
 use crate::error::TextError;
-use crate::headers::PopMessageResponse;
+use crate::headers::{PopLiteMessageResponse, PopMessageResponse};
 
 /// The revive queue of messages that were popped in order (`KeyBuilder.POP_ORDER_REVIVE_QUEUE`).
 pub const ORDERLY_REVIVE_QUEUE: i32 = 999;
@@ -96,6 +97,31 @@ impl<'a> Receipt<'a> {
             broker,
             queue_id: message.queue_id,
             queue_offset: Some(message.queue_offset),
+            commit_log_offset: None,
+        })
+    }
+
+    /// The receipt of a message in an answer to POP_LITE_MESSAGE (`processPopLiteResponse` of
+    /// `MQClientAPIImpl`): lite topics have one queue, in which the message carries its place.
+    ///
+    /// `None` when the message is of no lite topic, or of other queues as well.
+    #[must_use]
+    pub fn of_lite(
+        message: &StoredMessage<'_>,
+        answer: &PopLiteMessageResponse<'_>,
+        broker: &'a str,
+    ) -> Option<Self> {
+        let offsets = message.properties.get(INNER_MULTI_QUEUE_OFFSET)?;
+        Some(Self {
+            start_offset: 0,
+            pop_time: answer.pop_time,
+            invisible_time: answer.invisible_time,
+            revive_queue: answer.revive_queue,
+            mark: TopicMark::Normal,
+            broker,
+            queue_id: 0,
+            // Of several, the text has commas.
+            queue_offset: Some(offsets.parse().ok()?),
             commit_log_offset: None,
         })
     }

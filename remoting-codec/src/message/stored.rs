@@ -76,7 +76,7 @@ pub struct StoredMessage<'a> {
     pub born_host: SocketAddr,
     /// When the broker stored it, by the broker's clock.
     pub store_time: i64,
-    /// The address of the broker that stored it.
+    /// The address that its broker is configured with (`brokerIP1`), and that message ids contain.
     pub store_host: SocketAddr,
     /// How often consumption of it has failed. The answer to an orderly POP has that in its header
     /// instead ([`PopOffsets::count_of`](super::PopOffsets::count_of)).

@@ -31,7 +31,7 @@ pub enum TransactionType {
 }
 
 impl SysFlag {
-    /// The body is compressed.
+    /// The body is compressed, in the way that [`Self::compression`] returns.
     pub const COMPRESSED: Self = Self(1);
     /// The message has several tags.
     pub const MULTI_TAGS: Self = Self(1 << 1);
@@ -54,13 +54,13 @@ impl SysFlag {
         self.0 & bits.0 == bits.0
     }
 
-    /// With these bits set.
+    /// The same flags with these bits set.
     #[must_use]
     pub fn with(self, bits: Self) -> Self {
         Self(self.0 | bits.0)
     }
 
-    /// With these bits cleared.
+    /// The same flags with these bits cleared.
     #[must_use]
     pub fn without(self, bits: Self) -> Self {
         Self(self.0 & !bits.0)

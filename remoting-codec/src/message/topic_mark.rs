@@ -9,6 +9,15 @@ use crate::error::TextError;
 /// The prefix of retry topics (`MixAll.RETRY_GROUP_TOPIC_PREFIX`).
 pub const RETRY_PREFIX: &str = "%RETRY%";
 
+/// The prefix of topics of dead letters (`MixAll.DLQ_GROUP_TOPIC_PREFIX`).
+pub const DLQ_PREFIX: &str = "%DLQ%";
+
+/// Whether the topic is of a group's retries or dead letters.
+#[must_use]
+pub fn is_group_topic(topic: &str) -> bool {
+    topic.starts_with(RETRY_PREFIX) || topic.starts_with(DLQ_PREFIX)
+}
+
 /// The topic that a popped message is stored in: the requested one, or one of its two retry topics
 /// for the group.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -43,7 +43,7 @@ pub(super) struct Queue {
     pub(super) flush_waiters: Vec<Waker>,
 }
 
-/// Whether and how the connection ends.
+/// How far the end of the connection is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Ending {
     #[default]

@@ -117,31 +117,32 @@ impl Inbox {
         }
     }
 
-    /// Completes the buffered frame, passes on whole frames, and buffers the rest.
+    /// Completes the buffered frame, passes on whole frames, and buffers the rest, also when they
+    /// cannot be read.
     fn take_in<H: FrameHandler>(&mut self, bytes: &[u8], handler: &H) -> Result<(), PumpError> {
         let mut bytes = self.pass_over(bytes);
+        let mut taken = Ok(());
         while !self.partial.is_empty() {
             let missing = self.missing()?;
             let (completing, rest) = bytes.split_at(missing.min(bytes.len()));
             self.partial.extend_from_slice(completing);
             bytes = rest;
-            self.pass_on_partial(handler)?;
-            if bytes.is_empty() || !may_go_on(handler) {
+            taken = self.pass_on_partial(handler);
+            if taken.is_err() || bytes.is_empty() || !may_go_on(handler) {
                 break;
             }
         }
-        bytes = self.pass_over(bytes);
-        let used = if self.partial.is_empty() {
-            pass_on(bytes, self.limits, handler)?
-        } else {
-            0
-        };
-        let rest = bytes.get(used..).unwrap_or_default();
-        if !rest.is_empty() {
-            self.partial.extend_from_slice(rest);
+        if taken.is_ok() {
+            bytes = self.pass_over(bytes);
+            if self.partial.is_empty() {
+                taken = pass_on(&mut bytes, self.limits, handler);
+            }
+        }
+        if !bytes.is_empty() {
+            self.partial.extend_from_slice(bytes);
         }
         self.charge();
-        Ok(())
+        taken
     }
 
     /// These bytes without those of a skipped frame.
@@ -228,30 +229,28 @@ fn may_go_on<H: FrameHandler>(handler: &H) -> bool {
     handler.is_ready() && !handler.is_turn_over()
 }
 
-/// Passes on the whole frames at the front of `bytes`; returns their length.
+/// Passes on the whole frames at the front of `bytes`, and takes them off.
 fn pass_on<H: FrameHandler>(
-    bytes: &[u8],
+    bytes: &mut &[u8],
     limits: FrameLimits,
     handler: &H,
-) -> Result<usize, PumpError> {
-    let mut used = 0;
+) -> Result<(), PumpError> {
     while may_go_on(handler) {
-        let rest = bytes.get(used..).unwrap_or_default();
-        let length = match frame_length(rest, limits) {
+        let length = match frame_length(bytes, limits) {
             Ok(Some(length)) => length,
             // The head of a frame that is too long is buffered.
             Ok(None) => break,
             Err(FrameError::TooLong { .. }) if handler.skips_long_frames() => break,
             Err(error) => return Err(DecodeError::from(error).into()),
         };
-        let Some(frame) = rest.get(..length) else {
+        let Some((frame, rest)) = bytes.split_at_checked(length) else {
             break;
         };
+        *bytes = rest;
         handler.on_frame(Frame {
             bytes: frame,
             shared: None,
         })?;
-        used += length;
     }
-    Ok(used)
+    Ok(())
 }

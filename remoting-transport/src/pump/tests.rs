@@ -171,14 +171,47 @@ async fn frames_sent_before_a_disconnect_are_passed_on() {
 
 #[tokio::test]
 async fn invalid_frames_end_the_connection() {
-    let (mut near, mut far) = duplex(64);
-    far.write_all(&[0xff; 8]).await.unwrap();
+    let ended = |bytes: Vec<u8>| async move {
+        let (mut near, mut far) = duplex(bytes.len());
+        far.write_all(&bytes).await.unwrap();
+        let taker = Taker::default();
+        taker.room.set(8);
+        let buffers = Rc::new(Buffers::default());
+        let outbox = Outbox::new(buffers.clone(), Arc::default());
+        pump(&mut near, &outbox, &buffers, LIMITS, &taker).await
+    };
+    // Behind a frame, it is a broken one.
+    let behind = [frame(20, 1), vec![0xff; 8]].concat();
+    let behind = ended(behind).await;
+    assert!(matches!(behind, Err(PumpError::Protocol(_))));
+    // What a connection begins with may be another protocol: nothing that was read is lost.
+    for bytes in [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\n",
+    ] {
+        match ended(bytes.to_vec()).await {
+            Err(PumpError::NoFrame { read, .. }) => assert_eq!(read, bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Bytes that arrive one by one are not lost either.
+#[tokio::test]
+async fn the_first_bytes_of_another_protocol_may_come_in_pieces() {
+    const BYTES: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
+    let (mut near, mut far) = duplex(1);
     let taker = Taker::default();
-    taker.room.set(1);
+    taker.room.set(8);
     let buffers = Rc::new(Buffers::default());
     let outbox = Outbox::new(buffers.clone(), Arc::default());
-    let ended = pump(&mut near, &outbox, &buffers, LIMITS, &taker).await;
-    assert!(matches!(ended, Err(PumpError::Protocol(_))));
+    let (ended, _) = tokio::join!(pump(&mut near, &outbox, &buffers, LIMITS, &taker), async {
+        far.write_all(BYTES.get(..4).unwrap()).await.unwrap()
+    });
+    match ended {
+        Err(PumpError::NoFrame { read, .. }) => assert_eq!(read, &BYTES[..4]),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A handler that takes every frame and waits for its turns.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// producer whose request is refused tries another broker meanwhile.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// The longest pause.
+/// The longest pause, reached at the sixth failure in a row.
 const LONGEST: Duration = Duration::from_secs(3);
 
 /// Counts failures in a row.

@@ -39,7 +39,7 @@ pub struct Connection {
     pending: RefCell<Pending>,
     push_target: Option<Weak<dyn PushTarget>>,
     established: Cell<bool>,
-    /// Notified when it is established.
+    /// Wakes the tasks that wait for the connection to be established.
     made: Notify,
     /// Whether it takes no further requests and ends with the last answer.
     retired: Cell<bool>,
@@ -171,7 +171,7 @@ impl Connection {
         self.outbox.close();
     }
 
-    /// Whether it was established.
+    /// Whether it was ever established, TLS included; still true after it has ended.
     #[must_use]
     pub fn is_established(&self) -> bool {
         self.established.get()

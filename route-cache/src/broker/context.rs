@@ -18,6 +18,10 @@ use crate::peer::Peer;
 /// The least number of ticks between two searches for requests of disconnected clients.
 const SWEEP_TICKS: u32 = 20;
 
+/// Ticks between two samples: one lane to each peer is probed every 2.5 s. Lanes mostly fall silent
+/// together, so that each lane need not have a keep-alive of its own.
+const SAMPLE_TICKS: u32 = 50;
+
 /// A connection that the context calls with each tick.
 pub(super) trait Watched {
     /// Does the work of a tick. Returns false when nothing is outstanding any more.
@@ -47,6 +51,11 @@ pub(crate) struct Context {
     metrics: Arc<UpstreamMetrics>,
     /// By peer, notified when a data connection to it has fallen silent.
     alarms: RefCell<HashMap<Peer, Rc<Notify>>>,
+    /// By peer, wakes one of its lanes from time to time, which must then prove that it is not
+    /// silent.
+    samples: RefCell<HashMap<Peer, Rc<Notify>>>,
+    /// Ticks until the next sample.
+    until_sample: Cell<u32>,
     /// Budgets of clients' outstanding requests, by peer.
     budgets: RefCell<HashMap<Peer, Rc<Budget>>>,
 }
@@ -69,6 +78,8 @@ impl Context {
             gates,
             metrics,
             alarms: RefCell::default(),
+            samples: RefCell::default(),
+            until_sample: Cell::new(SAMPLE_TICKS),
             budgets: RefCell::default(),
         }
     }
@@ -107,7 +118,7 @@ impl Context {
         }
     }
 
-    /// The metrics of a broker.
+    /// The worker's metrics of the broker of that name, created at the first call.
     pub(crate) fn metrics(&self, broker: &str) -> Arc<BrokerMetrics> {
         self.metrics.broker(broker)
     }
@@ -115,15 +126,12 @@ impl Context {
     /// Notified when a data connection to that peer has fallen silent: other connections to it may
     /// have, too.
     pub(super) fn alarm(&self, peer: &Peer) -> Rc<Notify> {
-        let mut alarms = self.alarms.borrow_mut();
-        if let Some(known) = alarms.get(peer) {
-            return known.clone();
-        }
-        // Entries of brokers that are not in use any more are dropped.
-        alarms.retain(|_, alarm| Rc::strong_count(alarm) > 1);
-        let new = Rc::<Notify>::default();
-        alarms.insert(peer.clone(), new.clone());
-        new
+        of_peer(&self.alarms, peer)
+    }
+
+    /// Wakes one lane to that peer after the other, one with each sample.
+    pub(super) fn sample(&self, peer: &Peer) -> Rc<Notify> {
+        of_peer(&self.samples, peer)
     }
 
     /// The budget of clients' outstanding requests at that peer.
@@ -144,6 +152,13 @@ impl Context {
         self.clock.tick();
         self.buffers.read_clock();
         self.ticks.set(self.ticks.get() + 1);
+        self.until_sample.set(self.until_sample.get() - 1);
+        if self.until_sample.get() == 0 {
+            self.until_sample.set(SAMPLE_TICKS);
+            for sample in self.samples.borrow().values() {
+                sample.notify_one();
+            }
+        }
         if self.ticks.get() >= SWEEP_TICKS && self.gone.take() {
             self.ticks.set(0);
             self.release();
@@ -155,4 +170,16 @@ impl Context {
         let new = std::mem::replace(&mut *now, busy);
         now.extend(new);
     }
+}
+
+/// The entry of that peer. Entries of brokers that are not in use any more are dropped.
+fn of_peer(all: &RefCell<HashMap<Peer, Rc<Notify>>>, peer: &Peer) -> Rc<Notify> {
+    let mut all = all.borrow_mut();
+    if let Some(known) = all.get(peer) {
+        return known.clone();
+    }
+    all.retain(|_, notify| Rc::strong_count(notify) > 1);
+    let new = Rc::<Notify>::default();
+    all.insert(peer.clone(), new.clone());
+    new
 }

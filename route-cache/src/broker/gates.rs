@@ -22,7 +22,7 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    /// The permits for that address.
+    /// The permits for opening lanes to that address: [`JOINING_MAX`], shared by all workers.
     pub(crate) fn at(&self, address: &Arc<str>) -> Arc<Semaphore> {
         let mut gates = self.by_address.lock();
         if let Some(gate) = gates.get(address) {

@@ -23,12 +23,12 @@ const PROBE_TIME: Duration = Duration::from_millis(1500);
 /// A silent connection is closed after this time: a peer that only hangs may recover before.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 
-/// The health of a connection.
+/// Since when a connection waits for an answer, and whether it was probed.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     /// When the first request was sent since something arrived.
     asked: Cell<Option<Moment>>,
-    /// When the probe was sent.
+    /// When the probe was sent whose answer is awaited.
     probed: Cell<Option<Moment>>,
     silent: Cell<bool>,
     /// Ticks since something arrived.
@@ -40,7 +40,7 @@ pub(crate) struct Health {
 pub(crate) enum Treatment {
     /// No action.
     Leave,
-    /// Send a probe.
+    /// Send a request that every broker and name server answers.
     Probe,
     /// It has just been found silent: requests must use another connection.
     Replace,

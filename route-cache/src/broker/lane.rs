@@ -1,8 +1,9 @@
 //! The connection that belongs to one client and one broker.
 //!
 //! A lane has no keep-alive of its own: its client sends heartbeats every 30 s, and each is sent to
-//! the broker as a request. A lane that has fallen silent is noticed by a heartbeat without an
-//! answer.
+//! the broker as a request. A lane that has fallen silent alone is noticed by a heartbeat without
+//! an answer. Lanes mostly fall silent together: every 2.5 s, one lane to each broker is probed,
+//! and if it is silent, all others are.
 
 mod life;
 
@@ -43,7 +44,7 @@ pub struct Lane {
     push_target: Weak<dyn PushTarget>,
     connection: RefCell<Option<Rc<Connection>>>,
     state: RefCell<State>,
-    /// Notified when the state has changed.
+    /// Wakes the tasks that wait for another state or verdict.
     changed: Notify,
     closed: Cell<bool>,
     /// Whether its connection was closed on purpose, to be opened again: that is no failure of the
@@ -63,6 +64,17 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(120);
 
 /// An answer that is late and may still arrive.
 type LateAnswer = Pin<Box<dyn Future<Output = Result<Bytes, UpstreamError>>>>;
+
+/// Why a lane may be silent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Suspicion {
+    /// A heartbeat had no answer.
+    Heartbeat,
+    /// It was its turn to be looked at.
+    Sample,
+    /// Another connection to the broker is silent.
+    Spread,
+}
 
 #[derive(Debug, Clone)]
 enum State {
@@ -230,7 +242,7 @@ impl Lane {
         if !frames.iter().any(|new| new.version == heartbeat.version) {
             frames.push(heartbeat);
         }
-        self.say_all(&connection, frames, deadline).await?;
+        self.send_all(&connection, frames, deadline).await?;
         self.verdict(key, Some(begun))
     }
 
@@ -251,7 +263,7 @@ impl Lane {
             return Ok(());
         };
         let frames = self.sent.borrow_mut().take_unsent(&self.registration);
-        self.say_all(&connection, frames, deadline).await
+        self.send_all(&connection, frames, deadline).await
     }
 
     /// The broker's answer to the latest heartbeat of that key, if that was sent at that moment or
@@ -268,7 +280,7 @@ impl Lane {
         verdict.ok_or_else(|| UpstreamError::Closed(self.peer()))
     }
 
-    async fn say_all(
+    async fn send_all(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
         frames: Vec<Frame>,
@@ -309,7 +321,8 @@ impl Lane {
             Ok(answered) => answered,
             Err(_) => {
                 if !self.suspect.replace(true) {
-                    let judged = self.clone().judge_silence(connection.clone(), answer);
+                    let why = Suspicion::Heartbeat;
+                    let judged = self.clone().judge_silence(connection.clone(), answer, why);
                     tokio::task::spawn_local(judged);
                 }
                 Err(UpstreamError::Timeout(self.peer()))
@@ -317,31 +330,57 @@ impl Lane {
         }
     }
 
-    /// Probes the connection because another connection to the broker has fallen silent: the next
-    /// heartbeat may be half a minute away.
-    fn suspect(self: &Rc<Self>, connection: &Rc<Connection>) {
+    /// Probes the connection, because another to the broker has fallen silent, or because it is its
+    /// turn: the next heartbeat may be half a minute away.
+    fn suspect(self: &Rc<Self>, connection: &Rc<Connection>, why: Suspicion) {
         if connection.is_established() && !self.suspect.replace(true) {
             let nothing: LateAnswer = Box::pin(std::future::pending());
-            let judged = self.clone().judge_silence(connection.clone(), nothing);
+            let judged = self.clone().judge_silence(connection.clone(), nothing, why);
             tokio::task::spawn_local(judged);
         }
     }
 
     /// Closes a connection over which nothing arrives any more, not even a late answer or the
     /// answer to the probe. The lane is then opened again.
-    async fn judge_silence(self: Rc<Self>, connection: Rc<Connection>, late: LateAnswer) {
+    async fn judge_silence(
+        self: Rc<Self>,
+        connection: Rc<Connection>,
+        late: LateAnswer,
+        why: Suspicion,
+    ) {
         let probe = connection.call(probe(&self.context.config), PROBE_LIMIT);
         let is_silent = tokio::select! {
             Ok(_) = late => false,
             // A probe that could not be sent proves nothing.
             answer = probe => matches!(answer, Err(UpstreamError::Timeout(_))),
         };
-        let is_silent = is_silent && self.stays_silent(&connection).await;
+        // Samples are frequent. A broker that pauses must not lose its lanes by them, so it has to
+        // answer over a new connection meanwhile.
+        let is_silent = is_silent
+            && (why != Suspicion::Sample || self.is_answered_elsewhere().await)
+            && self.stays_silent(&connection).await;
         self.suspect.set(false);
         if is_silent {
             debug!(broker = %self.broker, address = %self.address, "lane silent: reconnecting");
             connection.close();
+            if why != Suspicion::Spread {
+                self.context.alarm(&self.peer()).notify_waiters();
+            }
         }
+    }
+
+    /// Whether the broker answers over a new connection.
+    async fn is_answered_elsewhere(&self) -> bool {
+        let connection = Connection::new(self.peer(), self.context.clone(), None, None);
+        let asked = async {
+            let answer = connection
+                .call(probe(&self.context.config), PROBE_LIMIT)
+                .await;
+            connection.close();
+            answer.is_ok()
+        };
+        let (_, is_answered) = tokio::join!(connection.run(&self.address), asked);
+        is_answered
     }
 
     /// Whether a connection stays silent once the broker answers over others. A broker that hangs

@@ -83,7 +83,7 @@ impl Broker {
         &self.name
     }
 
-    /// Its current addresses.
+    /// The addresses of the master and slaves, as a name server listed them last.
     pub fn addresses(&self) -> Ref<'_, BrokerAddresses> {
         self.addresses.borrow()
     }
@@ -230,7 +230,7 @@ impl Link {
         Ok(connection)
     }
 
-    /// The circuit breaker of that address.
+    /// The circuit breaker of that address; a new one if the address has changed.
     fn breaker(&self, address: &Arc<str>) -> Rc<Breaker> {
         let mut known = self.breaker.borrow_mut();
         if let Some(breaker) = &*known

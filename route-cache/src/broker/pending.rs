@@ -31,7 +31,7 @@ pub(crate) enum Completion {
     Call(oneshot::Sender<Result<Bytes, UpstreamError>>),
     /// It answers a probe, and is dropped.
     Probe,
-    /// It is relayed.
+    /// The answer is passed on to a client.
     Relay(Rc<dyn RelayTarget>, Origin),
     /// It arrives too late to be relayed.
     Late(Rc<dyn RelayTarget>, Origin),
@@ -179,7 +179,7 @@ impl Pending {
         self.abandon(0, self.slots.len(), gives_up)
     }
 
-    /// Removes long polls.
+    /// Removes the long polls, which are given up; other requests stay.
     pub(crate) fn remove_polls(&mut self) -> Vec<Completion> {
         self.abandon(0, self.slots.len(), |_, completion| {
             completion.is_long_poll()

@@ -19,7 +19,7 @@ pub struct Registration {
     entries: RefCell<Vec<Entry>>,
     /// The version of the newest frame.
     version: Cell<u64>,
-    /// Bytes of all frames.
+    /// The length of all frames together, in bytes.
     bytes: Cell<usize>,
 }
 
@@ -31,7 +31,7 @@ struct Entry {
     unregistered: VecDeque<Frame>,
 }
 
-/// One frame of a registration.
+/// A heartbeat or an unregistration of one client id.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) key: usize,
@@ -91,7 +91,7 @@ impl Registration {
         self.version.get()
     }
 
-    /// The heartbeat of that key.
+    /// The latest heartbeat of that key.
     pub(crate) fn heartbeat(&self, key: usize) -> Option<Frame> {
         let entries = self.entries.borrow();
         let entry = entries.iter().find(|entry| entry.key == key)?;
@@ -134,11 +134,11 @@ impl Entry {
 /// The broker's answer to a heartbeat.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// Its response code.
+    /// The response code: 0 if the broker accepted the heartbeat.
     pub code: i32,
     /// The broker's version, by which a client decides which features to use.
     pub version: Version,
-    /// The remark of the answer.
+    /// The broker's explanation of a refusal; empty if there is none.
     pub remark: Box<str>,
 }
 
@@ -171,9 +171,9 @@ pub(crate) struct Sent {
 #[derive(Debug)]
 struct Judged {
     key: usize,
-    /// The version of the heartbeat.
+    /// The version of the heartbeat that the verdict is about.
     version: u64,
-    /// When it was sent.
+    /// When that heartbeat was sent; a caller may accept only verdicts on later ones.
     asked: Instant,
     verdict: Verdict,
 }
@@ -239,7 +239,7 @@ impl Sent {
         self.verdicts.iter().any(|known| known.verdict.is_success())
     }
 
-    /// A refusal of any key.
+    /// A verdict that is not a success, of any key, if there is one.
     pub(crate) fn refusal(&self) -> Option<&Verdict> {
         let mut verdicts = self.verdicts.iter().map(|known| &known.verdict);
         verdicts.find(|verdict| !verdict.is_success())

@@ -22,9 +22,9 @@ pub trait RelayTarget {
 
 /// How a relayed request ended.
 pub enum Outcome<'a> {
-    /// The broker answered.
+    /// The broker answered in time.
     Answered {
-        /// The answer.
+        /// The answer's frame, valid during the call only.
         frame: Frame<'a>,
         /// The same frame, decoded.
         view: &'a UpstreamView<'a>,
@@ -37,7 +37,7 @@ pub enum Outcome<'a> {
     /// The broker answered after the request had failed or was given up; only if that [is
     /// wanted](RelayTarget::wants_late).
     Late {
-        /// The answer.
+        /// The answer's frame, valid during the call only.
         frame: Frame<'a>,
         /// The same frame, decoded.
         view: &'a UpstreamView<'a>,
@@ -49,7 +49,7 @@ pub enum Outcome<'a> {
 pub struct Origin {
     /// The opaque that its sender gave it.
     pub opaque: Opaque,
-    /// The request code.
+    /// The request code, which the answer does not repeat.
     pub code: RequestCode,
     /// The serialization that its sender uses.
     pub serialize_type: SerializeType,

@@ -72,12 +72,12 @@ struct Stats {
     errors: AtomicU64,
 }
 
-/// Statistics of the cache.
+/// The size and age of the cache, and how requests for routes were served since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteStats {
     /// The number of cached routes.
     pub topics: u64,
-    /// The age of the oldest.
+    /// The age of the route that was loaded longest ago; zero if none is cached.
     pub oldest: Duration,
     /// Requests answered from memory.
     pub hits: u64,
@@ -191,7 +191,7 @@ impl RouteCache {
         self.missing.invalidate_all();
     }
 
-    /// Statistics of the cache.
+    /// The statistics at this moment, for metrics.
     #[must_use]
     pub fn stats(&self) -> RouteStats {
         let Stats {
@@ -228,7 +228,7 @@ impl RouteCache {
         }
     }
 
-    /// Looks up an unknown topic.
+    /// Looks up a topic whose route is not cached.
     async fn look_up(&self, topic: &str) -> Result<Arc<TopicRoute>, RouteError> {
         if topic.len() > TOPIC_MAX {
             return Err(RouteError::NoSuchTopic(

@@ -148,7 +148,7 @@ impl Flights {
         }
     }
 
-    /// The same for all topics.
+    /// Marks the look-ups of all topics as outdated.
     pub(super) fn outdate_all(&self) {
         for (_, flight) in self.by_topic.lock().drain() {
             flight.outdated.store(true, Ordering::Release);

@@ -104,7 +104,9 @@ impl TopicRoute {
             .map(|(name, mapping)| mapping.get("bname").and_then(Value::as_str).unwrap_or(name))
     }
 
-    pub(super) fn data(&self) -> &TopicRouteData {
+    /// The route as name servers have it, with the brokers' own addresses.
+    #[must_use]
+    pub fn data(&self) -> &TopicRouteData {
         &self.data
     }
 

@@ -64,6 +64,10 @@ the address that a pod sees as its own. */}}
 {{- fail "external.proxyProtocol is set, but config.proxy_protocol_from is empty: list the networks of the load balancer, such as [\"10.0.0.0/8\"]; headers from other sources are not trusted" }}
 {{- end }}
 {{- end }}
+{{- $protocols := ternary $external.protocols .Values.service.protocols (and $external.enabled $external.brokerPorts) }}
+{{- if and .Values.brokers (not (has "remoting" $protocols)) }}
+{{- fail "brokers: clients of these ports speak remoting, and their routes contain a listener that does not take it: add remoting to external.protocols (or to service.protocols, with external.brokerPorts: false)" }}
+{{- end }}
 {{- if and (ne (include "remora.mode" $tls.mode) "off") (not $tls.certificates) (not $tls.certManager.enabled) }}
 {{- fail "tls.mode is set, but there is no certificate: list secrets in tls.certificates, or enable tls.certManager" }}
 {{- end }}

@@ -31,6 +31,7 @@ admin = "{{ $.Values.bindAddress }}:{{ int64 .Values.admin.port }}"
 [[listener]]
 bind = "{{ $.Values.bindAddress }}:{{ int64 .Values.service.port }}"
 advertise = {{ include "remora.internalAddress" . | toJson }}
+protocols = {{ include "remora.toml.value" .Values.service.protocols }}
 {{- if and .Values.external.enabled (not .Values.external.brokerPorts) }}
 {{- include "remora.toml.external" . }}
 {{- end }}
@@ -65,6 +66,7 @@ secret_key_file = "/etc/remora/credentials/{{ .Values.credentials.secretKeyKey }
 [[listener]]
 bind = "{{ $.Values.bindAddress }}:{{ int64 .Values.external.containerPort }}"
 advertise = {{ include "remora.externalAddress" . | toJson }}
+protocols = {{ include "remora.toml.value" .Values.external.protocols }}
 {{- if .Values.external.proxyProtocol }}
 proxy_protocol = true
 {{- end }}

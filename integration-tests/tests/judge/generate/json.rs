@@ -26,7 +26,7 @@ fn text(random: &mut Random) -> String {
     out + "\""
 }
 
-const NUMBERS: [&str; 42] = [
+const NUMBERS: [&str; 47] = [
     "0",
     "-0",
     "7",
@@ -67,6 +67,11 @@ const NUMBERS: [&str; 42] = [
     "0x10",
     "NaN",
     "1e2048",
+    "+2147483647",
+    "+1234567890.5",
+    "1234567890123456789012345678901234567890e-37",
+    "-1234567890123456789012345678901234567890e9",
+    "1234567890123456789012345678901234567890e0",
     "999999999999999999",
     "1000000000000000000",
 ];
@@ -207,11 +212,20 @@ const UNKNOWN: [&str; 24] = [
 ];
 
 fn int(random: &mut Random, odd: bool) -> String {
-    match random.below(if odd { 5 } else { 2 }) {
+    match random.below(if odd { 6 } else { 2 }) {
         0 => random.below(1000).to_string(),
         1 => (random.next() as i32).to_string(),
         2 => random.pick(&NUMBERS).to_owned(),
         3 => format!("\"{}\"", random.pick(&NUMBERS)),
+        4 => random
+            .pick(&[
+                "\"\\u0037\"",
+                "\"1\\x30\"",
+                "\"-\\u0031\"",
+                "\"1,000\"",
+                "\"0,007\"",
+            ])
+            .to_owned(),
         _ => value(random, 2),
     }
 }
@@ -262,6 +276,9 @@ pub(super) fn header(random: &mut Random) -> String {
                     "\"go\"",
                     "\"_GO\"",
                     "\"9\"",
+                    "\"\\u0039\"",
+                    "\"KLINGON\"",
+                    "\"\\u004aAVA\"",
                     "null",
                     "1.5",
                     "\"G\\u004f\"",
@@ -291,7 +308,14 @@ pub(super) fn header(random: &mut Random) -> String {
             value(random, 2)
         } else {
             random
-                .pick(&["\"JSON\"", "\"ROCKETMQ\"", "\"é😀\"", "\"X\""])
+                .pick(&[
+                    "\"JSON\"",
+                    "\"ROCKETMQ\"",
+                    "\"é😀\"",
+                    "\"X\"",
+                    "\"\\u0035\"",
+                    "\"rocket-\\u006dq\"",
+                ])
                 .to_owned()
         };
         add(random, "serializeTypeCurrentRPC", kind);

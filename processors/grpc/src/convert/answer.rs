@@ -80,15 +80,15 @@ pub fn combined<'a>(parts: impl IntoIterator<Item = &'a Status>) -> Status {
 pub struct Sent<'a> {
     /// The broker's code.
     pub code: ResponseCode,
-    /// Its remark.
+    /// The broker's explanation, mostly of an error.
     pub remark: Option<&'a str>,
     /// The message's id, which the client has made.
     pub message_id: &'a str,
     /// Its place in its queue; of a batch, that of the first message and its number.
     pub offset: i64,
-    /// The token of its transaction.
+    /// The token by which the client ends the transaction; only of a half message.
     pub transaction_id: Option<&'a str>,
-    /// What RecallMessage takes.
+    /// The handle by which RecallMessage finds the message; only of a delayed one.
     pub recall_handle: Option<&'a str>,
 }
 
@@ -113,14 +113,16 @@ pub fn send_entry(sent: &Sent<'_>) -> SendResultEntry {
     }
 }
 
-/// What became of all.
+/// The answer to SendMessage, with an entry for each message, in the order of the call.
 #[must_use]
-pub fn send_response(entries: Vec<Result<SendResultEntry, CallError>>) -> SendMessageResponse {
+pub fn send_response<E: Into<CallError>>(
+    entries: Vec<Result<SendResultEntry, E>>,
+) -> SendMessageResponse {
     let entries: Vec<SendResultEntry> = entries
         .into_iter()
         .map(|entry| {
             entry.unwrap_or_else(|error| SendResultEntry {
-                status: Some(error.into()),
+                status: Some(error.into().into()),
                 ..SendResultEntry::default()
             })
         })

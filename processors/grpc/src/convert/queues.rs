@@ -1,16 +1,16 @@
 //! Where a topic is, as clients see it (`RouteActivity`): brokers by name, all at the proxy's own
 //! addresses.
 
-use remoting_codec::body::{BrokerData, QueueData, TopicRouteData};
+use messaging::MessageKind;
+use messaging::check::TopicType;
+use messaging::queues::{READ, WRITE, broker_of, readable};
+use remoting_codec::body::{QueueData, TopicRouteData};
 
 use super::endpoints;
-use crate::check::TopicType;
 use crate::error::CallError;
-use crate::proto::{Assignment, Broker, Code, Endpoints, MessageQueue, Permission, Resource};
-
-/// Bits of [`QueueData::perm`] (`PermName`).
-const READ: i32 = 4;
-const WRITE: i32 = 2;
+use crate::proto::{
+    Assignment, Broker, Code, Endpoints, MessageQueue, MessageType, Permission, Resource,
+};
 
 /// How clients get to a topic's brokers.
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +68,29 @@ fn counts(queues: &QueueData) -> [(i32, Permission); 4] {
     ]
 }
 
-fn find_broker<'a>(route: &'a TopicRouteData, queues: &QueueData) -> Option<&'a BrokerData> {
-    let mut brokers = route.broker_datas.iter();
-    brokers.find(|broker| broker.broker_name == queues.broker_name)
+/// A message's kind in the protocol.
+#[must_use]
+pub fn message_type(kind: MessageKind) -> MessageType {
+    match kind {
+        MessageKind::Normal => MessageType::Normal,
+        MessageKind::Fifo => MessageType::Fifo,
+        MessageKind::Delay => MessageType::Delay,
+        MessageKind::Transaction => MessageType::Transaction,
+        MessageKind::Priority => MessageType::Priority,
+        MessageKind::Lite => MessageType::Lite,
+    }
+}
+
+/// The types of messages that a topic takes. One whose type is not known takes those of an
+/// unspecified one, as clients know it.
+fn accepted(topic_type: TopicType) -> Vec<i32> {
+    match topic_type.accepted() {
+        [] => vec![MessageType::Unspecified.into()],
+        kinds => kinds
+            .iter()
+            .map(|kind| message_type(*kind).into())
+            .collect(),
+    }
 }
 
 /// All queues of a topic: one entry for each queue and each of its broker's masters and slaves.
@@ -82,11 +102,10 @@ pub fn message_queues(
     topic_type: TopicType,
     at: &BrokerAt<'_>,
 ) -> Vec<MessageQueue> {
-    let accepted = topic_type.accepted().iter();
-    let accepted: Vec<i32> = accepted.map(|kind| i32::from(*kind)).collect();
+    let accepted = accepted(topic_type);
     let mut all = Vec::new();
     for queues in &route.queue_datas {
-        let Some(broker) = find_broker(route, queues) else {
+        let Some(broker) = broker_of(route, queues) else {
             continue;
         };
         for id in broker.broker_addrs.keys() {
@@ -104,15 +123,6 @@ pub fn message_queues(
     all
 }
 
-/// The brokers that a topic can be read from, in the order of the route.
-pub fn readable_brokers(route: &TopicRouteData) -> impl Iterator<Item = &QueueData> {
-    let queues = route.queue_datas.iter();
-    queues.filter(|queues| {
-        let has_queues = queues.perm & READ != 0 && queues.read_queue_nums > 0;
-        has_queues && find_broker(route, queues).is_some()
-    })
-}
-
 /// What a push consumer should receive from: any queue of each readable broker, or each queue by
 /// itself where the group consumes in order. A broker without a master is asked through a slave.
 ///
@@ -124,8 +134,8 @@ pub fn assignments(
     at: &BrokerAt<'_>,
 ) -> Result<Vec<Assignment>, CallError> {
     let mut all = Vec::new();
-    for queues in readable_brokers(route) {
-        let ids = find_broker(route, queues).map(|broker| broker.broker_addrs.keys());
+    for queues in readable(route) {
+        let ids = broker_of(route, queues).map(|broker| broker.broker_addrs.keys());
         let Some(id) = ids.and_then(|mut ids| ids.next()) else {
             continue;
         };
@@ -154,7 +164,7 @@ pub fn assignments(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Address, MessageType};
+    use crate::proto::Address;
 
     fn route(queues: &str) -> TopicRouteData {
         let text = format!(

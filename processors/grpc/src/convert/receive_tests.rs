@@ -94,7 +94,8 @@ fn all_properties_are_shown() {
     );
     let dead = system.dead_letter_queue.unwrap();
     assert_eq!((&*dead.topic, &*dead.message_id), ("T", "origin"));
-    assert_eq!(system.body_digest.unwrap().checksum.len(), 32);
+    let digest = system.body_digest.unwrap();
+    assert_eq!((digest.r#type, digest.checksum.len()), (2, 32));
 }
 
 #[test]
@@ -161,76 +162,23 @@ fn retries_are_shown_under_their_topic() {
 }
 
 #[test]
-fn handles_are_the_brokers_own() {
-    let answer = PopMessageResponse {
-        pop_time: 1_700_000_000_000,
-        invisible_time: 60_000,
-        revive_queue: 3,
-        rest_num: 0,
-        start_offset_info: Some("0 2 100;1 2 90".into()),
-        msg_offset_info: None,
-        order_count_info: Some("0 qo2%105 4".into()),
-    };
+fn what_the_answer_to_a_pop_has_is_shown() {
     let none = PropertiesBuf::new();
-    let own = buf(&[("POP_CK", "7 1600000000000 1000 4 1 broker-b 0 9")]);
-    let broken = buf(&[("POP_CK", "x")]);
-    for (topic, properties, handle, attempt) in [
-        (
-            "T",
-            &none,
-            "100 1700000000000 60000 3 0 broker-a 2 105 4711",
-            5,
-        ),
-        (
-            "T",
-            &broken,
-            "100 1700000000000 60000 3 0 broker-a 2 105 4711",
-            5,
-        ),
-        (
-            "%RETRY%G_T",
-            &none,
-            "90 1700000000000 60000 3 1 broker-a 2 105 4711",
-            3,
-        ),
-        ("T", &own, "7 1600000000000 1000 4 1 broker-b 0 9 4711", 3),
-    ] {
-        let message = stored(topic, properties);
-        let popped = Received::popped(&message, &answer, "broker-a").unwrap();
+    let handle = "100 1700000000000 60000 3 0 broker-a 2 105 4711";
+    for (times, lite_offset, attempt, offset) in [(None, None, 3, 105), (Some(4), Some(17), 5, 17)]
+    {
         let received = Received {
-            group: "G",
-            ..popped
+            popped: Some(PoppedMessage {
+                handle: handle.to_owned(),
+                reconsume_times: times,
+                lite_offset,
+            }),
+            ..in_group("G")
         };
-        let (message, system) = shown(&message, received);
-        assert_eq!(message.topic.unwrap().name, "T");
+        let (_, system) = shown(&stored("T", &none), received);
         assert_eq!(system.receipt_handle.as_deref(), Some(handle));
-        assert_eq!(system.delivery_attempt, Some(attempt), "{handle}");
-        let invisible = Receipt::parse(handle).unwrap().invisible_time;
-        let shown = system.invisible_duration.unwrap();
-        assert_eq!(shown.to_millis(), invisible);
+        assert_eq!(system.delivery_attempt, Some(attempt));
+        assert_eq!(system.queue_offset, Some(offset));
+        assert_eq!(system.invisible_duration.unwrap().to_millis(), 60_000);
     }
-    let unknown = PopMessageResponse {
-        start_offset_info: None,
-        ..answer
-    };
-    assert!(Received::popped(&stored("T", &none), &unknown, "broker-a").is_none());
-}
-
-#[test]
-fn a_change_makes_a_new_handle() {
-    let before = "100 1700000000000 60000 3 1 broker-a 2 105 4711";
-    let receipt = Receipt::parse(before).unwrap();
-    let answer = ChangeInvisibleTimeResponse {
-        pop_time: 1_700_000_030_000,
-        invisible_time: 1_000,
-        revive_queue: 5,
-    };
-    let after = changed_handle(&receipt, &answer);
-    let expected = "105 1700000030000 1000 5 1 broker-a 2 105 4711";
-    assert_eq!(after.as_deref(), Some(expected));
-    let nothing = ChangeInvisibleTimeResponse {
-        pop_time: 0,
-        ..answer
-    };
-    assert_eq!(changed_handle(&receipt, &nothing), None);
 }

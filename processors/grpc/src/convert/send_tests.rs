@@ -1,7 +1,13 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use messaging::MessageKind;
+use messaging::check::Limits;
+use remoting_codec::message::TransactionType;
 
 use super::*;
-use crate::proto::{Duration as ProtoDuration, Timestamp};
+use crate::proto::{Code, Duration as ProtoDuration, Timestamp};
 
 const NOW: i64 = 1_795_910_400_000;
 
@@ -72,7 +78,7 @@ fn an_ordinary_message_has_its_properties() {
             ("RECONSUME_TIME", "3"),
         ],
     );
-    assert_eq!(sent.message_type, MessageType::Normal);
+    assert_eq!(sent.kind, MessageKind::Normal);
     assert_eq!((sent.sys_flag, sent.born_time), (SysFlag(0), NOW - 5));
     assert_eq!(sent.body.as_ptr(), message.body.as_ptr());
 }
@@ -88,7 +94,7 @@ fn what_a_client_leaves_out_is_added() {
 #[test]
 fn types_follow_from_properties() {
     let text = |text: &str| Some(text.to_owned());
-    for (system, name, value, message_type) in [
+    for (system, name, value, kind) in [
         (
             SystemProperties {
                 message_group: text("group"),
@@ -96,7 +102,7 @@ fn types_follow_from_properties() {
             },
             "__SHARDINGKEY",
             "group",
-            MessageType::Fifo,
+            MessageKind::Fifo,
         ),
         (
             SystemProperties {
@@ -106,7 +112,7 @@ fn types_follow_from_properties() {
             },
             "TIMER_DELIVER_MS",
             "1795910403000",
-            MessageType::Delay,
+            MessageKind::Delay,
         ),
         (
             SystemProperties {
@@ -115,7 +121,7 @@ fn types_follow_from_properties() {
             },
             "_SYS_MSG_PRIORITY_",
             "0",
-            MessageType::Priority,
+            MessageKind::Priority,
         ),
         (
             SystemProperties {
@@ -124,11 +130,11 @@ fn types_follow_from_properties() {
             },
             "__LITE_TOPIC",
             "lite",
-            MessageType::Lite,
+            MessageKind::Lite,
         ),
     ] {
         let sent = sent(&message(system)).unwrap();
-        assert_eq!(sent.message_type, message_type);
+        assert_eq!(sent.kind, kind);
         assert_eq!(properties(&sent).get(name).map(String::as_str), Some(value));
         assert_eq!(sent.sys_flag, SysFlag(0));
     }
@@ -136,7 +142,12 @@ fn types_follow_from_properties() {
 
 #[test]
 fn transactions_say_how_long_they_are_not_asked_after() {
-    for (asked, seconds) in [(None, "60"), (Some(90_000), "90"), (Some(0), "0")] {
+    for (asked, seconds) in [
+        (None, "60"),
+        (Some(90_000), "90"),
+        (Some(1_500), "2"),
+        (Some(0), "1"),
+    ] {
         let message = message(SystemProperties {
             message_type: MessageType::Transaction.into(),
             orphaned_transaction_recovery_duration: asked.map(ProtoDuration::from_millis),
@@ -144,7 +155,7 @@ fn transactions_say_how_long_they_are_not_asked_after() {
         });
         let sent = sent(&message).unwrap();
         assert_eq!(sent.sys_flag.transaction(), TransactionType::Prepared);
-        assert_eq!(sent.message_type, MessageType::Transaction);
+        assert_eq!(sent.kind, MessageKind::Transaction);
         let properties = properties(&sent);
         assert_eq!(properties["TRAN_MSG"], "true");
         assert_eq!(properties["CHECK_IMMUNITY_TIME_IN_SECONDS"], seconds);

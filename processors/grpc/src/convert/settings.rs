@@ -1,7 +1,8 @@
 //! The settings that a client gets for its own (`GrpcClientSettingsManager`). Nothing is kept of
 //! them: what a later call needs follows from the call and the group's configuration.
 
-use crate::check::Limits;
+use messaging::check::Limits;
+
 use crate::proto::{
     CustomizedBackoff, Duration, ExponentialBackoff, Metric, PubSub, RetryPolicy, RetryStrategy,
     Settings,
@@ -18,7 +19,7 @@ const RECEIVE_BATCH: i32 = 32;
 const DEFAULT_ATTEMPTS: i32 = 17;
 /// How many lite topics a client of a group that is not configured may subscribe to
 /// (`SubscriptionGroupAttributes`).
-const DEFAULT_LITE_QUOTA: i32 = 2_000;
+pub const DEFAULT_LITE_QUOTA: i32 = 2_000;
 /// Seconds until the second delivery, the third and so on (`CustomizedRetryPolicy`).
 const DEFAULT_RETRY_SECONDS: [i64; 18] = [
     1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1_200, 1_800, 3_600, 7_200,
@@ -29,11 +30,11 @@ const DEFAULT_RETRY_SECONDS: [i64; 18] = [
 pub enum RetryTimes {
     /// One by one; the last one for all that follow.
     Listed(Vec<i64>),
-    /// Growing ones.
+    /// Each longer than the one before, by the same factor.
     Growing {
-        /// The first.
+        /// The time after the first failure.
         initial: i64,
-        /// The longest.
+        /// The longest time.
         max: i64,
         /// How many times longer each is than the one before.
         multiplier: f32,
@@ -47,7 +48,7 @@ pub struct GroupSettings {
     pub fifo: bool,
     /// How often a message is delivered at most (`retryMaxTimes` and one).
     pub max_attempts: i32,
-    /// After which times.
+    /// After which times a message that was not acknowledged is delivered again.
     pub retry: RetryTimes,
     /// How many lite topics a client may subscribe to (`liteSubClientQuota`).
     pub lite_quota: i32,

@@ -1,6 +1,9 @@
 //! One client id of a connection: what the client has declared under it, and how far brokers know
 //! it.
 
+use std::rc::Weak;
+
+use route_cache::Connection;
 use tokio::time::Instant;
 
 use super::declaration::{Declaration, Declared, Groups, Identity};
@@ -23,10 +26,14 @@ pub(super) struct Client {
     pub(super) replies: Replies,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Replies {
     round: u32,
+    /// Rounds before those that were started again last.
+    before: u32,
     renewed: Option<Instant>,
+    /// The connections on which it was registered at the last round.
+    connections: Vec<Weak<Connection>>,
 }
 
 impl Client {
@@ -50,18 +57,39 @@ impl Client {
         }
     }
 
-    /// How often it was registered for replies, this time included, and the client as brokers
-    /// record it. `None` if no registration is needed: no reply could name the id, or it was
-    /// registered `rounds` times and again since that moment.
+    /// Starts the rounds again if one of these connections is new since the last time; returns
+    /// whether it is.
+    pub(super) fn restart_replies(
+        &mut self,
+        rounds: u32,
+        connections: Vec<Weak<Connection>>,
+    ) -> bool {
+        let replies = &mut self.replies;
+        let known = std::mem::replace(&mut replies.connections, connections);
+        let mut now = replies.connections.iter();
+        let has_new = now.any(|one| !known.iter().any(|other| other.ptr_eq(one)));
+        let must_restart = has_new && !known.is_empty();
+        if must_restart {
+            // Of later rounds, all were under the group of the last one.
+            replies.round = replies.round.min(replies.before.saturating_add(rounds));
+            replies.before = replies.round;
+        }
+        must_restart
+    }
+
+    /// How often it was registered for replies, this time included; the last round with a group of
+    /// its own; and the client as brokers record it. `None` if no registration is needed: no reply
+    /// could name the id, or it was registered in all `rounds` and again since that moment.
     pub(super) fn next_reply_round(
         &mut self,
         rounds: u32,
         since: Instant,
-    ) -> Option<(u32, Identity)> {
+    ) -> Option<(u32, u32, Identity)> {
         let id = &self.declaration.heartbeat.client_id;
         let replies = &mut self.replies;
+        let until = replies.before.saturating_add(rounds);
         let is_recent = replies.renewed.is_some_and(|renewed| renewed >= since);
-        if id.len() > REPLY_ID_MAX || (replies.round >= rounds && is_recent) {
+        if id.len() > REPLY_ID_MAX || (replies.round >= until && is_recent) {
             return None;
         }
         replies.round = replies.round.saturating_add(1);
@@ -71,7 +99,7 @@ impl Client {
             language: self.declaration.language,
             version: self.declaration.version,
         };
-        Some((replies.round, identity))
+        Some((replies.round, until, identity))
     }
 
     /// Removes groups. False if none of them is there.

@@ -9,6 +9,15 @@ use super::Member;
 use crate::error::MessagingError;
 
 impl Member {
+    /// The lane on which the broker's master knows the client, if there is one.
+    #[must_use]
+    pub fn lane_connection(&self, broker: &Broker) -> Option<Rc<Connection>> {
+        let membership = self.membership.borrow();
+        let addresses = broker.addresses();
+        let lane = membership.lane(broker.name(), addresses.master()?)?;
+        lane.registered()
+    }
+
     /// The connection that a pull or POP of that group uses, of that class; `None` while the broker
     /// does not know the consumer.
     ///

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use remoting_codec::body::{Heartbeat, Names};
-use remoting_codec::{Language, Version};
+use remoting_codec::body::{Heartbeat, Names, WrittenConsumer};
+use remoting_codec::{BodyError, CommandView, Language, RemotingCommand, RequestCode, Version};
 use tokio::time::Instant;
+
+use crate::error::{ErrorKind, MessagingError};
 
 /// The declaration of a client: its groups and subscriptions, and the HEART_BEAT that registers it
 /// at brokers.
@@ -16,11 +18,11 @@ use tokio::time::Instant;
 /// the client, and signs it with Remora's own key.
 #[derive(Debug)]
 pub struct Declaration {
-    /// Its content.
+    /// The groups and topics that the client declares, read from the body.
     pub heartbeat: Heartbeat,
     /// The whole frame: a request that wants an answer.
     pub frame: Bytes,
-    /// The range of the body in the frame.
+    /// The range of the body in the frame: by it, a repeated heartbeat is recognised.
     pub body: Range<usize>,
     /// The frame's signature, if the client signs.
     pub signature: Option<Box<str>>,
@@ -31,6 +33,37 @@ pub struct Declaration {
 }
 
 impl Declaration {
+    /// The declaration of a client that sends no heartbeats: a producer in these groups, and a
+    /// consumer in those. It is not signed: nobody has verified the client.
+    ///
+    /// # Errors
+    /// Never, as far as known: it is read back.
+    pub fn written(
+        client_id: &str,
+        producers: &[&str],
+        consumers: &[WrittenConsumer<'_>],
+        (language, version): (Language, Version),
+    ) -> Result<Self, MessagingError> {
+        let body = Heartbeat::of_client(client_id, producers, consumers);
+        let request = RemotingCommand {
+            language,
+            version,
+            ..RemotingCommand::request(RequestCode::HEART_BEAT)
+        };
+        let frame = request.with_body(body).to_bytes();
+        let view = CommandView::decode(&frame)?;
+        let unreadable =
+            |error: BodyError| MessagingError::new(ErrorKind::Invalid, error.to_string());
+        Ok(Self {
+            heartbeat: Heartbeat::decode(view.body()).map_err(unreadable)?,
+            body: view.body_range(),
+            signature: None,
+            language,
+            version,
+            frame: frame.clone(),
+        })
+    }
+
     pub(super) fn body(&self) -> &[u8] {
         self.frame.get(self.body.clone()).unwrap_or_default()
     }
@@ -51,9 +84,9 @@ pub struct Declared {
 /// one empty.
 #[derive(Debug, Default)]
 pub struct Groups {
-    /// The producer group.
+    /// The producer group to unregister; `None` for none.
     pub producer: Option<String>,
-    /// The consumer group.
+    /// The consumer group to unregister; `None` for none.
     pub consumer: Option<String>,
 }
 

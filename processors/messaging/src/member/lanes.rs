@@ -116,7 +116,7 @@ impl Member {
         Some(lane)
     }
 
-    /// All lanes of the client.
+    /// The lanes of the client at this moment, ordered by broker.
     pub(super) fn lanes(&self) -> Vec<Rc<Lane>> {
         self.membership.borrow().lanes().to_vec()
     }
@@ -127,6 +127,13 @@ impl Member {
         let membership = self.membership.borrow();
         let lane = membership.lane(broker.name(), address);
         lane.is_some_and(|lane| lane.registered().is_some())
+    }
+
+    /// Whether any broker knows the client.
+    #[must_use]
+    pub fn has_registered(&self) -> bool {
+        let lanes = self.lanes();
+        lanes.iter().any(|lane| lane.registered().is_some())
     }
 
     /// The first lane on which the client is registered, among those to brokers that have one of
@@ -168,6 +175,28 @@ impl Member {
             self.membership.borrow_mut().set_announced(key);
         }
         Ok(verdict)
+    }
+
+    /// Registers the client at the brokers of these topics, by its latest declaration, or keeps it
+    /// registered there. A failure is logged: the next call tries again.
+    pub async fn keep_registered(&self, topics: impl Iterator<Item = &str>) {
+        if !self.is_known() {
+            return;
+        }
+        let brokers = self.brokers_of(topics).await;
+        self.open_lanes(&brokers);
+        let Some(declared) = self.latest() else {
+            return;
+        };
+        let client_id = self.client_id();
+        match self.announce(&declared).await {
+            Ok(Some(verdict)) if !verdict.is_success() => {
+                let (code, remark) = (verdict.code, &verdict.remark);
+                tracing::debug!(client_id, code, %remark, "client not registered");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(client_id, %error, "client not registered"),
+        }
     }
 
     /// Sends all brokers the unregistrations of the client's groups, and waits for their answers.

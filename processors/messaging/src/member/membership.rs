@@ -7,7 +7,7 @@ use bytes::Bytes;
 use remoting_codec::body::{ConsumeType, ConsumerData, Heartbeat, MessageModel, Names};
 use remoting_codec::{RemotingCommand, RequestCode};
 use route_cache::rate::shown;
-use route_cache::{Broker, Lane, Registration};
+use route_cache::{Broker, Connection, Lane, Registration};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -61,7 +61,8 @@ impl Membership {
         is_signed_alike.then(|| same.declared(key))
     }
 
-    /// Stores a declaration.
+    /// Stores a declaration, in place of an earlier one of the same client id. Refused if the
+    /// connection has [`CLIENT_IDS_MAX`] other client ids.
     pub(super) fn declare(&mut self, declaration: Declaration) -> Result<Declared, MessagingError> {
         let known = self.key(&declaration.heartbeat.client_id);
         let key = known.unwrap_or(self.clients.len());
@@ -78,7 +79,7 @@ impl Membership {
         match self.clients.get_mut(key) {
             Some(known) => {
                 self.decoded -= known.decoded;
-                let replies = known.replies;
+                let replies = std::mem::take(&mut known.replies);
                 *known = Client { replies, ..client };
             }
             None => self.clients.push(client),
@@ -92,6 +93,11 @@ impl Membership {
         }
         self.registration.set_heartbeat(key, frame);
         Ok(declared)
+    }
+
+    /// The latest declaration; the first client's if there are several.
+    pub(super) fn latest(&self) -> Option<Declared> {
+        Some(self.clients.first()?.declared(0))
     }
 
     /// The number of bytes that are kept of the client's declarations.
@@ -152,15 +158,31 @@ impl Membership {
         self.requester
     }
 
-    /// The client of that key, and how often it was registered for replies, this time included.
-    /// `None` if no registration is needed: no reply could name the id, or it was registered
-    /// `rounds` times and again since that moment.
+    /// Starts the rounds of registrations for replies again, if one of these connections is new;
+    /// returns whether it is.
+    pub(super) fn restart_replies(
+        &mut self,
+        key: usize,
+        rounds: u32,
+        connections: impl Iterator<Item = Rc<Connection>>,
+    ) -> bool {
+        let Some(client) = self.clients.get_mut(key) else {
+            return false;
+        };
+        let connections = connections.map(|connection| Rc::downgrade(&connection));
+        client.restart_replies(rounds, connections.collect())
+    }
+
+    /// Of the client of that key, how often it was registered for replies, this time included; the
+    /// last round with a group of its own; and the client as brokers record it. `None` if no
+    /// registration is needed: no reply could name the id, or it was registered in all `rounds` and
+    /// again since that moment.
     pub(super) fn next_reply_round(
         &mut self,
         key: usize,
         rounds: u32,
         since: Instant,
-    ) -> Option<(u32, Identity)> {
+    ) -> Option<(u32, u32, Identity)> {
         let client = self.clients.get_mut(key)?;
         match self.requester {
             true => client.next_reply_round(rounds, since),
@@ -251,7 +273,7 @@ impl Membership {
         std::mem::take(&mut self.sent_to)
     }
 
-    /// The lane to that address of that broker.
+    /// The lane to that address of that broker; `None` if none was opened.
     pub(super) fn lane(&self, broker: &str, address: &Arc<str>) -> Option<&Rc<Lane>> {
         self.lanes.get(self.place(broker, address).ok()?)
     }
@@ -262,7 +284,7 @@ impl Membership {
             .binary_search_by(|lane| (&**lane.broker(), &**lane.address()).cmp(&(broker, address)))
     }
 
-    /// All lanes.
+    /// All lanes, ordered by broker and address.
     pub(super) fn lanes(&self) -> &[Rc<Lane>] {
         &self.lanes
     }

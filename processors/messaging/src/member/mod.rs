@@ -102,6 +102,21 @@ impl Member {
         is_news
     }
 
+    /// The client's latest declaration; the first client's if there are several.
+    #[must_use]
+    pub fn latest(&self) -> Option<Declared> {
+        self.membership.borrow().latest()
+    }
+
+    /// Waits until no lane is being opened, for as long as a message waits for its producer's
+    /// registration.
+    pub async fn wait_settled(&self) {
+        let time = self.caller.policy().introduction_time;
+        let lanes = self.lanes();
+        let settling = lanes.iter().map(|lane| lane.settled(time));
+        futures_util::future::join_all(settling).await;
+    }
+
     /// The client's id in the form that logs show; the first if there are several. It is available
     /// after the close, too.
     #[must_use]
@@ -116,7 +131,7 @@ impl Member {
         self.membership.borrow().is_known()
     }
 
-    /// Whether it is in a producer group.
+    /// Whether it has declared any producer group.
     #[must_use]
     pub fn is_producer(&self) -> bool {
         self.membership.borrow().is_producer()

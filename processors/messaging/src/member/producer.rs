@@ -56,7 +56,6 @@ impl Member {
                 .await;
         }
         if expected.reply {
-            self.membership.borrow_mut().note_requester();
             self.introduce_requester().await;
         }
     }

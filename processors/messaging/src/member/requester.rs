@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::declaration::Identity;
 use super::{Declared, Member};
 
-/// The prefix of the groups that are registered for replies.
+/// The prefix of the producer groups by which Remora registers a client for replies at brokers.
 const GROUP_PREFIX: &str = "REMORA_REPLY_";
 
 /// The number of heartbeats with which a new group is registered. After that many, every lane in
@@ -34,7 +34,8 @@ const ROUNDS: u32 = 6;
 impl Member {
     /// Waits until every lane is registered, for a limited time. A broker that cannot be reached
     /// now accepts no reply either.
-    pub(super) async fn introduce_requester(&self) {
+    pub(crate) async fn introduce_requester(&self) {
+        self.membership.borrow_mut().note_requester();
         self.open_to_masters().await;
         let time = self.caller().policy().introduction_time;
         let mut waiting = JoinSet::new();
@@ -50,6 +51,17 @@ impl Member {
         self.membership.borrow().is_requester()
     }
 
+    /// Starts the rounds of [`renew_replies`](Self::renew_replies) again if the client has
+    /// connected to a broker again, or to another one, since this was called last: the broker may
+    /// yet end the former connection, and forget the client id thereby. Returns whether it has. The
+    /// first call only notes the connections.
+    pub(crate) fn restart_replies(&self, declared: &Declared) -> bool {
+        let lanes = self.lanes();
+        let connections = lanes.iter().filter_map(|lane| lane.registered());
+        let mut membership = self.membership.borrow_mut();
+        membership.restart_replies(declared.key, ROUNDS, connections)
+    }
+
     /// Registers the client id of a requester for replies under a new group, on the lanes on which
     /// its declaration was accepted. After the first rounds, it does so no more often than an
     /// unchanged declaration is announced.
@@ -61,13 +73,13 @@ impl Member {
             let mut membership = self.membership.borrow_mut();
             membership.next_reply_round(key, ROUNDS, since)
         };
-        let Some((round, identity)) = round else {
+        let Some((round, until, identity)) = round else {
             return;
         };
         let time = policy.heartbeat_time;
         let config = self.caller().upstream().config();
-        let group = round.min(ROUNDS);
-        let leaving = (round <= ROUNDS).then(|| leave(&identity, group - 1));
+        let group = round.min(until);
+        let leaving = (round <= until).then(|| leave(&identity, group - 1));
         let requests = [leaving, Some(join(&identity, group))];
         let frames = requests.map(|request| Some(config.signed(request?).to_bytes()));
         let mut telling = JoinSet::new();

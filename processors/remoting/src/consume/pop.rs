@@ -92,7 +92,7 @@ impl RelayTarget for Pop {
             && is_lost
             && view.is_success()
         {
-            self.popping.give_back(view.ext_fields());
+            self.popping.give_back(view);
         }
         if let Some(session) = session {
             session.on_outcome(origin, outcome);

@@ -1,19 +1,19 @@
 //! The limits whose hits by clients are counted.
 
-use super::OTHER;
+use messaging::metrics::OTHER;
 
 /// A limit that a client may hit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Limit {
-    /// All connections.
+    /// Connections of all clients.
     Connections,
-    /// Connections from one address.
+    /// Connections of the clients from one address.
     ConnectionsPerAddress,
     /// Bytes in one client's outbox.
     ClientBuffer,
     /// Bytes held for all clients.
     Memory,
-    /// Requests outstanding at one broker.
+    /// One client's share of the requests that may be outstanding at one broker.
     BrokerOutstanding,
     /// Outstanding requests of one client.
     Outstanding,

@@ -1,6 +1,5 @@
 //! The metrics of a worker about its clients' requests.
 
-mod labels;
 mod limit;
 mod tag;
 
@@ -12,37 +11,16 @@ use memchr::memmem::Finder;
 use remoting_codec::{CommandView, ExtValue, RequestCode, ResponseCode};
 use remoting_transport::metrics::{Counter, Histogram};
 
+use messaging::metrics::{Labels, OTHER, TopicMetrics};
+
 use crate::table::{Row, TABLE};
 
-pub use labels::{Labels, OTHER};
 pub use limit::Limit;
 pub use tag::Tag;
 use tag::Tagged;
 
-/// Bounds of message sizes in bytes: RocketMQ's own (`BrokerMetricsManager`).
-pub const SIZES: &[u64] = &[
-    1024,
-    4 * 1024,
-    512 * 1024,
-    1024 * 1024,
-    2 * 1024 * 1024,
-    4 * 1024 * 1024,
-];
-
-/// The types of messages, by the names in RocketMQ's metrics (`TopicMessageType`).
-pub const MESSAGE_TYPES: [&str; 4] = ["normal", "fifo", "delay", "transaction"];
-
 /// Response codes that have a label value of their own; all others are "other".
 pub const RESULTS: &[(ResponseCode, &str)] = ResponseCode::NAMED;
-
-/// The messages of one topic and type, or of one topic and group.
-#[derive(Debug, Default)]
-pub struct Flow {
-    /// The number of messages.
-    pub messages: Counter,
-    /// The sum of their bytes.
-    pub bytes: Counter,
-}
 
 /// A histogram that allocates at the first observation.
 type Lazy = OnceLock<Box<Histogram>>;
@@ -50,46 +28,34 @@ type Lazy = OnceLock<Box<Histogram>>;
 /// The answers to one request code, by result.
 type Results = Box<[Lazy]>;
 
-/// The metrics of a worker.
+/// One worker's metrics of requests and messages.
 #[derive(Debug)]
 pub struct RequestMetrics {
-    topics: Arc<Labels>,
-    groups: Arc<Labels>,
+    topics: Arc<TopicMetrics>,
     /// Answers of brokers, by row of the table; the last is for codes without a row.
     relayed: Box<[Results]>,
     /// Answers that Remora made.
     own: Box<[Results]>,
-    /// Sent messages, by topic and type.
-    sent: Box<[Flow]>,
-    sizes: Box<[Lazy]>,
-    /// Pulled messages, by topic and group.
-    pulled: Box<[Flow]>,
     limits: [Counter; Limit::ALL.len()],
     /// Requests that exceeded the threshold of the slow log.
     pub slow: Counter,
-    /// Answers with GO_AWAY.
+    /// Requests that were answered with GO_AWAY, so that the client connects elsewhere.
     pub go_away: Counter,
 }
 
 impl RequestMetrics {
-    /// Metrics that are all zero.
+    /// Metrics that are all zero, beside those of messages.
     #[must_use]
-    pub fn new(topics: Arc<Labels>, groups: Arc<Labels>) -> Self {
+    pub fn new(topics: Arc<TopicMetrics>) -> Self {
         let results = || (0..=RESULTS.len()).map(|_| Lazy::new()).collect();
         let by_code = || (0..=TABLE.len()).map(|_| results()).collect();
-        let types = topics.len() * MESSAGE_TYPES.len();
-        let pulls = topics.len() * groups.len();
         Self {
             relayed: by_code(),
             own: by_code(),
-            sent: (0..types).map(|_| Flow::default()).collect(),
-            sizes: (0..types).map(|_| Lazy::new()).collect(),
-            pulled: (0..pulls).map(|_| Flow::default()).collect(),
             limits: std::array::from_fn(|_| Counter::default()),
             slow: Counter::default(),
             go_away: Counter::default(),
             topics,
-            groups,
         }
     }
 
@@ -124,7 +90,7 @@ impl RequestMetrics {
         }
     }
 
-    /// The tag of a send.
+    /// The topic, type and size of a send, to be counted when it has succeeded.
     pub(crate) fn tag_send(
         &self,
         topic: Option<ExtValue<'_>>,
@@ -140,19 +106,22 @@ impl RequestMetrics {
             _ => 1,
         };
         Tag::send(
-            self.topics.number(topic),
+            number(self.topics.topics(), topic),
             message_type,
             messages,
             body.len(),
         )
     }
 
-    /// The tag of a pull.
+    /// The topic and group of a pull, to be counted when it has succeeded.
     pub(crate) fn tag_pull(&self, topic: Option<ExtValue<'_>>, group: Option<ExtValue<'_>>) -> Tag {
         if cfg!(uncounted) {
             return Tag::default();
         }
-        Tag::pull(self.topics.number(topic), self.groups.number(group))
+        Tag::pull(
+            number(self.topics.topics(), topic),
+            number(self.topics.groups(), group),
+        )
     }
 
     /// Counts the messages of a request that was answered with success.
@@ -164,22 +133,10 @@ impl RequestMetrics {
                 message_type,
                 messages,
                 bytes,
-            } => {
-                let at = topic * MESSAGE_TYPES.len() + message_type;
-                if let (Some(flow), Some(sizes)) = (self.sent.get(at), self.sizes.get(at)) {
-                    flow.messages.add(messages);
-                    flow.bytes.add(bytes);
-                    sizes
-                        .get_or_init(|| Box::new(Histogram::new(SIZES)))
-                        .observe(bytes);
-                }
-            }
+            } => self.topics.count_sent(topic, message_type, messages, bytes),
             Tagged::Pull { topic, group } => {
-                let at = topic * self.groups.len() + group;
-                if let Some(flow) = self.pulled.get(at) {
-                    flow.messages.add(count_messages(body) as u64);
-                    flow.bytes.add(body.len() as u64);
-                }
+                let (messages, bytes) = (count_messages(body) as u64, body.len() as u64);
+                self.topics.count_pulled(topic, group, messages, bytes);
             }
             Tagged::Nothing => {}
         }
@@ -202,35 +159,12 @@ impl RequestMetrics {
             }
         }
     }
+}
 
-    /// Visits the sent messages: the topic and whether it is RocketMQ's own, the type, the flow,
-    /// and the sizes.
-    pub fn visit_sent(&self, mut each: impl FnMut((&str, bool), &'static str, &Flow, &Histogram)) {
-        let types = MESSAGE_TYPES.iter();
-        let labels = self
-            .topics
-            .values()
-            .flat_map(|topic| types.clone().map(move |kind| (topic, *kind)));
-        for ((topic, kind), (flow, sizes)) in labels.zip(self.sent.iter().zip(&self.sizes)) {
-            if let Some(sizes) = sizes.get() {
-                each(topic, kind, flow, sizes);
-            }
-        }
-    }
-
-    /// Visits the pulled messages: the topic and the group, each with whether it is RocketMQ's own,
-    /// and the flow.
-    pub fn visit_pulled(&self, mut each: impl FnMut((&str, bool), (&str, bool), &Flow)) {
-        let labels = self
-            .topics
-            .values()
-            .flat_map(|topic| self.groups.values().map(move |group| (topic, group)));
-        for ((topic, group), flow) in labels.zip(&self.pulled) {
-            if flow.messages.get() > 0 {
-                each(topic, group, flow);
-            }
-        }
-    }
+/// The number of the topic or group of a field; that of all others if the field is absent.
+fn number(labels: &Labels, name: Option<ExtValue<'_>>) -> u16 {
+    let name = name.map(|name| name.text()).unwrap_or_default();
+    labels.number(&name)
 }
 
 /// The number of messages in a body. Each starts with its length (`MessageDecoder` in the
@@ -249,7 +183,7 @@ fn count_messages(mut body: &[u8]) -> usize {
 }
 
 /// The type of a message by its properties, as in a broker's metrics
-/// (`BrokerMetricsManager.getMessageType`): an index in [`MESSAGE_TYPES`].
+/// (`BrokerMetricsManager.getMessageType`): an index in `MESSAGE_TYPES`.
 pub(crate) fn message_type(is_half: bool, properties: Option<ExtValue<'_>>) -> usize {
     if cfg!(uncounted) {
         return 0;
@@ -293,11 +227,14 @@ fn is_sharding_key(raw: &[u8], at: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use messaging::metrics::MESSAGE_TYPES;
+
     use super::*;
 
     fn metrics() -> RequestMetrics {
         let topics = Labels::of_topics(&["orders".to_owned()]);
-        RequestMetrics::new(Arc::new(topics), Arc::new(Labels::of_groups(&[])))
+        let topics = TopicMetrics::new(Arc::new(topics), Arc::new(Labels::of_groups(&[])));
+        RequestMetrics::new(Arc::new(topics))
     }
 
     #[test]
@@ -309,15 +246,17 @@ mod tests {
         let message = [&8_u32.to_be_bytes()[..], &[0; 4]].concat();
         metrics.count(Tag::pull(2, 0), &message.repeat(3));
         let mut sent = Vec::new();
-        metrics.visit_sent(|(topic, is_system), kind, flow, _| {
-            sent.push((
-                topic.to_owned(),
-                is_system,
-                kind,
-                flow.messages.get(),
-                flow.bytes.get(),
-            ));
-        });
+        metrics
+            .topics
+            .visit_sent(|(topic, is_system), kind, flow, _| {
+                sent.push((
+                    topic.to_owned(),
+                    is_system,
+                    kind,
+                    flow.messages.get(),
+                    flow.bytes.get(),
+                ));
+            });
         assert_eq!(
             sent,
             [
@@ -327,7 +266,7 @@ mod tests {
             ]
         );
         let mut pulled = Vec::new();
-        metrics.visit_pulled(|(topic, _), (group, _), flow| {
+        metrics.topics.visit_pulled(|(topic, _), (group, _), flow| {
             pulled.push((topic.to_owned(), group.to_owned(), flow.messages.get()));
         });
         assert_eq!(pulled, [("orders".to_owned(), "other".to_owned(), 3)]);

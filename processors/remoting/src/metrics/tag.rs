@@ -8,8 +8,8 @@
 //! pull  | nothing           | group         | topic     | 2   |
 //! ```
 //!
-//! Topics and groups are numbers of [`Labels`](super::Labels). 0 stands for a request that is not
-//! counted.
+//! Topics and groups are numbers of [`Labels`](messaging::metrics::Labels). 0 stands for a request
+//! that is not counted.
 
 const SEND: u64 = 1;
 const PULL: u64 = 2;
@@ -52,7 +52,7 @@ impl Tag {
         )
     }
 
-    /// A pull or POP.
+    /// The tag of a pull or POP, which has the numbers of its topic and group only.
     pub(super) fn pull(topic: u16, group: u16) -> Self {
         Self(PULL | u64::from(topic) << 2 | u64::from(group) << 14)
     }

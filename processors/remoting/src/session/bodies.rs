@@ -2,22 +2,19 @@
 //! clients to serve.
 
 use bytes::Bytes;
+use messaging::Elsewhere;
 use remoting_codec::BodyError;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::JoinError;
 
 use crate::error::ProcessError;
 use crate::session::request::Request;
-
-/// A longer body, in bytes, is decoded by another thread.
-pub(crate) const LONG: usize = 64 * 1024;
 
 /// The largest body of a request that is decoded here, in bytes, heartbeats excepted: some thousand
 /// queues or receipts.
 pub(crate) const BODY_MAX: usize = 1024 * 1024;
 
-/// The most long bodies that are decoded at the same time, by all workers together.
-static READING: Semaphore = Semaphore::const_new(2);
+/// Where long bodies are decoded, two at a time by all workers together.
+static READING: Elsewhere = Elsewhere::new(2);
 
 /// Decodes the body of a request.
 ///
@@ -45,12 +42,9 @@ pub(crate) async fn of_frame<T: Send + 'static>(
     what: &'static str,
     read: fn(&[u8]) -> Result<T, BodyError>,
 ) -> Result<T, ProcessError> {
-    if body.len() <= LONG {
-        return Ok(read(frame.get(body).unwrap_or_default())?);
-    }
-    // The semaphore is never closed. A decoder that panics has decoded nothing.
-    let _turn = READING.acquire().await;
-    let reading = spawn_blocking(move || read(frame.get(body).unwrap_or_default()));
+    let length = body.len();
+    let reading = READING.run(length, move || read(frame.get(body).unwrap_or_default()));
+    // A decoder that panics has decoded nothing.
     let unread = |error: JoinError| BodyError {
         what,
         reason: error.to_string(),

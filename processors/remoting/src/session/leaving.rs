@@ -134,7 +134,7 @@ impl Session {
         self.leaving.gives_up.get()
     }
 
-    /// Whether the client gets GO_AWAY.
+    /// Whether the client's library reacts to GO_AWAY; `false` before its first frame.
     fn gets_go_away(&self) -> bool {
         let knows = |(language, version)| knows_go_away(language, version);
         self.identity().is_some_and(knows)

@@ -94,20 +94,24 @@ impl fmt::Debug for Session {
 /// The counters of one listener's clients.
 #[derive(Clone, Debug)]
 pub struct SessionMetrics {
-    /// Counts the bytes.
+    /// The traffic of the listener's clients: bytes, and the time that Remora takes.
     pub meter: Arc<Meter>,
-    /// Counts the requests.
+    /// The worker's metrics of requests.
     pub requests: Arc<RequestMetrics>,
-    /// Logs the slow requests.
+    /// The worker's log of slow requests, limited in lines.
     pub slow_log: Rc<SlowLog>,
 }
 
 /// The part of a client's state that metrics show.
 #[derive(Clone, Debug)]
 pub struct ClientSummary {
+    /// The protocol that it speaks, as label values have it.
+    pub protocol: &'static str,
+    /// Whether it counts as a connection: several clients may share one.
+    pub is_connection: bool,
     /// Its language and version, once a frame has arrived.
     pub identity: Option<(Language, Version)>,
-    /// Whether it is in a producer group.
+    /// Whether it has declared any producer group.
     pub is_producer: bool,
     /// The consumer groups that it is in, each with its way of consuming.
     pub groups: Vec<(String, ConsumeType)>,
@@ -204,10 +208,12 @@ impl Session {
         self.outbox.bytes_written() + self.received.get()
     }
 
-    /// The summary of the client for metrics.
+    /// The client as metrics show it now.
     #[must_use]
     pub fn summary(&self) -> ClientSummary {
         ClientSummary {
+            protocol: "remoting",
+            is_connection: true,
             identity: self.identity.get(),
             is_producer: self.member.is_producer(),
             groups: self.member.groups(),
@@ -260,7 +266,8 @@ impl Session {
             && self.may_hold_more()
     }
 
-    /// Notes that a frame has arrived.
+    /// Counts a frame that has arrived, and notes the time; the first one names language and
+    /// version.
     #[inline]
     pub(crate) fn note_frame(&self, view: &CommandView<'_>) {
         if self.received.get() == 0 {
@@ -302,7 +309,7 @@ impl Session {
         Some((self.member.client_id()?, language.name(), version.name()))
     }
 
-    /// Whether the session is closed.
+    /// Whether the connection ends or has ended: answers are not written any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.outbox.is_closed()
     }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// much as a frame holds.
 const ASKED_MAX: usize = 2;
 
-/// The queries of one client.
+/// The QUERY_MESSAGE requests of one client that wait for equal ones or for brokers.
 #[derive(Debug)]
 pub(crate) struct Queries {
     /// The requests that wait for equal ones, by the hash of the query.
@@ -36,7 +36,7 @@ impl Default for Queries {
     }
 }
 
-/// The answer to one request.
+/// The answer to one of several equal requests.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// The answer of one broker.

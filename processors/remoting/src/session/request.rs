@@ -16,7 +16,7 @@ use crate::table::{Field, Row};
 pub(crate) struct Incoming<'a> {
     pub(crate) frame: Frame<'a>,
     pub(crate) view: &'a CommandView<'a>,
-    /// When it was read.
+    /// When the frame was read: the start of the request's time.
     pub(crate) begun: Instant,
 }
 
@@ -100,7 +100,7 @@ fn rewritten(view: &CommandView<'_>) -> Bytes {
 pub(crate) struct Request {
     frame: Bytes,
     pub(crate) row: &'static Row,
-    /// When it was read.
+    /// When the frame was read: the start of the request's time.
     pub(crate) begun: Instant,
 }
 

@@ -14,7 +14,7 @@ pub enum Field {
     BornTime,
     /// The name of the broker that the request is for.
     Broker,
-    /// The client's id.
+    /// The id of the client to unregister; without it, that of the connection's client.
     ClientId,
     /// The consumer group of a request that names a group of each kind.
     ConsumerGroup,
@@ -38,7 +38,7 @@ pub enum Field {
     Suspend,
     /// Bits of a send (`MessageSysFlag`) or a pull (`PullSysFlag`).
     SysFlag,
-    /// The topic.
+    /// The topic that the request is about.
     Topic,
     /// Whether the client wants brokers of its zone only.
     ZoneMode,
@@ -46,7 +46,7 @@ pub enum Field {
     ZoneName,
 }
 
-/// The number of fields.
+/// The number of [`Field`]s, for a table indexed by them.
 const FIELDS: usize = Field::ZoneName as usize + 1;
 
 /// The index of a field that a code does not have.

@@ -9,7 +9,7 @@ use crate::header::json::Writer;
 use crate::header::text;
 use crate::version::{Language, Version};
 
-/// The contents of a header.
+/// What a broker reads of a header that is not canonical.
 pub(super) struct Header {
     pub(super) code: i32,
     pub(super) language: Language,

@@ -12,8 +12,8 @@ use crate::version::{Language, Version};
 /// Longest name that fastjson2 compares as a number, so that zero bytes at its end do not count.
 const SHORT_NAME: usize = 8;
 
-/// The last code of a language.
-const LAST_LANGUAGE: i32 = 13;
+/// The names of the serializations, of which nothing else is read.
+const SERIALIZE_TYPES: [&str; 2] = ["JSON", "ROCKETMQ"];
 
 pub(super) fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
     let mut source = Source::new(bytes)?;
@@ -32,6 +32,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header, DecodeError> {
             "language" => header.language = language(source)?,
             "remark" => header.remark = nested::text(source)?,
             "extFields" => header.ext_fields = ext_fields(source)?,
+            // It is read because the language may depend on it.
+            "serializeTypeCurrentRPC" if matches!(source.peek(), b'"' | b'\'') => {
+                let text = source.text()?;
+                constant(source, &text, &SERIALIZE_TYPES);
+            }
             _ => source.skip()?,
         }
         Ok(())
@@ -96,7 +101,12 @@ fn int(source: &mut Source<'_>, key: &'static str) -> Result<i32, DecodeError> {
             {
                 source.count(EXPONENT_COST)?;
             }
-            int_in_text(&text)
+            let number = int_in_text(&text);
+            // Its reader keeps such text: see `constant`.
+            if source.is_escaped() || text.contains(&u16::from(b',')) {
+                source.left_over = Some(whole(&text));
+            }
+            number
         }
     };
     number.ok_or(DecodeError::NotANumber(key))
@@ -117,9 +127,9 @@ fn int_in_text(units: &Units) -> Option<i32> {
 
 /// Java writes the name, and reads the number too. It reads an unknown name as no language.
 fn language(source: &mut Source<'_>) -> Result<Language, DecodeError> {
-    let of_number = |number: i32| match number {
-        0..=LAST_LANGUAGE => u8::try_from(number).ok().map(Language),
-        _ => None,
+    let of_number = |number: i32| {
+        let number = u8::try_from(number).ok().map(Language);
+        number.filter(|language| usize::from(language.0) < Language::NAMES.len())
     };
     if matches!(source.peek(), b'{' | b'[') {
         return Err(source.malformed());
@@ -128,16 +138,51 @@ fn language(source: &mut Source<'_>) -> Result<Language, DecodeError> {
         Scalar::Null => Ok(Language::OTHER),
         Scalar::Bool(_) => Err(source.malformed()),
         Scalar::Number(number) => {
-            let language = number.int().and_then(of_number);
-            language.ok_or(source.malformed())
+            let number = number.int().ok_or(DecodeError::NotANumber("language"))?;
+            of_number(number).ok_or(source.malformed())
         }
         Scalar::Text(text) => {
-            let name = String::from_utf16_lossy(&text);
-            let number = name.parse().ok().and_then(of_number);
-            // As with keys, zero bytes at the end of a short name do not count.
-            let name = name.trim_end_matches('\0');
-            let language = number.or_else(|| Language::similar(name));
-            Ok(language.unwrap_or(Language::OTHER))
+            let number = constant(source, &text, &Language::NAMES);
+            Ok(number.and_then(of_number).unwrap_or(Language::OTHER))
         }
     }
+}
+
+/// The number of a constant whose text was read last: the place of its name, or the number that
+/// the text is, which need not be that of a constant.
+///
+/// When it is no name, fastjson2 asks its reader for the text. The reader answers with a text that
+/// it has kept, if there is one: the last number in quotes that it had to read as text, or else the
+/// first text of this kind that has escapes. (It keeps numbers of more than 38 digits too, but no
+/// constant has such a number.)
+fn constant(source: &mut Source<'_>, text: &Units, names: &[&str]) -> Option<i32> {
+    let name = String::from_utf16_lossy(text);
+    if matches!(name.as_str(), "" | "null") && !source.is_escaped() {
+        return None;
+    }
+    // As with keys, zero bytes at the end of a short name do not count.
+    if let Some(at) = similar(name.trim_end_matches('\0'), names) {
+        return i32::try_from(at).ok();
+    }
+    let number = whole(text);
+    if source.is_escaped() {
+        source.left_over.get_or_insert(number);
+    }
+    Some(source.left_over.unwrap_or(number))
+}
+
+/// The whole number that the text is, −1 if it is none.
+fn whole(text: &Units) -> i32 {
+    String::from_utf16_lossy(text).parse().unwrap_or(-1)
+}
+
+/// The place of a name among those, in any case, with or without `_`, `-` and spaces.
+fn similar(name: &str, names: &[&str]) -> Option<usize> {
+    let letters = |name: &str| {
+        let mut letters = name.to_ascii_lowercase();
+        letters.retain(|c| !matches!(c, '_' | '-' | ' '));
+        letters
+    };
+    let wanted = letters(name);
+    names.iter().position(|known| letters(known) == wanted)
 }

@@ -22,6 +22,9 @@ enum Value<'a> {
 /// A value of any kind as text; `None` for null. An array of one text, or of one null, is read as
 /// its element.
 pub(super) fn text(source: &mut Source<'_>) -> Result<Option<Units>, DecodeError> {
+    // What is in front of the value is not a part of it.
+    source.peek();
+    source.forget_nul();
     let text = match read(source, 0)? {
         Value::Null => return Ok(None),
         Value::Bool(truth) => units(&truth.to_string()),
@@ -48,7 +51,7 @@ pub(super) fn units(text: &str) -> Units {
 
 fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError> {
     if depth > MAX_DEPTH {
-        return Err(source.malformed());
+        return Err(source.too_deep());
     }
     // Of an ext field's own value, the name is counted.
     source.count(usize::from(depth.min(1)) * NESTED_COST)?;
@@ -65,9 +68,10 @@ fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError
             let mut members: Vec<(Units, Value<'a>)> = Vec::new();
             let mut places = HashMap::new();
             source.object(|source, key| {
-                // Some readers take the first for another name; some take the second for a
-                // reference to another part of the header.
-                if key.contains(&0) || key.iter().copied().eq("$ref".encode_utf16()) {
+                // Some readers take a NUL for a part of a name, even in front of its quote; some
+                // take `$ref` for a reference to another part of the header.
+                let has_nul = source.skipped_nul() || key.contains(&0);
+                if has_nul || key.iter().copied().eq("$ref".encode_utf16()) {
                     return Err(source.ambiguous());
                 }
                 let value = read(source, depth + 1)?;
@@ -78,11 +82,18 @@ fn read<'a>(source: &mut Source<'a>, depth: u8) -> Result<Value<'a>, DecodeError
                 }
                 Ok(())
             })?;
-            Ok(Value::Object(members))
+            // fastjson2 2.0.59 begins a name at a NUL in front of the closing brace, too.
+            match source.skipped_nul() {
+                true => Err(source.ambiguous()),
+                false => Ok(Value::Object(members)),
+            }
         }
         _ => Ok(match source.scalar()? {
             Scalar::Null => Value::Null,
             Scalar::Bool(truth) => Value::Bool(truth),
+            Scalar::Number(number) if number.is_ambiguous() => {
+                return Err(source.ambiguous_number());
+            }
             Scalar::Number(number) => Value::Number(number),
             Scalar::Text(text) => Value::Text(text),
         }),

@@ -3,6 +3,13 @@
 /// Most digits that fastjson2 keeps exactly; it converts longer numbers.
 const MAX_DIGITS: usize = 38;
 
+/// Most digits behind a plus that fastjson2 always reads with its first method.
+const MAX_DIGITS_PLUS: usize = 8;
+
+/// Greatest whole number before a point without digits that fastjson2 always reads with its first
+/// method. The second takes the byte behind the point for a digit.
+const MAX_POINTED: u32 = 214_748_364;
+
 /// Greatest exponent that fastjson2 takes.
 const MAX_EXPONENT: u32 = 2047;
 
@@ -12,6 +19,9 @@ pub(super) struct Number<'a> {
     whole: &'a str,
     fraction: Option<&'a str>,
     exponent: i32,
+    /// Whether fastjson2 reads another number than is written, as text or as 32 bits.
+    ambiguous: bool,
+    ambiguous_int: bool,
 }
 
 impl<'a> Number<'a> {
@@ -19,13 +29,14 @@ impl<'a> Number<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-        let (digits, exponent) = match unsigned.split_once(['e', 'E']) {
+        let (digits, written) = match unsigned.split_once(['e', 'E']) {
             Some((digits, exponent)) => {
                 let exponent: i32 = exponent.parse().ok()?;
-                (exponent.unsigned_abs() <= MAX_EXPONENT).then_some((digits, exponent))?
+                (exponent.unsigned_abs() <= MAX_EXPONENT).then_some((digits, Some(exponent)))?
             }
-            None => (unsigned, 0),
+            None => (unsigned, None),
         };
+        let exponent = written.unwrap_or_default();
         let (whole, fraction) = match digits.split_once('.') {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (digits, None),
@@ -34,10 +45,13 @@ impl<'a> Number<'a> {
         if whole.is_empty() || !all().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        // Readers disagree on a long number with an exponent.
-        if exponent != 0 && all().count() > MAX_DIGITS {
-            return None;
-        }
+        let count = all().count();
+        let is_long = written.is_some() && count > MAX_DIGITS;
+        let has_plus = text.starts_with('+') && count > MAX_DIGITS_PLUS;
+        let is_pointed = fraction == Some("")
+            && whole
+                .parse::<u32>()
+                .map_or(true, |whole| whole > MAX_POINTED);
         let zeros = whole.bytes().take_while(|byte| *byte == b'0').count();
         let zeros = zeros.min(whole.len() - 1);
         Some(Self {
@@ -45,13 +59,28 @@ impl<'a> Number<'a> {
             whole: whole.get(zeros..).unwrap_or_default(),
             fraction: fraction.filter(|fraction| !fraction.is_empty()),
             exponent,
+            ambiguous: is_long || has_plus || is_pointed,
+            // It has another method for whole numbers of 32 bits.
+            ambiguous_int: is_long
+                || is_pointed
+                || has_plus && (fraction.is_some() || written.is_some()),
         })
+    }
+
+    /// Whether fastjson2 reads it as another number where text is expected, which other readers do
+    /// not. Of a long number with an exponent it keeps the first digits only; before digits that
+    /// need more than 32 bits it takes a plus for a digit, and behind them what follows a point.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.ambiguous
     }
 
     /// As a 32 bit number: the fraction is cut off. A whole number must fit, one with a point wraps
     /// around, and one with an exponent becomes the nearest that fits. That follows from the Java
-    /// types that fastjson2 uses for them.
+    /// types that fastjson2 uses for them. `None` when it does not fit, or is read as another.
     pub(super) fn int(&self) -> Option<i32> {
+        if self.ambiguous_int {
+            return None;
+        }
         if self.exponent != 0 {
             return Some(self.double() as i32);
         }
@@ -119,7 +148,7 @@ impl<'a> Number<'a> {
     }
 }
 
-/// `Double.toString`.
+/// The number as `Double.toString` of Java writes it.
 fn double_text(number: f64) -> String {
     if number.is_infinite() {
         let sign = if number < 0.0 { "-" } else { "" };
@@ -183,8 +212,34 @@ mod tests {
             ("1e2", Some(100)),
             ("1e400", Some(i32::MAX)),
             ("123456789012345678901234567890123456789", None),
+            ("1234567890123456789012345689012345678901e9", None),
+            ("+1234567890", Some(1_234_567_890)),
+            ("+1234567890.", None),
+            ("214748364.", Some(214_748_364)),
+            ("214748365.", None),
+            ("-214748365.e0", None),
+            ("00000214748364.", Some(214_748_364)),
+            ("99999999999.", None),
+            ("1264577844.0", Some(1_264_577_844)),
+            ("+1234567890e0", None),
+            ("+1234567.8", Some(1_234_567)),
         ] {
             assert_eq!(read(written).int(), number, "{written}");
+        }
+        for (written, is_ambiguous) in [
+            ("12345678901234567890123456789012345678e9", false),
+            ("-123456789012345678901234567890123456789", false),
+            ("123456789012345678901234567890123456789e0", true),
+            ("1.23456789012345678901234567890123456789e0", true),
+            ("+12345678", false),
+            ("+1234567.8", false),
+            ("+123456789", true),
+            ("+0.12345678", true),
+            ("-123456789", false),
+            ("123456789.", false),
+            ("1234567890.", true),
+        ] {
+            assert_eq!(read(written).is_ambiguous(), is_ambiguous, "{written}");
         }
         for none in ["", "-", "1e", "1.5.5", "--1", ".5", "1e2048", "0x10"] {
             assert!(Number::read(none.as_bytes()).is_none(), "{none}");

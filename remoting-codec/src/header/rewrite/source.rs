@@ -30,8 +30,14 @@ pub(super) enum Scalar<'a> {
 pub(super) struct Source<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// What was read so far.
+    /// The cost of reading so far: at most [`COST_MAX`].
     cost: usize,
+    /// Whether the string that was read last has escapes.
+    escaped: bool,
+    skipped_nul: bool,
+    /// The number in the text that fastjson2's reader has kept, −1 if there is none in it. It is
+    /// taken for the number of each constant of an unknown name.
+    pub(super) left_over: Option<i32>,
 }
 
 impl<'a> Source<'a> {
@@ -43,6 +49,9 @@ impl<'a> Source<'a> {
             bytes,
             at: 0,
             cost: 0,
+            escaped: false,
+            skipped_nul: false,
+            left_over: None,
         })
     }
 
@@ -66,9 +75,33 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The error for the value that comes next.
+    pub(super) fn too_deep(&self) -> DecodeError {
+        DecodeError::TooDeep(self.at as u32)
+    }
+
+    /// The error for the number that was read last.
+    pub(super) fn ambiguous_number(&self) -> DecodeError {
+        DecodeError::AmbiguousNumber(self.at as u32)
+    }
+
     /// The error for the key that was read last.
     pub(super) fn ambiguous(&self) -> DecodeError {
         DecodeError::AmbiguousKey(self.at as u32)
+    }
+
+    /// Whether a NUL between two tokens was skipped as white space since `forget_nul`.
+    pub(super) fn skipped_nul(&self) -> bool {
+        self.skipped_nul
+    }
+
+    pub(super) fn forget_nul(&mut self) {
+        self.skipped_nul = false;
+    }
+
+    /// Whether the string that was read last has escapes.
+    pub(super) fn is_escaped(&self) -> bool {
+        self.escaped
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -79,7 +112,11 @@ impl<'a> Source<'a> {
     pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.rest() {
-                [b'\0' | 8 | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ', ..] => self.at += 1,
+                [b'\0', ..] => {
+                    self.skipped_nul = true;
+                    self.at += 1;
+                }
+                [8 | b'\t' | b'\n' | b'\x0c' | b'\r' | b' ', ..] => self.at += 1,
                 [b'/', b'*', comment @ ..] => {
                     let end = comment.windows(2).position(|end| end == b"*/");
                     self.at += end.map_or(comment.len(), |end| end + 2) + 2;
@@ -219,6 +256,7 @@ impl<'a> Source<'a> {
             return Err(self.malformed());
         }
         self.at += 1;
+        self.escaped = false;
         loop {
             let rest = self.rest();
             let plain = |byte: &&u8| **byte != quote && **byte != b'\\';
@@ -228,7 +266,10 @@ impl<'a> Source<'a> {
             each(text.and_then(Result::ok).unwrap_or_default(), None);
             self.at += length;
             match self.rest() {
-                [b'\\', ..] => each("", Some(self.escape()?)),
+                [b'\\', ..] => {
+                    self.escaped = true;
+                    each("", Some(self.escape()?));
+                }
                 [_, ..] => {
                     self.at += 1;
                     return Ok(());

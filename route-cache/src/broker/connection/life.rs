@@ -63,7 +63,7 @@ impl Connection {
             Err(PumpError::Io(error)) => {
                 debug!(peer = %self.peer, address, %error, "connection lost")
             }
-            Err(PumpError::Protocol(error)) => {
+            Err(PumpError::Protocol(error) | PumpError::NoFrame { error, .. }) => {
                 tracing::warn!(peer = %self.peer, address, %error, "unreadable frame, connection closed");
             }
         }

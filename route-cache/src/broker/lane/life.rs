@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use super::{Lane, State};
+use super::{Lane, State, Suspicion};
 use crate::broker::backoff::Backoff;
 use crate::broker::connection::Connection;
 use crate::error::UpstreamError;
@@ -130,12 +130,27 @@ impl Lane {
         let alarmed = async {
             loop {
                 alarm.notified().await;
-                self.suspect(&connection);
+                self.suspect(&connection, Suspicion::Spread);
+            }
+        };
+        let sample = self.context.sample(&self.peer());
+        let sampled = async {
+            connection.established().await;
+            loop {
+                sample.notified().await;
+                // One that is being registered has a time limit of its own.
+                if self.registered().is_some() {
+                    self.suspect(&connection, Suspicion::Sample);
+                }
             }
         };
         let ended = tokio::select! {
-            ended = async { tokio::join!(connection.run(&self.address), join) } => ended,
+            ended = async {
+                // Boxed: its memory is free again once the lane is registered.
+                tokio::join!(connection.run(&self.address), Box::pin(join))
+            } => ended,
             never = alarmed => never,
+            never = sampled => never,
         };
         self.connection.take();
         Some(ended)

@@ -26,8 +26,8 @@ final class AdminRole implements Role {
 
     @Override
     public void start(Options options) throws MQClientException {
-        producer = new DefaultMQProducer("cluster-admin", options.hook());
-        options.configure(producer);
+        producer = new DefaultMQProducer("cluster-admin", Settings.hook(options));
+        Settings.configure(options, producer);
         producer.start();
     }
 
@@ -116,7 +116,7 @@ final class AdminRole implements Role {
         TreeSet<String> queues = new TreeSet<>();
         try {
             for (MessageQueue queue : producer.fetchPublishMessageQueues(topic)) {
-                queues.add(Bodies.queue(queue));
+                queues.add(Messages.queue(queue));
             }
         } catch (MQClientException e) {
             // The topic is not there yet; whoever asks waits for it.

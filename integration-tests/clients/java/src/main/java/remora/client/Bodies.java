@@ -1,8 +1,6 @@
 package remora.client;
 
 import java.nio.charset.StandardCharsets;
-import org.apache.rocketmq.common.message.MessageExt;
-import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * Message bodies that can be checked on arrival: a name, then padding that follows from the length alone, so that a
@@ -39,27 +37,6 @@ final class Bodies {
             }
         }
         return true;
-    }
-
-    static String queue(MessageQueue queue) {
-        return queue.getBrokerName() + ":" + queue.getQueueId();
-    }
-
-    /** Reports a message that arrived. */
-    static void received(MessageExt message, String brokerName) {
-        byte[] body = message.getBody();
-        Events.emit("received",
-            "body", name(body),
-            "size", body.length,
-            "intact", intact(body),
-            "topic", message.getTopic(),
-            "tag", message.getTags(),
-            "key", message.getKeys(),
-            "shard", message.getUserProperty("shard"),
-            "id", message.getMsgId(),
-            "queue", brokerName + ":" + message.getQueueId(),
-            "offset", message.getQueueOffset(),
-            "reconsume_times", message.getReconsumeTimes());
     }
 
     private static char padding(int position) {

@@ -19,8 +19,8 @@ final class LitePullConsumerRole implements Role {
     @Override
     public void start(Options options) throws MQClientException {
         topic = options.text("topic");
-        consumer = new DefaultLitePullConsumer(options.text("group"), options.hook());
-        options.configure(consumer);
+        consumer = new DefaultLitePullConsumer(options.text("group"), Settings.hook(options));
+        Settings.configure(options, consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(options.flag("auto-commit"));
         if (options.flag("subscribe")) {
@@ -69,7 +69,7 @@ final class LitePullConsumerRole implements Role {
         while (got < count && System.currentTimeMillis() < deadline) {
             List<MessageExt> messages = consumer.poll(100);
             for (MessageExt message : messages) {
-                Bodies.received(message, message.getBrokerName());
+                Messages.received(message, message.getBrokerName());
             }
             got += messages.size();
         }
@@ -79,7 +79,7 @@ final class LitePullConsumerRole implements Role {
     private Map<String, Long> committed() throws MQClientException {
         Map<String, Long> offsets = new TreeMap<>();
         for (MessageQueue queue : queues()) {
-            offsets.put(Bodies.queue(queue), consumer.committed(queue));
+            offsets.put(Messages.queue(queue), consumer.committed(queue));
         }
         return offsets;
     }
@@ -87,7 +87,7 @@ final class LitePullConsumerRole implements Role {
     private Map<String, Long> offsetsAt(long timestamp) throws MQClientException {
         Map<String, Long> offsets = new TreeMap<>();
         for (MessageQueue queue : queues()) {
-            offsets.put(Bodies.queue(queue), consumer.offsetForTimestamp(queue, timestamp));
+            offsets.put(Messages.queue(queue), consumer.offsetForTimestamp(queue, timestamp));
         }
         return offsets;
     }
@@ -98,7 +98,7 @@ final class LitePullConsumerRole implements Role {
 
     private MessageQueue queue(String name) throws MQClientException {
         for (MessageQueue queue : queues()) {
-            if (Bodies.queue(queue).equals(name)) {
+            if (Messages.queue(queue).equals(name)) {
                 return queue;
             }
         }

@@ -7,13 +7,18 @@ import java.util.Map;
 
 /** Starts the role that the first argument names and hands it the commands from standard input. */
 public final class Main {
-    /** By name, so that a build against an older client can leave out the classes that it cannot compile. */
+    /**
+     * By name, so that a build against an older client can leave out the classes that it cannot compile, and so that the
+     * project of the gRPC client can have roles of its own.
+     */
     private static final Map<String, String> ROLES = Map.of(
         "admin", "remora.client.AdminRole",
         "producer", "remora.client.ProducerRole",
         "requester", "remora.client.RequesterRole",
         "replier", "remora.client.ReplierRole",
         "push-consumer", "remora.client.PushConsumerRole",
+        "simple-consumer", "remora.client.SimpleConsumerRole",
+        "lite-push-consumer", "remora.client.LitePushConsumerRole",
         "lite-pull-consumer", "remora.client.LitePullConsumerRole",
         "popper", "remora.client.PopperRole");
 

@@ -4,8 +4,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.apache.rocketmq.client.ClientConfig;
-import org.apache.rocketmq.remoting.RPCHook;
 
 /** The {@code key=value} words of a command line or of a command. */
 final class Options {
@@ -57,32 +55,5 @@ final class Options {
     /** A comma separated list; empty when the key is absent. */
     List<String> list(String key) {
         return has(key) ? Arrays.asList(text(key).split(",")) : List.of();
-    }
-
-    /** What signs each request with a key; null without one. By reflection: clients before 5.4 have that elsewhere. */
-    RPCHook hook() {
-        if (!has("access-key")) {
-            return null;
-        }
-        try {
-            Class<?> credentials = Class.forName("org.apache.rocketmq.acl.common.SessionCredentials");
-            Object key = credentials.getConstructor(String.class, String.class)
-                .newInstance(text("access-key"), text("secret-key"));
-            return (RPCHook) Class.forName("org.apache.rocketmq.acl.common.AclClientRPCHook")
-                .getConstructor(credentials).newInstance(key);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("this client cannot sign", e);
-        }
-    }
-
-    /** Sets what every kind of client has in common; whatever is not given keeps the client's own default. */
-    void configure(ClientConfig config) {
-        config.setNamesrvAddr(text("name-server"));
-        if (has("poll-name-server-ms")) {
-            config.setPollNameServerInterval(number("poll-name-server-ms", 0));
-        }
-        if (has("heartbeat-ms")) {
-            config.setHeartbeatBrokerInterval(number("heartbeat-ms", 0));
-        }
     }
 }

@@ -39,8 +39,8 @@ final class PopperRole implements Role {
     public void start(Options options) throws MQClientException {
         group = options.text("group");
         topic = options.text("topic");
-        client = new DefaultMQProducer("poppers", options.hook());
-        options.configure(client);
+        client = new DefaultMQProducer("poppers", Settings.hook(options));
+        Settings.configure(options, client);
         client.start();
         if (!factory().updateTopicRouteInfoFromNameServer(topic)) {
             throw new MQClientException("no route for " + topic, null);

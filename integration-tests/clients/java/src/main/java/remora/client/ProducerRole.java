@@ -18,7 +18,7 @@ final class ProducerRole implements Role {
     @Override
     public void start(Options options) throws MQClientException {
         producer = create(options);
-        options.configure(producer);
+        Settings.configure(options, producer);
         if (options.has("send-timeout-ms")) {
             producer.setSendMsgTimeout(options.number("send-timeout-ms", 0));
         }
@@ -28,9 +28,9 @@ final class ProducerRole implements Role {
     /** One with the verdict for brokers that check transactions is one that can begin them. */
     private static DefaultMQProducer create(Options options) {
         if (!options.has("check")) {
-            return new DefaultMQProducer(options.text("group"), options.hook(), options.flag("trace"), null);
+            return new DefaultMQProducer(options.text("group"), Settings.hook(options), options.flag("trace"), null);
         }
-        TransactionMQProducer producer = new TransactionMQProducer(options.text("group"), options.hook());
+        TransactionMQProducer producer = new TransactionMQProducer(options.text("group"), Settings.hook(options));
         producer.setTransactionListener(new Transactions(options.text("check")));
         return producer;
     }
@@ -66,7 +66,7 @@ final class ProducerRole implements Role {
             values.put("max", producer.maxOffset(queue));
             values.put("search", producer.searchOffset(queue, timestamp));
             values.put("earliest_store_time", producer.earliestMsgStoreTime(queue));
-            offsets.put(Bodies.queue(queue), values);
+            offsets.put(Messages.queue(queue), values);
         }
         return offsets;
     }

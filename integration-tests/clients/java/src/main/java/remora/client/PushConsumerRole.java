@@ -36,8 +36,8 @@ final class PushConsumerRole implements Role {
         delayLevel = options.number("delay-level", 0);
         consumeMs = options.number("consume-ms", 0);
         consumer = new DefaultMQPushConsumer(
-            options.text("group"), options.flag("first-pull") ? new FirstPull() : options.hook(), new AllocateMessageQueueAveragely(), options.flag("trace"), null);
-        options.configure(consumer);
+            options.text("group"), options.flag("first-pull") ? new FirstPull() : Settings.hook(options), new AllocateMessageQueueAveragely(), options.flag("trace"), null);
+        Settings.configure(options, consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.valueOf("CONSUME_FROM_" + options.text("from", "FIRST_OFFSET")));
         if (options.flag("broadcasting")) {
             broadcast();
@@ -106,7 +106,7 @@ final class PushConsumerRole implements Role {
     private boolean take(List<MessageExt> messages, MessageQueue queue) {
         boolean good = true;
         for (MessageExt message : messages) {
-            Bodies.received(message, queue.getBrokerName());
+            Messages.received(message, queue.getBrokerName());
             good &= message.getReconsumeTimes() >= failTimes;
         }
         if (consumeMs > 0) {
@@ -139,7 +139,7 @@ final class PushConsumerRole implements Role {
             TreeSet<String> queues = new TreeSet<>();
             for (MessageQueue queue : held()) {
                 if (queue.getTopic().equals(topic)) {
-                    queues.add(Bodies.queue(queue));
+                    queues.add(Messages.queue(queue));
                 }
             }
             List<String> now = List.copyOf(queues);

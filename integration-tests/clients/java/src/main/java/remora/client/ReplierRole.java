@@ -20,11 +20,11 @@ final class ReplierRole implements Role {
 
     @Override
     public void start(Options options) throws MQClientException {
-        producer = new DefaultMQProducer(options.text("group") + "-answers", options.hook());
-        options.configure(producer);
+        producer = new DefaultMQProducer(options.text("group") + "-answers", Settings.hook(options));
+        Settings.configure(options, producer);
         producer.start();
-        consumer = new DefaultMQPushConsumer(options.text("group"), options.hook(), new AllocateMessageQueueAveragely());
-        options.configure(consumer);
+        consumer = new DefaultMQPushConsumer(options.text("group"), Settings.hook(options), new AllocateMessageQueueAveragely());
+        Settings.configure(options, consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.subscribe(options.text("topic"), "*");
         consumer.registerMessageListener((MessageListenerConcurrently) this::answer);
@@ -33,7 +33,7 @@ final class ReplierRole implements Role {
 
     private ConsumeConcurrentlyStatus answer(List<MessageExt> messages, ConsumeConcurrentlyContext context) {
         for (MessageExt message : messages) {
-            Bodies.received(message, context.getMessageQueue().getBrokerName());
+            Messages.received(message, context.getMessageQueue().getBrokerName());
             String name = Bodies.name(message.getBody());
             if (name.startsWith("mute")) {
                 continue;

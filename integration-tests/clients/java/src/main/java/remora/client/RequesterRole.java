@@ -19,8 +19,8 @@ final class RequesterRole implements Role {
 
     @Override
     public void start(Options options) throws MQClientException {
-        producer = new DefaultMQProducer(options.text("group"), options.hook());
-        options.configure(producer);
+        producer = new DefaultMQProducer(options.text("group"), Settings.hook(options));
+        Settings.configure(options, producer);
         producer.start();
     }
 

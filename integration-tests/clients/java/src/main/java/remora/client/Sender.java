@@ -162,7 +162,7 @@ final class Sender extends Thread {
                 "body", name(message),
                 "status", result.getSendStatus(),
                 "id", message.getProperty(MessageConst.PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX),
-                "queue", Bodies.queue(result.getMessageQueue()),
+                "queue", Messages.queue(result.getMessageQueue()),
                 "offset", result.getQueueOffset(),
                 "error", result.getSendStatus(),
                 "started_at", startedAt);

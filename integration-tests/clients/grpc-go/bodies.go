@@ -1,0 +1,1 @@
+../go/bodies.go

@@ -1,0 +1,1 @@
+../go/options.go

@@ -1,0 +1,1 @@
+../grpc-go/options.go

@@ -1,0 +1,6 @@
+package main
+
+var roles = map[string]func() role{
+	"producer":        func() role { return &producerRole{} },
+	"simple-consumer": func() role { return &simpleRole{} },
+}

@@ -1,0 +1,1 @@
+../grpc-node/main.js

@@ -1,0 +1,1 @@
+../grpc-node/report.js
