@@ -1,16 +1,23 @@
 //! Any replica serves what another has begun, and clients of all protocols meet.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use integration_tests::delivery;
 use integration_tests::proxy_process::Remora;
 use integration_tests::scenario::Scenario;
 use integration_tests::suite::TestFn;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use crate::common::{Client, bodies, run, text};
 
 pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("calls_may_go_to_any_replica", calls_may_go_to_any_replica),
+    (
+        "what_arrives_as_a_client_leaves_is_given_back",
+        what_arrives_as_a_client_leaves_is_given_back,
+    ),
     ("remoting_and_http_meet", remoting_and_http_meet),
     ("consoles_show_the_group", consoles_show_the_group),
 ];
@@ -53,6 +60,37 @@ fn calls_may_go_to_any_replica(it: &Scenario<'_>) -> Result<()> {
     })?;
     one.stop(&["slow request"])?;
     other.stop(&["slow request"])
+}
+
+/// The replica learns of both at the same moment: it is frozen until then.
+fn what_arrives_as_a_client_leaves_is_given_back(it: &Scenario<'_>) -> Result<()> {
+    let one = replica(it, "one")?;
+    let client = Client::new(it)?;
+    let address = one.target().name_server.parse()?;
+    run(async {
+        client.begin().await?;
+        client.at(address).begin().await?;
+        for round in 0..4 {
+            let asked = json!({"wait": "30s", "invisible": "1h", "max": 32});
+            let poll = client.pulling(&asked).start(address).await?;
+            sleep(Duration::from_millis(500)).await;
+            one.process().freeze()?;
+            for nth in 0..4 {
+                client.send("", format!("m{round}-{nth}")).await?;
+            }
+            sleep(Duration::from_millis(300)).await;
+            drop(poll);
+            one.process().thaw()?;
+            let begun = Instant::now();
+            let messages = client.pull_all(4).await?;
+            let waited = begun.elapsed().as_millis();
+            ensure!(waited < 7_000, "{waited} ms: {messages:?}");
+            let acks: Vec<_> = messages.iter().map(|one| one["handle"].clone()).collect();
+            client.settle(&json!({"acks": acks})).await?;
+        }
+        Ok(())
+    })?;
+    one.stop(&["slow request"])
 }
 
 fn remoting_and_http_meet(it: &Scenario<'_>) -> Result<()> {

@@ -308,7 +308,7 @@ impl Connection {
     /// for messages ends.
     pub(crate) fn note_left(&self) {
         if !self.exchange.has_left.replace(true) {
-            self.requests.give_up_polls();
+            self.requests.leave();
             self.changed.notify_waiters();
         }
     }

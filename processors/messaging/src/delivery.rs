@@ -60,6 +60,15 @@ impl Batch {
         &self.messages
     }
 
+    /// The messages are in a document of that length, which the client can read as a whole only.
+    pub fn deliver_together(&mut self, length: usize) {
+        let mut start = 0;
+        for placed in &mut self.messages {
+            (placed.start, placed.end) = (start, length);
+            start = length;
+        }
+    }
+
     /// So many of the bytes were written to the client, and no further ones will be.
     pub fn written(&mut self, bytes: usize) -> Written {
         let mut delivered = std::mem::take(&mut self.messages);

@@ -151,7 +151,7 @@ impl Stream {
             Ok(events.len())
         });
         let taken = match taken.await {
-            Ok(taken) if taken.placed.is_empty() => return Ok(()),
+            Ok(taken) if taken.is_empty() => return Ok(()),
             Ok(taken) => taken,
             Err(error) => return self.write(ended(&render::read(error))).await,
         };

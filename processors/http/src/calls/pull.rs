@@ -113,18 +113,13 @@ async fn several(
         Ok(body.len())
     });
     let mut taken: Taken = taken.await.map_err(render::read)?;
-    if taken.placed.is_empty() {
+    if taken.is_empty() {
         return Ok(None);
     }
     body.extend_from_slice(b"]}");
     let (body, is_gzip) = answer::encoded(call, body.into()).await;
     // A document that is cut off cannot be read: its messages are delivered together, or not.
-    let mut start = 0;
-    for placed in &mut taken.placed {
-        placed.start = start;
-        placed.end = body.len();
-        start = placed.end;
-    }
+    taken.deliver_together(body.len());
     let metrics = &connection.server.metrics;
     let chunk = taken.into_chunk(body, &wanted.consumer, metrics, call.account());
     let mut answer = answer::of_chunk(StatusCode::OK, answer::JSON, chunk);

@@ -7,9 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_server::{Chunk, OnEnd};
 use messaging::check::Filter;
-use messaging::{
-    Batch, Consumer, MessagingError, Placed, Poll, PopAnswer, Popped, PoppedMessage, Popping,
-};
+use messaging::{Batch, Consumer, MessagingError, Placed, Poll, PopAnswer, Popped, PoppedMessage};
 use remoting_codec::message::{Receipt, StoredMessage};
 use remoting_transport::Account;
 use tokio::task::yield_now;
@@ -41,12 +39,10 @@ pub(super) struct Wanted {
     _poll: Option<Poll>,
 }
 
-/// Messages that were taken from the answer to a POP, in the bytes of another answer.
+/// Messages that were taken from the answer to a POP, in the bytes of another answer. They are given
+/// back if the call ends before these are on their way.
 #[derive(Debug)]
-pub(super) struct Taken {
-    pub(super) popping: Rc<Popping>,
-    pub(super) placed: Vec<Placed>,
-}
+pub(super) struct Taken(Batch);
 
 impl Wanted {
     /// Finds out what the client may consume.
@@ -166,10 +162,20 @@ pub(super) async fn take(
     }
     let popping = Rc::new(popped.take()?);
     connection.requests.drop_unwanted(consumer, unwanted);
-    Ok(Taken { popping, placed })
+    Ok(Taken(Batch::new(popping, placed)))
 }
 
 impl Taken {
+    /// Whether the client gets none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.messages().is_empty()
+    }
+
+    /// The messages are in a document of that length, which the client can read as a whole only.
+    pub(super) fn deliver_together(&mut self, length: usize) {
+        self.0.deliver_together(length);
+    }
+
     /// The bytes with the messages in them. What is not written to the client is given back.
     pub(super) fn into_chunk(
         self,
@@ -180,7 +186,7 @@ impl Taken {
     ) -> Chunk {
         let chunk = Chunk::new(bytes.into(), account);
         chunk.with_end(Box::new(Written {
-            batch: Batch::new(self.popping, self.placed),
+            batch: self.0,
             topic: consumer.topic().to_owned(),
             group: consumer.group().to_owned(),
             metrics: metrics.clone(),

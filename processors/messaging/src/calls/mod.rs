@@ -100,6 +100,8 @@ pub struct Requests {
     bulk: Cell<usize>,
     /// Whether long polls end now, without messages.
     gives_up_polls: Cell<bool>,
+    /// Whether the client may be gone, and takes no messages any more.
+    has_left: Cell<bool>,
     /// Wakes what waits for that.
     given_up: Notify,
     /// Counts requests that any broker of a topic may serve, so that they go to each in turn.
@@ -118,6 +120,7 @@ impl Requests {
             polls: Cell::new(0),
             bulk: Cell::new(0),
             gives_up_polls: Cell::new(false),
+            has_left: Cell::new(false),
             given_up: Notify::new(),
             turn: Cell::new(0),
         })
@@ -155,8 +158,16 @@ impl Requests {
         self.caller.upstream().release();
     }
 
+    /// Ends all long polls, without messages, because the client may be gone. What brokers have
+    /// handed out for it, and no call has seen yet, is given back.
+    pub fn leave(&self) {
+        self.has_left.set(true);
+        self.give_up_polls();
+    }
+
     /// Ends all requests, because the client has disconnected.
     pub fn close(&self) {
+        self.has_left.set(true);
         self.gives_up_polls.set(true);
         self.given_up.notify_waiters();
         self.at_brokers.close();
@@ -312,6 +323,9 @@ impl Requests {
         let mut gone = NoteGone(Some(self.clone()));
         let answered = answer.await;
         gone.0 = None;
+        if is_poll && self.has_left.get() {
+            return Err(given_up());
+        }
         answered.unwrap_or_else(|_| {
             let text = "the connection to the broker ended";
             Err(MessagingError::new(ErrorKind::Lost, text))
