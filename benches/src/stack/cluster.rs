@@ -33,8 +33,11 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// What is set besides addresses. No consumer of a trace, no timers, no transactions: what would
-/// run beside the load. The last two have a broker bear load on a machine that is short of cores,
-/// where it would shed it.
+/// run beside the load. `waitTimeMillsInSendQueue` and `osPageCacheBusyTimeOutMills` have a broker
+/// bear load on a machine that is short of cores, where it would shed it. The last three are about
+/// what is pulled, which all that is sent comes after: however old it is, a pull gets as many
+/// messages of it, and it is kept. (Of what lies more than 40 % of the machine's memory behind the
+/// end of the log, a pull would get 8 messages: `DefaultMessageStore.isTheBatchFull`.)
 const BROKER_SETTINGS: &str = "\
 brokerClusterName=DefaultCluster
 brokerId=0
@@ -47,6 +50,9 @@ transactionOpBatchInterval=86400000
 transactionOpMsgMaxSize=1
 waitTimeMillsInSendQueue=5000
 osPageCacheBusyTimeOutMills=10000
+maxTransferCountOnMessageInDisk=32
+maxTransferBytesOnMessageInDisk=262144
+diskMaxUsedSpaceRatio=95
 ";
 
 /// A running cluster; it is killed when dropped.
