@@ -1,9 +1,10 @@
-//! Two replicas behind HAProxy, two brokers, real producers and consumers, and everything is killed
-//! or frozen in turn: a ledger of what was acknowledged and what was consumed.
+//! Two replicas behind HAProxy, two brokers, producers and consumers of remoting and HTTP, and
+//! everything is killed or frozen in turn: a ledger of what was acknowledged and what was consumed.
 //!
 //! For a minute in a quick run, or for `REMORA_IT_CHAOS_SECONDS` (`make chaos`: five minutes). The
 //! order is random; it is printed, and `REMORA_IT_SEED` brings it back.
 
+mod http;
 mod ledger;
 mod schedule;
 
@@ -18,6 +19,7 @@ use integration_tests::{
     wait::{Deadline, now_ms, wait_until},
 };
 
+use http::HttpLedger;
 use ledger::Ledger;
 use schedule::{Blow, Schedule};
 
@@ -73,6 +75,8 @@ fn chaos(it: &Scenario<'_>) -> Result<()> {
     let at = Ipv4Addr::LOCALHOST.into();
     let mut replicas = Replicas::start(binary, &it.dir("replicas")?, name_servers, &BROKERS, at)?;
     let ledger = Ledger::open(it, replicas.target())?;
+    let by_http = HttpLedger::open(it, replicas.target())?;
+    by_http.wait_flowing(0, RECOVERY)?;
     let over = Deadline::after(Duration::from_secs(seconds));
     let mut blows = 0;
     for blow in Schedule::new(seed) {
@@ -81,8 +85,10 @@ fn chaos(it: &Scenario<'_>) -> Result<()> {
         }
         let begun = now_ms();
         strike(it, &mut replicas, blow)?;
+        let over = now_ms();
         ledger
-            .wait_flowing(it, now_ms(), RECOVERY)
+            .wait_flowing(it, over, RECOVERY)
+            .and_then(|()| by_http.wait_flowing(over, RECOVERY))
             .with_context(|| format!("after {blow:?}"))?;
         report(&format!(
             "{blow:?}: all flows again {} ms later",
@@ -92,6 +98,7 @@ fn chaos(it: &Scenario<'_>) -> Result<()> {
         thread::sleep(Duration::from_secs(1));
     }
     ensure!(blows >= 2, "only {blows} blows in {seconds} s");
+    by_http.close(blows)?;
     ledger.close(it, blows)?;
     // A killed replica may have logged anything: the log is only searched for panics.
     for nth in 0..REPLICAS {
