@@ -39,8 +39,8 @@ pub(super) struct Wanted {
     _poll: Option<Poll>,
 }
 
-/// Messages that were taken from the answer to a POP, in the bytes of another answer. They are given
-/// back if the call ends before these are on their way.
+/// Messages that were taken from the answer to a POP, in the bytes of another answer. They are
+/// given back if the call ends before these are on their way.
 #[derive(Debug)]
 pub(super) struct Taken(Batch);
 
