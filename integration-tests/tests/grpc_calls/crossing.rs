@@ -11,8 +11,10 @@ use grpc::proto::{
 use h2::client::Builder;
 use integration_tests::delivery::wait_tries;
 use integration_tests::grpc_client::GrpcClient;
+use integration_tests::http_client::{Answer, Request};
 use integration_tests::scenario::Scenario;
 use integration_tests::suite::TestFn;
+use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
 use crate::common::{
@@ -22,6 +24,8 @@ use crate::common::{
 pub(crate) const TESTS: &[(&str, TestFn)] = &[
     ("messages_cross_from_grpc", from_grpc),
     ("messages_cross_to_grpc", to_grpc),
+    ("messages_cross_from_http_to_grpc", from_http_to_grpc),
+    ("messages_cross_from_grpc_to_http", from_grpc_to_http),
 ];
 
 /// The address of a client that has one of its own: brokers see Remora's, 127.0.0.1.
@@ -110,4 +114,67 @@ fn ensure_is_of_remoting(got: &Message, topic: &str, id: &str, attempt: i32) -> 
     let normal = i32::from(MessageType::Normal);
     ensure!(system.message_type == normal, "{system:?}");
     Ok(())
+}
+
+/// Asks the suite's Remora by HTTP.
+async fn by_http(it: &Scenario<'_>, status: u16, path: &str, body: String) -> Result<Answer> {
+    let request = Request::new("POST", format!("/v1/topics/{path}")).body(body);
+    let answer = request.send(it.target().name_server.parse()?).await?;
+    ensure!(answer.status == status, "{answer:?}");
+    Ok(answer)
+}
+
+/// A gRPC consumer gets everything that a producer by HTTP has set.
+fn from_http_to_grpc(it: &Scenario<'_>) -> Result<()> {
+    let (topic, group) = (it.topic()?, it.name("group"));
+    run(async {
+        let client = client(it).await?;
+        begin(it, &client, &group, &topic).await?;
+        let target = format!("{topic}/messages?tag=red&key=key&key=other&property=own=x");
+        let sent = by_http(it, 201, &target, "m".to_owned()).await?.json()?;
+        let got = receive_all(it, &client, &group, &topic, 1).await?;
+        let got = got.first().context("no message")?;
+        ensure!(&*got.body == b"m", "{:?}", got.body);
+        let own = got.user_properties.get("own").map(String::as_str);
+        ensure!(own == Some("x"), "{:?}", got.user_properties);
+        let system = got.system_properties.as_ref().context("no properties")?;
+        let id = sent.get("messageId").and_then(Value::as_str);
+        ensure!(Some(system.message_id.as_str()) == id, "{system:?} {sent}");
+        ensure!(system.tag.as_deref() == Some("red"), "{system:?}");
+        ensure!(system.keys == ["key", "other"], "{system:?}");
+        ensure!(system.delivery_attempt == Some(1), "{system:?}");
+        let done = acknowledge(&client, &group, &topic, got).await?;
+        expect(done.status.as_ref(), Code::Ok)
+    })
+}
+
+/// A consumer by HTTP gets everything that a gRPC producer has set, and settles it.
+fn from_grpc_to_http(it: &Scenario<'_>) -> Result<()> {
+    let (topic, group) = (it.topic()?, it.name("group"));
+    let pull = format!("{topic}/groups/{group}/messages:pull");
+    let settle = format!("{topic}/groups/{group}/messages:ack");
+    run(async {
+        // From now on, brokers know the group.
+        by_http(it, 200, &pull, json!({"wait": "3s"}).to_string()).await?;
+        send_ok(&client(it).await?, message(&topic, "m")).await?;
+        let asked = json!({"wait": "10s", "max": 1}).to_string();
+        let answer = by_http(it, 200, &pull, asked).await?.json()?;
+        let got = answer.pointer("/messages/0").context("no message")?;
+        for (name, expected) in [
+            ("body", json!("m")),
+            ("messageId", json!("m")),
+            ("tag", json!("tag")),
+            ("keys", json!(["key"])),
+            ("attempt", json!(1)),
+        ] {
+            ensure!(got.get(name) == Some(&expected), "{name} of {got}");
+        }
+        let own = got.pointer("/properties/own");
+        ensure!(own == Some(&json!("property")), "{got}");
+        let acks = json!({"acks": [got.get("handle")]}).to_string();
+        let settled = by_http(it, 200, &settle, acks).await?.json()?;
+        let ok = settled.pointer("/results/0/ok");
+        ensure!(ok == Some(&json!(true)), "{settled}");
+        Ok(())
+    })
 }
