@@ -112,3 +112,18 @@ async fn a_length_beside_chunks_ends_the_connection() -> Result<()> {
     }
     Ok(())
 }
+
+/// Where trailers end is read in more than one way.
+#[tokio::test]
+async fn nothing_behind_chunks_is_served() -> Result<()> {
+    let world = World::with("workers = 1\n").await?;
+    for trailers in ["", "x-a: b\r\n", "x-a: b\n\n", "\n", "x-a: b\n\nzzz\r\n"] {
+        let head = "host: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        let request =
+            format!("POST {TARGET} HTTP/1.1\r\n{head}0\r\n{trailers}\r\n{HIDDEN}{HIDDEN}");
+        let answers = world.exchange(request).await?;
+        assert_eq!(answers.len(), 1, "{trailers:?}: {answers:?}");
+        assert_eq!(answers[0].header("connection"), Some("close"));
+    }
+    Ok(())
+}

@@ -157,16 +157,11 @@ async fn bodies_are_read_before_the_next_request_or_end_the_connection() -> Resu
     let world = World::with("workers = 1\n").await?;
     let post = |rest: &str| format!("POST /v1/topics/one/messages HTTP/1.1\r\nhost: x\r\n{rest}");
     let get = "GET /v1/topics/one HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    // Those that are read.
-    for body in [
-        "content-length: 5\r\n\r\nhello",
-        "transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    ] {
-        let all = post(body) + get;
-        let answers = world.exchange(all).await?;
-        // Whatever becomes of the message.
-        assert!(matches!(*statuses(&answers), [_, 200]), "{answers:?}");
-    }
+    // One that is read.
+    let all = post("content-length: 5\r\n\r\nhello") + get;
+    let answers = world.exchange(all).await?;
+    // Whatever becomes of the message.
+    assert!(matches!(*statuses(&answers), [_, 200]), "{answers:?}");
     // Those that are not, because they are encoded, too long or for another method.
     let encoded = post("content-encoding: br\r\ncontent-length: 5\r\n\r\nhello");
     let long = post("content-length: 16777217\r\n\r\n") + &"x".repeat(100_000);

@@ -110,6 +110,29 @@ async fn a_client_that_closes_its_side_gets_its_answer() -> Result<()> {
     client.write(get("/v1/topics/one")).await?;
     client.stream.shutdown().await?;
     assert_eq!(statuses(&client.rest().await?), [200]);
+    // Its end may arrive together with that of a body, and be read first.
+    let head = "POST /v1/topics/one/messages HTTP/1.1\r\nhost: x\r\n";
+    for rest in [
+        "content-length: 5\r\n\r\nhello",
+        "transfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+    ] {
+        for _ in 0..20 {
+            let mut client = world.connect().await?;
+            client.write(format!("{head}{rest}")).await?;
+            client.stream.shutdown().await?;
+            // Whatever becomes of the message.
+            let answers = client.rest().await?;
+            assert_eq!(answers.len(), 1, "{rest:?}");
+            assert_eq!(answers[0].code()?, "message_type_conflict", "{rest:?}");
+        }
+    }
+    // A body that will never be complete is not waited for.
+    let mut client = world.connect().await?;
+    client
+        .write(format!("{head}content-length: 6\r\n\r\nhello"))
+        .await?;
+    client.stream.shutdown().await?;
+    timeout(Duration::from_secs(2), client.rest()).await??;
     Ok(())
 }
 

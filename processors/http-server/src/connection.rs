@@ -109,7 +109,13 @@ pub(crate) struct Exchange {
     received_before: Cell<u64>,
     /// Whether the client sends nothing more.
     has_left: Cell<bool>,
+    /// How often since then more of the request was asked for in vain.
+    in_vain: Cell<u8>,
 }
+
+/// How often more of a request is asked for of a client that has closed its side, before what has
+/// arrived is taken for all: hyper hands on what it has read with the next look at the connection.
+const IN_VAIN_MAX: u8 = 4;
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -282,6 +288,19 @@ impl Connection {
     pub(crate) fn begin_exchange(&self, has_body: bool) {
         self.exchange.is_busy.set(true);
         self.exchange.has_request.set(!has_body);
+        self.exchange.in_vain.set(0);
+    }
+
+    /// More of the request is awaited. Returns whether to look again at once, because the client
+    /// has closed its side: either the rest has arrived with that, or it never will.
+    pub(crate) fn awaits_more(&self) -> bool {
+        let exchange = &self.exchange;
+        let count = exchange.in_vain.get();
+        let looks = exchange.has_left.get() && count < IN_VAIN_MAX;
+        if looks {
+            exchange.in_vain.set(count + 1);
+        }
+        looks
     }
 
     /// All of the request that is served on a connection of HTTP/1 has arrived.
@@ -300,7 +319,8 @@ impl Connection {
     /// Whether an answer is on its way that a client may still want which has closed its side.
     pub(crate) fn owes_answer(&self) -> bool {
         let exchange = &self.exchange;
-        let is_served = exchange.is_busy.get() && exchange.has_request.get();
+        let may_have_all = exchange.has_request.get() || exchange.in_vain.get() < IN_VAIN_MAX;
+        let is_served = exchange.is_busy.get() && may_have_all;
         is_served || self.traffic.blocked().is_some()
     }
 

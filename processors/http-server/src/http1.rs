@@ -3,10 +3,13 @@
 //! Pipelined requests are served one after the other, and answered in their order. Where one
 //! request ends and the next begins is decided by hyper alone, which refuses what may mean two
 //! things (RFC 9112, 6.3): several lengths that differ or are no number, a transfer coding that is
-//! not `chunked` in the end, folded lines, blanks before a colon. A request with a length and a
-//! transfer coding is answered, and nothing behind it is read any more. What hyper takes and a
-//! balancer may take otherwise is refused here. Lines of a head may end with a line feed alone, as
-//! RFC 9112 allows (2.2); those within a chunked body must not.
+//! not `chunked` in the end, folded lines, blanks before a colon. A request with a transfer coding
+//! is answered, and nothing behind it is read any more: hyper takes trailers that a balancer may
+//! end elsewhere. What else hyper takes and a balancer may take otherwise is refused here. Lines of
+//! a head may end with a line feed alone, as RFC 9112 allows (2.2); those of chunks must not.
+//!
+//! A known gap: behind a request with `Upgrade`, or CONNECT, hyper ends a connection without
+//! waiting for what is still to be written, so that the end of a long last answer may be missing.
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
@@ -43,6 +46,9 @@ const BUFFER_MAX: usize = 64 * 1024;
 /// yet.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// That no further request is taken.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 pub(crate) async fn serve<S, F, A>(
     connection: &Rc<Connection>,
     stream: S,
@@ -66,6 +72,7 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         this.count_call();
         this.begin_exchange(!request.body().is_end_stream());
+        let is_last = request.headers().contains_key(TRANSFER_ENCODING);
         let served = Served(this.clone());
         let answer = match is_refused(&request) {
             true => None,
@@ -73,10 +80,13 @@ where
             false => Some(Box::pin(service(request))),
         };
         async move {
-            let answer = match answer {
+            let mut answer = match answer {
                 Some(answer) => answer.await,
                 None => bad_request(&served.0),
             };
+            if is_last {
+                answer.headers_mut().insert(CONNECTION, CLOSE);
+            }
             Ok::<_, Infallible>(answer.map(|body| Answer {
                 body,
                 _served: served,
@@ -129,8 +139,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Only<'_> {
 fn bad_request(connection: &Connection) -> Response<Watched> {
     let mut answer = Response::new(connection.body(Reply::empty()));
     *answer.status_mut() = StatusCode::BAD_REQUEST;
-    let close = HeaderValue::from_static("close");
-    answer.headers_mut().insert(CONNECTION, close);
+    answer.headers_mut().insert(CONNECTION, CLOSE);
     answer
 }
 

@@ -53,7 +53,14 @@ async fn read_all(
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
-        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let frame = std::future::poll_fn(|cx| {
+            let frame = Pin::new(&mut body).poll_frame(cx);
+            if frame.is_pending() && connection.awaits_more() {
+                cx.waker().wake_by_ref();
+            }
+            frame
+        });
+        let frame = frame.await;
         let data = match frame {
             None => break,
             Some(Err(error)) => return Err(BodyError::Gone(error)),
