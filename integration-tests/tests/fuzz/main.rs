@@ -27,6 +27,7 @@ mod frame;
 #[path = "../judge/generate/mod.rs"]
 mod generate;
 mod header;
+mod http1;
 mod http2;
 mod http_json;
 mod http_sdk;
@@ -84,6 +85,7 @@ const TARGETS: &[Target] = &[
     calls::BODIES,
     calls::TEXTS,
     http2::CONNECTION,
+    http1::CONNECTION,
     http_json::REQUESTS,
     http_json::DELIVERED,
     http_sdk::DOCUMENTS,
