@@ -165,6 +165,14 @@ fn first_steps(environment: &Environment, listen: SocketAddr, topic: &str) -> St
         ));
     }
     line("");
+    line("In another shell, by HTTP:");
+    line(&format!(
+        "  curl -d 'by curl' http://{address}/v1/topics/{topic}/messages"
+    ));
+    line(&format!(
+        "  curl --json '{{\"wait\": \"5s\"}}' http://{address}/v1/topics/{topic}/groups/first/messages:pull"
+    ));
+    line("");
     line(
         "In another shell: RocketMQ's own tool sends a message through Remora and reads all messages of a topic.",
     );

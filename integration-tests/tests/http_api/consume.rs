@@ -175,6 +175,9 @@ fn filters_let_pass_what_they_name(it: &Scenario<'_>) -> Result<()> {
             group: it.name("sql"),
             ..client.clone()
         };
+        let broken = sql.pulling(&json!({"filter": {"sql": "TAGS ="}}));
+        let problem = sql.expect_problem("request_invalid", &broken).await?;
+        ensure!(problem["parameter"] == "filter", "{problem}");
         let asked = json!({"filter": {"sql": "TAGS = 'c'"}, "wait": "2s"});
         sql.pull(&asked).await?;
         client.send("?tag=c", "by sql").await?;

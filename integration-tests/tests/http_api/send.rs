@@ -1,5 +1,7 @@
 //! Sending: raw, in batches, CloudEvents, delays, order, priority.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -151,6 +153,11 @@ fn a_batch_has_a_result_per_entry(it: &Scenario<'_>) -> Result<()> {
             .collect();
         ensure!(is_sent == [true, true, false, true, true], "{results:?}");
         ensure!(results[2]["error"]["code"] == "body_invalid", "{results:?}");
+        let sent = results
+            .iter()
+            .filter_map(|one| one["offsetMessageId"].as_str());
+        ensure!(sent.clone().all(|id| id.len() == 32), "{results:?}");
+        ensure!(sent.collect::<BTreeSet<_>>().len() == 4, "{results:?}");
         let lines = Request::new("POST", path.as_str())
             .header("content-type", "application/x-ndjson")
             .body("{\"body\":\"e\"}\n{\"body\":\"f\"}\n");

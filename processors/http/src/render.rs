@@ -68,7 +68,8 @@ fn of_broker(code: ResponseCode) -> Word {
         ResponseCode::NO_PERMISSION => Word::Forbidden,
         ResponseCode::SYSTEM_BUSY => Word::BrokerBusy,
         ResponseCode::FLOW_CONTROL => Word::FlowControl,
-        ResponseCode::MESSAGE_ILLEGAL => Word::Invalid,
+        // The other is a filter's expression.
+        ResponseCode::MESSAGE_ILLEGAL | ResponseCode::SUBSCRIPTION_PARSE_FAILED => Word::Invalid,
         _ => Word::Refused,
     }
 }
@@ -86,7 +87,11 @@ pub(crate) fn read(error: MessagingError) -> Problem {
     let problem = match kind {
         ErrorKind::Refused(code) => {
             let detail = format!("the broker has refused the request (code {})", code.0);
-            Problem::new(word, detail).with_remark(text)
+            let problem = Problem::new(word, detail).with_remark(text);
+            match code {
+                ResponseCode::SUBSCRIPTION_PARSE_FAILED => problem.of("filter"),
+                _ => problem,
+            }
         }
         ErrorKind::Illegal(part) => Problem::new(word, text).of(illegal(part).1),
         _ => Problem::new(word, text),

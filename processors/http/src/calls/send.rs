@@ -146,9 +146,12 @@ fn sent(topic: &str, message: &Outgoing, receipt: &SendReceipt, offset: i64) -> 
     let is_half = message.kind == MessageKind::Transaction;
     let transaction = is_half.then(transaction).flatten();
     let handle = &receipt.recall_handle;
+    // Of a batch, the receipt is that of all.
+    let nth = usize::try_from(offset - receipt.queue_offset).unwrap_or_default();
+    let place = receipt.offset_id.split(',').nth(nth).unwrap_or_default();
     Sent {
         message_id: message.message_id.clone(),
-        offset_message_id: receipt.offset_id.clone(),
+        offset_message_id: place.to_owned(),
         queue: QueueOf {
             broker: receipt.broker.to_string(),
             id: receipt.queue_id,
