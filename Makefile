@@ -21,10 +21,8 @@ run:
 	@exec integration-tests/scripts/run.sh '$(or $(LISTEN),default)' '$(NAME_SERVER)'
 
 # Java 5.5.0 and 4.9.3: each feature through Remora, and directly where that fails. Go: both ways.
-# Tests and the proxy are built side by side: each build has long stretches that use one core only.
 test: java go haproxy prometheus
-	cargo build --quiet --release --package proxy-server --bin remora & proxy=$$!; \
-		cargo test --workspace --no-run && wait $$proxy && cargo test --workspace --no-fail-fast
+	cargo test --workspace --no-fail-fast
 
 # What `make test` leaves out: all versions, Python, Node, Rust, and a third way, through two replicas
 # behind HAProxy. Clients that speak gRPC also run through the Java proxy; HTTP SDKs never directly, as
@@ -93,8 +91,9 @@ node:
 
 # Installs HAProxy, the balancer in front of replicas, if it is missing.
 haproxy:
-	integration-tests/scripts/install-haproxy.sh
+	benches/scripts/install.sh haproxy ip=iproute2
 
-# Installs Prometheus, which scrapes Remora in one test, if it is missing.
+# Installs Prometheus, which scrapes Remora in one test, and curl, with which another runs the
+# commands of a document, if they are missing.
 prometheus:
-	benches/scripts/install.sh prometheus
+	benches/scripts/install.sh prometheus curl
