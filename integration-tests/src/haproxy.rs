@@ -54,7 +54,7 @@ impl HaProxy {
     /// Starts it and waits until it takes connections.
     ///
     /// # Errors
-    /// When it does not, for example because it was not installed (`scripts/install-haproxy.sh`
+    /// When it does not, for example because it was not installed (`make haproxy`
     /// does that).
     pub fn start(dir: &Path, frontends: &[Frontend]) -> Result<Self> {
         fs::create_dir_all(dir)?;

@@ -94,7 +94,7 @@ fn ip(arguments: &[&str]) -> Result<()> {
     let output = Command::new("ip")
         .args(arguments)
         .output()
-        .context("cannot run ip (scripts/install-haproxy.sh installs it)")?;
+        .context("cannot run ip (make haproxy installs it)")?;
     if !output.status.success() {
         bail!(
             "ip {}: {}",
