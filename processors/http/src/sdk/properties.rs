@@ -6,6 +6,7 @@
 //! of all that are; a producer may send the same.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use remoting_codec::message::property;
 
@@ -29,6 +30,9 @@ pub const ENCODED: &str = "__ENCODED";
 
 /// Seconds without a question, for a half message: from, and to.
 const CHECK_SECONDS: std::ops::RangeInclusive<u32> = 10..=300;
+/// Most bytes of all of them: brokers take 16 KiB, which percent-encoding makes three times as
+/// long, and a list of names beside them no more than twice that.
+const LONGEST: usize = 128 * 1024;
 /// Most properties of a message.
 const MOST: usize = 128;
 
@@ -84,17 +88,22 @@ impl<'a> Properties<'a> {
     /// value is not one of its property's; or there are more than 128.
     pub fn read(text: &'a str) -> Result<Self, SdkError> {
         let mut properties = Self::default();
-        let pieces = || text.split('|').filter(|piece| !piece.is_empty());
-        if pieces().nth(MOST).is_some() {
+        if text.len() > LONGEST {
+            return Err(error(format!(
+                "Properties is longer than {LONGEST} characters"
+            )));
+        }
+        let pieces = text.split('|').filter(|piece| !piece.is_empty());
+        let pieces: Vec<&str> = pieces.take(MOST + 1).collect();
+        if pieces.len() > MOST {
             return Err(error(format!("there are more than {MOST} properties")));
         }
-        let encoded = pieces().find_map(|piece| piece.strip_prefix(ENCODED)?.strip_prefix(':'));
-        let is_encoded = |name: &str| {
-            let mut names = encoded.unwrap_or_default().split(',');
-            names.any(|other| other == name)
-        };
+        let mut own = pieces.iter();
+        let encoded = own.find_map(|piece| piece.strip_prefix(ENCODED)?.strip_prefix(':'));
+        let encoded: HashSet<&str> = encoded.unwrap_or_default().split(',').collect();
+        let is_encoded = |name: &str| encoded.contains(name);
         let mut names: Vec<Cow<'_, str>> = Vec::new();
-        for piece in pieces() {
+        for piece in pieces {
             // Further colons are the value's: the SDK for Node lets them through in keys.
             let pair = piece.split_once(':');
             let pair = pair.filter(|(name, value)| !name.is_empty() && !value.is_empty());

@@ -89,6 +89,7 @@ fn other_properties_are_refused() {
         "__ENCODED:a|a:1%01TRAN_MSG%02",
         "__ENCODED:a|a:%f",
         &many,
+        &format!("a:1|__ENCODED:{}", ",".repeat(LONGEST)),
     ] {
         let error = Properties::read(text).expect_err(text);
         assert_eq!(error.code, Code::InvalidArgument, "{text}");

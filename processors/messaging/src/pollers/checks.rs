@@ -32,6 +32,10 @@ const VALID: Duration = Duration::from_secs(28);
 const CHECKS_MAX: usize = 256;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Most bytes of the checks of all topics of a worker, and of its members for those who poll: of a
+/// topic that exceeds them, the oldest checks are dropped, and the newest if none are left.
+const ALL_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// A broker's question what becomes of a transaction. It is charged to Remora's own account until
 /// it is dropped. If it is not answered, the broker asks again.
 #[derive(Debug)]
@@ -112,14 +116,15 @@ impl Checks {
             waiting.retain(|other| other.transaction_id != token.transaction_id);
         }
         let mut bytes: usize = waiting.iter().map(|check| check.frame.len()).sum();
-        while waiting.len() >= CHECKS_MAX || bytes + length > BYTES_MAX {
+        let exceeds_all = || self.account.held() + length > ALL_BYTES_MAX;
+        while waiting.len() >= CHECKS_MAX || bytes + length > BYTES_MAX || exceeds_all() {
             let Some(oldest) = waiting.pop_front() else {
                 break;
             };
             bytes -= oldest.frame.len();
         }
         self.metrics.dropped.add((before - waiting.len()) as u64);
-        if length > BYTES_MAX {
+        if length > BYTES_MAX || exceeds_all() {
             return self.metrics.dropped.add(1);
         }
         waiting.push_back(TransactionCheck {
@@ -264,5 +269,22 @@ mod tests {
         assert_eq!(taken(&checks).len(), 2);
         add(&checks, "huge", 0, &vec![b'x'; BYTES_MAX]);
         assert!(taken(&checks).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_of_all_topics_are_limited() {
+        let account = Account::open(Rc::new(Ledger::default()));
+        let topic = || Checks::new(&account, &Arc::default());
+        let topics: Vec<_> = std::iter::repeat_with(topic).take(8).collect();
+        let large = vec![b'x'; BYTES_MAX / 3];
+        for checks in &topics {
+            for nth in 0..2 {
+                add(checks, &nth.to_string(), nth, &large);
+                assert!(account.held() <= ALL_BYTES_MAX);
+            }
+        }
+        // A topic that comes last keeps its newest as long as there is room.
+        let kept = topics.iter().map(|checks| taken(checks).len());
+        assert_eq!(kept.collect::<Vec<_>>(), [2, 2, 2, 2, 2, 1, 0, 0]);
     }
 }

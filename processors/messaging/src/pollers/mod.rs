@@ -4,8 +4,8 @@
 //! Consoles show a group as offline that has no member, and brokers check transactions only with a
 //! producer that they know. So a worker registers a member of its own for each group that is polled
 //! here, and for each topic whose checks are: from the first poll on, until a minute after the last
-//! one, or until the worker drains. All clients of the group are behind the one member; brokers
-//! know a worker, not a client.
+//! one (three seconds after one that has waited for checks), or until the worker drains. All
+//! clients of the group are behind the one member; brokers know a worker, not a client.
 
 mod checks;
 mod poller;
