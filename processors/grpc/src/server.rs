@@ -293,7 +293,7 @@ impl<'a> Exchange<'a> {
     /// The stream of a client that is present.
     fn telemetry(&self, body: Incoming) -> Answered {
         let messages = Messages::new(body, SHORT_MESSAGE, self.connection.account().clone());
-        if self.connection.present().len() >= presence::PRESENT_MAX {
+        if self.connection.present.borrow().len() >= presence::PRESENT_MAX {
             let text = "too many clients are present on this connection: open another";
             return Err(Failure::new(GrpcStatus::ResourceExhausted, text));
         }

@@ -107,9 +107,7 @@ pub(crate) struct Exchange {
     has_request: Cell<bool>,
     /// The bytes that had arrived when the last call was answered.
     received_before: Cell<u64>,
-    /// Whether the client sends nothing more.
-    has_left: Cell<bool>,
-    /// How often since then more of the request was asked for in vain.
+    /// How often, since the client has closed its side, more of the request was asked for in vain.
     in_vain: Cell<u8>,
 }
 
@@ -232,7 +230,7 @@ impl Connection {
     /// or has closed its side of a connection of HTTP/1 and may not read the answer.
     #[must_use]
     pub fn must_hurry(&self) -> bool {
-        self.is_leaving() || self.exchange.has_left.get()
+        self.is_leaving() || self.requests.has_left()
     }
 
     /// The client's address.
@@ -274,7 +272,7 @@ impl Connection {
         let exchange = &self.exchange;
         self.version == Version::Http1
             && !exchange.is_busy.get()
-            && !exchange.has_left.get()
+            && !self.requests.has_left()
             && self.traffic.received() > exchange.received_before.get()
     }
 
@@ -296,7 +294,7 @@ impl Connection {
     pub(crate) fn awaits_more(&self) -> bool {
         let exchange = &self.exchange;
         let count = exchange.in_vain.get();
-        let looks = exchange.has_left.get() && count < IN_VAIN_MAX;
+        let looks = self.requests.has_left() && count < IN_VAIN_MAX;
         if looks {
             exchange.in_vain.set(count + 1);
         }
@@ -327,7 +325,7 @@ impl Connection {
     /// The client has closed its side: it may be gone, or may wait for its last answer. What waits
     /// for messages ends.
     pub(crate) fn note_left(&self) {
-        if !self.exchange.has_left.replace(true) {
+        if !self.requests.has_left() {
             self.requests.leave();
             self.changed.notify_waiters();
         }

@@ -17,8 +17,9 @@
 //! - `encoding`: gzip; `origin`: requests that web pages send.
 //! - `router`: from requests to operations.
 //!
-//! Nothing is kept between requests, so that any replica serves any of them. Everything belongs to
-//! one worker and stays on its thread.
+//! No request needs what another has left here, so that any replica serves any of them. All but the
+//! counts of streams (`calls/outstanding.rs`) belongs to one worker, and only the reading of long
+//! documents leaves its thread.
 
 mod answer;
 mod call;

@@ -23,7 +23,7 @@
 //! | [`Caller`] | one client | it disconnects |
 //! | [`Requests`] | one client's connection | it disconnects |
 //! | [`ConfigCache`], [`Clocks`] | all clients of a worker | the worker ends; bounded |
-//! | [`Pollers`] | all clients of a worker | a minute after the last poll; bounded |
+//! | [`Pollers`] | all clients of a worker | a minute after the last poll, or less; bounded |
 //! | [`Requester`] | all clients of a worker | no request was made for a minute; bounded |
 //! | [`Member`], its lanes | one client as brokers see it | it disconnects, or [`Member::close`] |
 //! | [`Popping`] | one POP | its answer was delivered, given back, or can no longer come |

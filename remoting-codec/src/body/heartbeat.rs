@@ -346,11 +346,7 @@ impl Heartbeat {
     /// Writes the body of a client with that producer group and nothing else.
     #[must_use]
     pub fn of_producer(client_id: &str, group: &str) -> Vec<u8> {
-        write(&serde_json::json!({
-            "clientID": client_id,
-            "consumerDataSet": [],
-            "producerDataSet": [{"groupName": group}],
-        }))
+        Self::of_client(client_id, &[group], &[])
     }
 }
 

@@ -17,7 +17,7 @@ use super::pull::NO_CLIENT;
 use super::rendered::{Wanted, take};
 use crate::call::Call;
 use crate::client::Connection;
-use crate::json::{COMMENT, Events, Problem, Word, ended, message_event, opening};
+use crate::json::{COMMENT, Events, Name, Problem, Word, ended, message_event, opening};
 use crate::render;
 
 /// How often something is written to a stream, at least.
@@ -145,7 +145,8 @@ impl Stream {
         let mut events = Vec::new();
         let until = Instant::now() + wanted.invisible;
         let taken = take(&self.connection, wanted, popped, |delivered, handle| {
-            message_event(&mut events, &handle.encode(), delivered)?;
+            let (Name::Handle(name) | Name::Transaction(name)) = &delivered.name;
+            message_event(&mut events, name, delivered)?;
             // From its first byte on, the client may settle it.
             self.outstanding.add(handle, until);
             Ok(events.len())
@@ -157,7 +158,7 @@ impl Stream {
         };
         let metrics = &self.connection.server.metrics;
         let account = self.connection.account();
-        let chunk = taken.into_chunk(events, &wanted.consumer, metrics, account);
+        let chunk = taken.into_chunk(events, metrics, account);
         self.send(chunk).await
     }
 

@@ -17,8 +17,7 @@ mod transaction;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use messaging::{Elsewhere, LONG};
 use remoting_codec::message::SysFlag;
 use remoting_transport::Held;
@@ -28,7 +27,7 @@ use tokio::task::JoinError;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::encoding::read_within;
-use crate::json::{self, Inflate, Operation, Problem, Query, Word};
+use crate::json::{self, Inflate, MediaType, Operation, Problem, Query, Word};
 use crate::render;
 
 /// What a request has led to.
@@ -128,8 +127,11 @@ async fn read_message<T: Send + 'static>(
     read: fn(Option<&str>, &HeaderMap, Bytes) -> Result<T, Problem>,
 ) -> Result<T, Problem> {
     let (query, headers) = (call.head.uri.query(), call.headers());
-    let is_event = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/cloudevents");
-    if body.len() <= LONG || !headers.get(CONTENT_TYPE).is_some_and(is_event) {
+    let is_event = || {
+        let media = json::content_type(headers).and_then(MediaType::of);
+        matches!(media, Ok(MediaType::Event))
+    };
+    if body.len() <= LONG || !is_event() {
         return read(query, headers, body);
     }
     let (query, headers) = (query.map(str::to_owned), headers.clone());

@@ -88,7 +88,7 @@ async fn single(
         return Ok(None);
     };
     let metrics = &connection.server.metrics;
-    let chunk = taken.into_chunk(body, &wanted.consumer, metrics, call.account());
+    let chunk = taken.into_chunk(body, metrics, call.account());
     let mut answer = Response::new(Reply::one(chunk, None));
     *answer.headers_mut() = headers;
     let no_store = HeaderValue::from_static("no-store");
@@ -121,7 +121,7 @@ async fn several(
     // A document that is cut off cannot be read: its messages are delivered together, or not.
     taken.deliver_together(body.len());
     let metrics = &connection.server.metrics;
-    let chunk = taken.into_chunk(body, &wanted.consumer, metrics, call.account());
+    let chunk = taken.into_chunk(body, metrics, call.account());
     let mut answer = answer::of_chunk(StatusCode::OK, answer::JSON, chunk);
     answer::note_encoding(&mut answer, is_gzip);
     Ok(Some(answer))

@@ -137,11 +137,10 @@ pub(super) async fn take(
         if matches!(body.bytes, std::borrow::Cow::Owned(_)) {
             left = left.saturating_sub(body.bytes.len());
         }
-        let times = of_answer.reconsume_times.unwrap_or(message.reconsume_times);
         let name = Name::Handle(handle.encode());
         let topic = wanted.topic.as_str().into();
         let mut delivered = Delivered::new(name, topic, &message, body, popped.broker());
-        delivered.attempt = Some(times.saturating_add(1));
+        delivered.attempt = Some(of_answer.attempt(&message));
         delivered.visible = Some(Stamp(receipt.visible_time()));
         delivered.offset = of_answer.lite_offset.unwrap_or(message.queue_offset);
         let end = write(&delivered, &handle).map_err(|error| {
@@ -180,32 +179,34 @@ impl Taken {
     pub(super) fn into_chunk(
         self,
         bytes: impl Into<Bytes>,
-        consumer: &Consumer,
         metrics: &Arc<HttpMetrics>,
         account: &Rc<Account>,
     ) -> Chunk {
         let chunk = Chunk::new(bytes.into(), account);
-        chunk.with_end(Box::new(Written {
-            batch: self.0,
-            topic: consumer.topic().to_owned(),
-            group: consumer.group().to_owned(),
-            metrics: metrics.clone(),
-        }))
+        chunk.with_end(Box::new(Written::new(self.0, metrics)))
     }
 }
 
 /// Messages on their way to the client.
-struct Written {
+pub(super) struct Written {
     batch: Batch,
-    topic: String,
-    group: String,
     metrics: Arc<HttpMetrics>,
+}
+
+impl Written {
+    pub(super) fn new(batch: Batch, metrics: &Arc<HttpMetrics>) -> Self {
+        Self {
+            batch,
+            metrics: metrics.clone(),
+        }
+    }
 }
 
 impl OnEnd for Written {
     fn written(&mut self, bytes: usize) {
         let written = self.batch.written(bytes);
-        let (topic, group) = (&self.topic, &self.group);
+        let popping = self.batch.popping();
+        let (topic, group) = (popping.topic(), popping.group());
         self.metrics
             .delivered(topic, group, written.delivered, written.bytes);
         self.metrics.given_back.add(written.lost.len() as u64);

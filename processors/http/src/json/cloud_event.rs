@@ -268,7 +268,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The content type of a body that is no event in binary mode, for a message that is one.
+/// That the headers have no event: the body is one.
 ///
 /// # Errors
 /// A structured event in headers and in the body at the same time.

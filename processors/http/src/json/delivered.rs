@@ -9,6 +9,7 @@ use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     X_CONTENT_TYPE_OPTIONS,
 };
+use messaging::stored;
 use messaging::token::ReplyToken;
 use remoting_codec::message::{Properties, StoredMessage, property};
 use serde::ser::SerializeMap;
@@ -106,22 +107,14 @@ impl<'a> Delivered<'a> {
         self.properties.get(name)
     }
 
-    fn number(&self, name: &str) -> Option<i64> {
-        self.property(name)?.parse().ok()
-    }
-
     /// The time of delivery that its producer has asked for.
     fn deliver_at(&self) -> Option<Stamp> {
-        let time = self.number(property::TIMER_DELIVER_MS);
-        time.or_else(|| self.number(property::TIMER_OUT_MS))
-            .map(Stamp)
+        stored::delivery_time(&self.properties).map(Stamp)
     }
 
     fn dead_letter(&self) -> Option<DeadLetter<'a>> {
-        Some(DeadLetter {
-            topic: self.property(property::DLQ_ORIGIN_TOPIC)?,
-            message_id: self.property(property::DLQ_ORIGIN_MESSAGE_ID)?,
-        })
+        let (topic, message_id) = stored::dead_letter(&self.properties)?;
+        Some(DeadLetter { topic, message_id })
     }
 
     /// The metadata as headers, for the body as it is. A browser that is led to it neither guesses
@@ -179,12 +172,9 @@ impl<'a> Delivered<'a> {
 
 /// The application's own properties, each once: of two with one name, the later counts.
 fn own<'a>(properties: &Properties<'a>) -> BTreeMap<Cow<'a, str>, Cow<'a, str>> {
-    let is_own = |name: &str| {
-        !property::is_reserved(name)
-            && name != draft::CONTENT_TYPE
-            && name != cloud_event::CONTENT_TYPE
-    };
-    properties.iter().filter(|(name, _)| is_own(name)).collect()
+    let is_own = |name: &str| name != draft::CONTENT_TYPE && name != cloud_event::CONTENT_TYPE;
+    let own = stored::own_properties(properties);
+    own.filter(|(name, _)| is_own(name)).collect()
 }
 
 fn content_type<'a>(properties: &Properties<'a>) -> Option<Cow<'a, str>> {
@@ -285,7 +275,8 @@ impl Serialize for Delivered<'_> {
         if let Some(lite) = self.property(property::LITE_TOPIC) {
             map.serialize_entry("lite", &lite)?;
         }
-        if let Some(priority) = self.number(property::PRIORITY) {
+        let priority = stored::number::<i64>(&self.properties, property::PRIORITY);
+        if let Some(priority) = priority {
             map.serialize_entry("priority", &priority)?;
         }
         if let Some(attempt) = self.attempt {

@@ -76,8 +76,6 @@ words! {
     Busy = 429 "too_many_requests";
     /// The broker limits the flow.
     FlowControl = 429 "flow_control";
-    /// The headers are longer than is allowed.
-    LongHeaders = 431 "headers_too_large";
     /// An error of Remora itself.
     Internal = 500 "internal_error";
     /// The broker has refused; `remark` has its words.

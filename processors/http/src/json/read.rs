@@ -10,20 +10,13 @@ use serde::{Deserialize, Deserializer};
 
 use super::problem::{Problem, Word};
 
+pub(super) use messaging::check::shown;
+
+/// The longest description of an error in a document, in characters.
+const ERROR_MAX: usize = 256;
+
 /// How deep arrays and objects of a request may be nested.
 const DEPTH_MAX: usize = 64;
-
-/// The longest part of a client's text that is repeated to it, in characters.
-const SHOWN_MAX: usize = 64;
-
-/// A client's text as part of a sentence to it, cut short.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
-}
 
 /// Reads one JSON document. `what` names it in a problem.
 ///
@@ -36,7 +29,7 @@ pub(super) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Resul
     }
     serde_json::from_slice(bytes).map_err(|error| {
         // It repeats names and texts of the document.
-        let error: String = error.to_string().chars().take(4 * SHOWN_MAX).collect();
+        let error: String = error.to_string().chars().take(ERROR_MAX).collect();
         Problem::new(Word::InvalidBody, format!("{what} cannot be read: {error}"))
     })
 }
@@ -200,7 +193,7 @@ mod tests {
         let text = format!("{{\"{}\":1}}", "x".repeat(10_000));
         let problem = json::<Empty>(text.as_bytes(), "the body").unwrap_err();
         assert!(problem.detail.len() < 400 && problem.detail.contains("unknown field"));
-        assert_eq!(shown(&"ä".repeat(100)).chars().count(), SHOWN_MAX + 1);
+        assert_eq!(shown(&"ä".repeat(100)).chars().count(), 65);
         assert_eq!(shown("ä"), "ä");
     }
 

@@ -155,7 +155,10 @@ impl Requests {
     pub fn give_up_polls(&self) {
         self.gives_up_polls.set(true);
         self.given_up.notify_waiters();
-        self.caller.upstream().release();
+        // All requests of the worker are looked at for it.
+        if self.polls.get() > 0 {
+            self.caller.upstream().release();
+        }
     }
 
     /// Ends all long polls, without messages, because the client may be gone. What brokers have
@@ -163,6 +166,12 @@ impl Requests {
     pub fn leave(&self) {
         self.has_left.set(true);
         self.give_up_polls();
+    }
+
+    /// Whether the client may be gone.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.has_left.get()
     }
 
     /// Ends all requests, because the client has disconnected.

@@ -21,9 +21,6 @@ use crate::queues::readable;
 /// once.
 const FULL_PAUSE: Duration = Duration::from_millis(500);
 
-/// The code of a broker that keeps too many polls (`ResponseCode.POLLING_FULL`).
-const POLLING_FULL: ResponseCode = ResponseCode(209);
-
 /// The consumer of a call, in the names of brokers.
 #[derive(Clone, Debug)]
 pub struct Consumer {
@@ -216,7 +213,7 @@ impl Requests {
             };
             self.pop(broker, &pop).await?
         };
-        if popped.view()?.response_code() == POLLING_FULL {
+        if popped.view()?.response_code() == ResponseCode::POLLING_FULL {
             tokio::time::sleep(at_most(FULL_PAUSE, receive.deadline)).await;
         }
         Ok(popped)

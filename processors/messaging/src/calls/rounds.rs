@@ -12,9 +12,13 @@ use super::{Consumer, Popped, Receive, Requests, refused};
 use crate::error::{ErrorKind, MessagingError};
 use crate::queues::readable;
 
-/// The codes of a broker that has no messages (PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY,
-/// POLLING_FULL, POLLING_TIMEOUT).
-const NOTHING: [i32; 4] = [19, 20, 209, 210];
+/// The codes of a broker that has no messages.
+const NOTHING: [ResponseCode; 4] = [
+    ResponseCode::PULL_NOT_FOUND,
+    ResponseCode::PULL_RETRY_IMMEDIATELY,
+    ResponseCode::POLLING_FULL,
+    ResponseCode::POLLING_TIMEOUT,
+];
 
 /// How long a poll takes at least that may wait, so that an answer that comes at once, for a reason
 /// of the broker's, is not followed by the next poll at once.
@@ -115,7 +119,7 @@ impl Rounds {
                     let view = popped.view()?;
                     match view.response_code() {
                         ResponseCode::SUCCESS => return Ok(Some(popped)),
-                        code if NOTHING.contains(&code.0) => {}
+                        code if NOTHING.contains(&code) => {}
                         _ => return Err(refused(&view)),
                     }
                     tokio::time::sleep_until(begun + wait.min(PAUSE)).await;

@@ -43,7 +43,9 @@ impl<'a> Names<'a> {
         // A broker's own topic is one in no namespace; its name is kept from clients in all.
         names::topic(name)?;
         let topic = with_namespace(namespace, name);
-        names::topic(&topic)?;
+        if !namespace.is_empty() {
+            names::topic(&topic)?;
+        }
         Ok(topic)
     }
 
@@ -56,7 +58,9 @@ impl<'a> Names<'a> {
         let namespace = self.namespace(own)?;
         names::group(name)?;
         let group = with_namespace(namespace, name);
-        names::group(&group)?;
+        if !namespace.is_empty() {
+            names::group(&group)?;
+        }
         Ok(group)
     }
 

@@ -37,12 +37,7 @@ impl Member {
     pub(crate) async fn introduce_requester(&self) {
         self.membership.borrow_mut().note_requester();
         self.open_to_masters().await;
-        let time = self.caller().policy().introduction_time;
-        let mut waiting = JoinSet::new();
-        for lane in self.lanes() {
-            waiting.spawn_local(async move { lane.settled(time).await });
-        }
-        waiting.join_all().await;
+        self.wait_settled().await;
     }
 
     /// Whether it sends requests that other clients reply to.

@@ -5,9 +5,9 @@
 //! at once.
 
 use std::rc::{Rc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use messaging::{Popping, pop_time};
+use messaging::{Popping, now_millis, pop_time};
 use route_cache::{Connection, Origin, Outcome, RelayTarget};
 
 use crate::error::ProcessError;
@@ -64,12 +64,6 @@ fn on_connection(
 fn time(asked: &Asked<'_>, now: i64) -> Duration {
     let wait = asked.long(Field::PollTime).unwrap_or_default();
     pop_time(wait, asked.long(Field::BornTime).unwrap_or_default(), now)
-}
-
-/// Milliseconds since 1970.
-fn now_millis() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// A POP that waits for its answer, and what is needed to give its messages back. The answer may

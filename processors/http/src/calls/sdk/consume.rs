@@ -1,10 +1,8 @@
 //! Consuming messages.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http_server::OnEnd;
 use messaging::check::Filter;
 use messaging::{Batch, Consumer, MessagingError, Placed, PopAnswer, Popped, Receive, Rounds};
 use remoting_codec::message::{Receipt, StoredMessage};
@@ -14,7 +12,7 @@ use tokio::time::Instant;
 use super::{Served, errors, text};
 use crate::call::Call;
 use crate::calls::inflate;
-use crate::metrics::HttpMetrics;
+use crate::calls::rendered::Written;
 use crate::sdk::answer::Messages;
 use crate::sdk::message::{Delivered, text_of};
 use crate::sdk::target::{Consume, Kind};
@@ -123,36 +121,14 @@ async fn answer(
         return Ok(None);
     }
     let document = document.end();
-    // The client can read the document as a whole only.
-    let end = document.body.len();
     let placed = receipts.into_iter().map(|handle| Placed {
         start: 0,
-        end,
+        end: 0,
         handle,
         lite_topic: None,
     });
-    let writing = Writing {
-        batch: Batch::new(popping, placed.collect()),
-        metrics: call.connection.server.metrics.clone(),
-    };
-    Ok(Some(Served::Messages(document, Box::new(writing))))
-}
-
-/// Messages that are being written.
-struct Writing {
-    batch: Batch,
-    metrics: Arc<HttpMetrics>,
-}
-
-impl OnEnd for Writing {
-    fn written(&mut self, bytes: usize) {
-        let written = self.batch.written(bytes);
-        let popping = self.batch.popping();
-        let (topic, group) = (popping.topic(), popping.group());
-        let (messages, lost) = (written.delivered, written.lost.len() as u64);
-        // All of them end where the document does.
-        let bytes = if messages == 0 { 0 } else { bytes };
-        self.metrics.delivered(topic, group, messages, bytes);
-        self.metrics.given_back.add(lost);
-    }
+    let mut batch = Batch::new(popping, placed.collect());
+    batch.deliver_together(document.body.len());
+    let written = Written::new(batch, &call.connection.server.metrics);
+    Ok(Some(Served::Messages(document, Box::new(written))))
 }
