@@ -9,13 +9,12 @@ use std::time::Duration;
 use remoting_codec::{DecodeError, FrameLimits};
 use remoting_transport::{Buffers, Frame, FrameHandler, Outbox, PumpError, pump};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::{LocalSet, yield_now};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::frame::expected;
 use crate::random::Random;
-use crate::{Target, header, outcome};
+use crate::{Target, header, in_paused_time, outcome};
 
 /// The first byte is the kind of the connection, the next eight seed the sizes of the pieces; then
 /// follow [parts](Script).
@@ -201,14 +200,7 @@ fn run(input: &[u8]) -> u64 {
     let Some(script) = Script::read(input) else {
         return 0;
     };
-    thread_local! {
-        static RUNTIME: Runtime = Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-    }
-    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, go(&script)))
+    in_paused_time(go(&script))
 }
 
 async fn go(script: &Script) -> u64 {

@@ -46,6 +46,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use integration_tests::{corpus, process::mortal};
 use libtest_mimic::{Arguments, Trial};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
 
 use crate::random::Random;
 
@@ -97,6 +99,18 @@ fn outcome(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Runs a connection in a time that passes only while nothing else happens.
+fn in_paused_time(connection: impl Future<Output = u64>) -> u64 {
+    thread_local! {
+        static RUNTIME: Runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+    }
+    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, connection))
 }
 
 fn no_seeds() -> Vec<Vec<u8>> {

@@ -146,7 +146,7 @@ fn push_consumers(it: &Scenario<'_>) -> Result<()> {
             let request = ReceiveMessageRequest {
                 auto_renew: true,
                 invisible_duration: None,
-                long_polling_timeout: Some(ProtoDuration::from_millis(1)),
+                long_polling_timeout: Some(ProtoDuration::from_millis(1_000)),
                 ..receiving(&group, &topic, broker.name())
             };
             got.extend(receive(&client, &request).await?.1);

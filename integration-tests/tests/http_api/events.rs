@@ -181,7 +181,10 @@ fn a_drain_ends_streams_with_an_event(it: &Scenario<'_>) -> Result<()> {
         let mut stream = Stream::open(&client, "").await?;
         stream.next(5).await?.context("no start")?;
         let poll = client.pulling(&json!({"wait": "30s"}));
-        let polled = client.call(&poll);
+        let mut polled = Box::pin(client.call(&poll));
+        // Under way before the drain begins.
+        let early = timeout(Duration::from_millis(500), &mut polled).await;
+        ensure!(early.is_err(), "{early:?}");
         let draining = tokio::task::spawn_blocking(move || remora.drain(&[]));
         let begun = Instant::now();
         let answer = polled.await?;

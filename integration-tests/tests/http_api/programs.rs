@@ -102,5 +102,7 @@ fn the_documents_commands_work(it: &Scenario<'_>) -> Result<()> {
         .arg("-c")
         .arg(script))?;
     ensure!(printed.trim().ends_with("done"), "{printed}");
+    // The stream ends by its client's time limit, whatever it has brought.
+    ensure!(printed.contains("retry: "), "{printed}");
     Ok(())
 }

@@ -7,6 +7,7 @@ use integration_tests::delivery;
 use integration_tests::proxy_process::Remora;
 use integration_tests::scenario::Scenario;
 use integration_tests::suite::TestFn;
+use integration_tests::wait::wait_until;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -129,7 +130,12 @@ fn consoles_show_the_group(it: &Scenario<'_>) -> Result<()> {
         client.acknowledge(&message).await
     })?;
     let target = it.cluster().target();
-    let shown = it.mqadmin(target, &["consumerConnection", "-g", &client.group])?;
-    ensure!(shown.contains("http@"), "{shown}");
-    Ok(())
+    let arguments = ["consumerConnection", "-g", &client.group];
+    wait_until("a member of HTTP", Duration::from_secs(30), || {
+        // The tool fails while there is no member.
+        let shown = it.mqadmin(target, &arguments);
+        Ok(shown
+            .is_ok_and(|shown| shown.contains("http@"))
+            .then_some(()))
+    })
 }

@@ -1,10 +1,14 @@
 //! Requests that are replied to: by clients of HTTP, and by and to those of remoting.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
+use integration_tests::abuse::admin_get;
 use integration_tests::http_client::Request;
 use integration_tests::requests;
 use integration_tests::scenario::Scenario;
 use integration_tests::suite::TestFn;
+use integration_tests::wait::wait_until;
 use serde_json::{Value, json};
 
 use crate::common::{Client, run, text};
@@ -130,13 +134,15 @@ fn http_replies_to_remoting(it: &Scenario<'_>) -> Result<()> {
 }
 
 fn a_late_reply_is_refused(it: &Scenario<'_>) -> Result<()> {
-    let client = Client::new(it)?;
+    const COUNT: &str = "rocketmq_proxy_http_replies_total{";
+    let remora = replica(it, "late")?;
+    let client = Client::new(it)?.at(remora.target().name_server.parse()?);
     run(async {
         client.begin().await?;
         let request = client.requesting("?timeout=1s", "q");
         client.expect_problem("reply_timeout", &request).await?;
         let message = client.pull_one().await?;
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let reply = replying(&message)?;
         let problem = client.expect_problem("reply_not_awaited", &reply).await?;
         ensure!(problem["status"] == 410, "{problem}");
@@ -144,6 +150,24 @@ fn a_late_reply_is_refused(it: &Scenario<'_>) -> Result<()> {
         let cut = token.get(1..).context("a token")?;
         let forged = Request::new("POST", format!("/v1/replies/{cut}")).body("x");
         client.expect_problem("token_invalid", &forged).await?;
+        // A broker takes a second reply to a request; nobody waits for it.
+        let request = client.requesting("?timeout=20s", "q2");
+        let reply_twice = async {
+            let message = client.pull_one().await?;
+            for _ in 0..2 {
+                client.expect(204, &replying(&message)?).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(client.expect(200, &request), reply_twice)?;
         Ok(())
-    })
+    })?;
+    wait_until("both counts", Duration::from_secs(10), || {
+        let metrics = admin_get(remora.admin(), "/metrics", Duration::from_secs(5))?;
+        let counts = metrics.lines().filter(|line| line.starts_with(COUNT));
+        let once = counts.filter(|line| line.ends_with(" 1"));
+        // Of `received`, the first reply.
+        Ok((once.count() == 3).then_some(()))
+    })?;
+    remora.stop(&["slow request"])
 }

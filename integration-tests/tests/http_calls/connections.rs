@@ -13,7 +13,7 @@ use proxy_server::Signal;
 use remoting_codec::RequestCode;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::{PATIENCE, World, config, statuses};
 
@@ -215,7 +215,8 @@ async fn a_drain_ends_idle_connections_and_tells_the_others() -> Result<()> {
     world.a.on(RequestCode::GET_TOPIC_CONFIG, late);
     busy.write(get("/v1/topics/both") + &get("/v1/topics/one"))
         .await?;
-    sleep(Duration::from_millis(100)).await;
+    let asked = RequestCode::GET_TOPIC_CONFIG;
+    world.a.wait_received(asked, 1).await?;
     world.proxy.signal(Signal::Drain);
     // Still served while balancers learn of it.
     idle.write(get("/v1/topics/one")).await?;

@@ -18,9 +18,8 @@ use std::time::Duration;
 use http::{Method, Uri};
 use http_api::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, split};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::task::{LocalSet, yield_now};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use self::framing::End;
@@ -28,7 +27,7 @@ use self::script::{Script, Step};
 use self::wire::Answers;
 use self::worker::Worker;
 use crate::random::Random;
-use crate::{Target, outcome};
+use crate::{Target, in_paused_time, outcome};
 
 /// The first byte is what kind of connection it is, and the next eight where the sizes of the
 /// pieces begin; then follow the bytes of a connection, or kinds of requests: see [`Script`].
@@ -116,14 +115,7 @@ fn run(input: &[u8]) -> u64 {
     let Some(script) = Script::read(input) else {
         return 0;
     };
-    thread_local! {
-        static RUNTIME: Runtime = Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-    }
-    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, go(script)))
+    in_paused_time(go(script))
 }
 
 async fn go(script: Script) -> u64 {

@@ -18,15 +18,14 @@ use http_server::{Endpoint, Version};
 use messaging::metrics::{Labels, TopicMetrics};
 use route_cache::{BrokerTable, RouteCache, RouteConfig, Upstream, UpstreamConfig, name_servers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, duplex, split};
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
 use self::script::{Script, Step};
 use self::wire::Answers;
 use crate::random::Random;
-use crate::{Target, outcome};
+use crate::{Target, in_paused_time, outcome};
 
 /// The first byte is what kind of connection it is, and the next eight where the sizes of the
 /// pieces begin; then come [parts](Script), of three bytes and those of their own.
@@ -80,14 +79,7 @@ fn run(input: &[u8]) -> u64 {
     let Some(script) = Script::read(input) else {
         return 0;
     };
-    thread_local! {
-        static RUNTIME: Runtime = Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-    }
-    RUNTIME.with(|runtime| LocalSet::new().block_on(runtime, go(script)))
+    in_paused_time(go(script))
 }
 
 /// A worker's server.
